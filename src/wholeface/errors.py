@@ -1,0 +1,39 @@
+"""Errors that people meet: each names the thing that is wrong and what to do about it."""
+
+from __future__ import annotations
+
+__all__ = ["ModelFileError", "NoFaceError", "PhotoError", "UsageError", "WholeFaceError"]
+
+
+class WholeFaceError(Exception):
+    """Base of every error that WholeFace raises on purpose.
+
+    Attributes:
+        kind: a short machine-readable word (``photo``, ``no_face``, ``model_file``, ``usage``), written to JSON reports.
+    """
+
+    kind = "error"
+
+
+class PhotoError(WholeFaceError):
+    """A photo cannot be read: missing, empty, truncated, not an image, or too large."""
+
+    kind = "photo"
+
+
+class NoFaceError(WholeFaceError):
+    """A photo was read, but no face (or not the face that was asked for) was found in it."""
+
+    kind = "no_face"
+
+
+class ModelFileError(WholeFaceError):
+    """A face-model or weight file is missing, truncated, of another format, or has the wrong hash."""
+
+    kind = "model_file"
+
+
+class UsageError(WholeFaceError, ValueError):
+    """An argument is out of range or contradicts another one."""
+
+    kind = "usage"

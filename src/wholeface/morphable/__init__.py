@@ -1,0 +1,17 @@
+"""The shared ground floor: the linear face model, its parameters and its loaders."""
+
+from .albedo import AlbedoModel, linear_to_srgb, srgb_to_linear
+from .embedding import Embedding
+from .model import MorphableModel
+from .parameters import LAYOUTS, ParameterLayout, Parameters
+
+__all__ = [
+    "LAYOUTS",
+    "AlbedoModel",
+    "Embedding",
+    "MorphableModel",
+    "ParameterLayout",
+    "Parameters",
+    "linear_to_srgb",
+    "srgb_to_linear",
+]

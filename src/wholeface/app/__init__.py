@@ -1,1 +1,1 @@
-"""Under construction in this commit series."""
+"""The command line: the only room that prints and parses flags."""

@@ -1,0 +1,65 @@
+"""``wholeface bench``: measurements, one subcommand per protocol."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_bench_parser(commands: Any) -> None:
+    """Add ``bench`` and its protocols to the subparsers ``commands``."""
+    parser = commands.add_parser(
+        "bench", help="measure speed and accuracy", description="Measure, print a table."
+    )
+    protocols = parser.add_subparsers(dest="protocol", metavar="PROTOCOL", required=True)
+
+    speed = protocols.add_parser("speed", help="time and memory of each room, end to end, on this machine")
+    speed.add_argument(
+        "photos", nargs="*", help="photos to time (default: example pictures of installed packages)"
+    )
+    speed.add_argument("--repeat", type=int, default=5, help="runs after the first (default: 5)")
+    speed.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
+    speed.set_defaults(run=_speed)
+
+    render = protocols.add_parser("render", help="rasteriser, shading and the differentiable chain")
+    render.set_defaults(run=_render)
+
+    occluders = protocols.add_parser("occluders", help="occluder masks against hand-drawn ones")
+    occluders.add_argument(
+        "--data", type=Path, required=True, help="folder with photo_XX.png, _face.png, _occluder.png"
+    )
+    occluders.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
+    occluders.set_defaults(run=_occluders)
+
+    shrinkage = protocols.add_parser(
+        "shrinkage", help="does the fitted identity beat the mean face, and at what strength"
+    )
+    shrinkage.add_argument("--json", type=Path, metavar="FILE", help="also write the table as JSON")
+    shrinkage.add_argument("--data", type=Path, help="video_faces folder for the same-person table")
+    shrinkage.add_argument("--count", type=int, default=100, help="held-out synthetic faces (default: 100)")
+    shrinkage.set_defaults(run=_shrinkage)
+
+
+def _speed(options: argparse.Namespace) -> int:
+    from ..bench import speed
+
+    return speed.run(options.photos, repeat=options.repeat, json_file=options.json)
+
+
+def _render(options: argparse.Namespace) -> int:
+    from ..bench import render_speed
+
+    return render_speed.run()
+
+
+def _occluders(options: argparse.Namespace) -> int:
+    from ..bench import occluders
+
+    return occluders.run(options.data, options.out)
+
+
+def _shrinkage(options: argparse.Namespace) -> int:
+    from ..bench import shrinkage
+
+    return shrinkage.run(count=options.count, data=options.data, json_file=options.json)

@@ -1,0 +1,72 @@
+"""``wholeface``: the command. Parses flags, calls a room, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import WholeFaceError
+from ._bench import add_bench_parser
+from ._info import add_info_parser
+from ._reconstruct import add_reconstruct_parser
+
+__all__ = ["main"]
+
+_DESCRIPTION = """\
+WholeFace turns one photo of a partly hidden face into a complete, textured, animatable 3D head,
+and says which parts it saw and which it made up.
+
+  wholeface reconstruct photo.jpg -o out      one head for every face in the photo
+  wholeface bench speed                       how long each step takes on this machine
+  wholeface info                              version, face model, licences, limits
+"""
+
+_EPILOG = """\
+The hidden part of a face is an estimate. Do not use it to identify or unmask people.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the ``wholeface`` command with all its subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="wholeface",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"wholeface {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add_reconstruct_parser(commands)
+    add_bench_parser(commands)
+    add_info_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the ``wholeface`` command.
+
+    Args:
+        arguments: command-line words without the program name; None takes ``sys.argv``.
+
+    Returns:
+        Exit code: 0 = all done, 1 = some of it done, 2 = nothing done or bad usage.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except WholeFaceError as error:
+        print(f"wholeface: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("wholeface: interrupted; what was finished has been written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

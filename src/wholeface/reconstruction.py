@@ -1,0 +1,192 @@
+"""What one face of one photo became."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ._quality import Quality
+from .complete import CompletedTexture, deocclude
+from .errors import UsageError
+from .export import Mesh
+from .morphable import MorphableModel, Parameters
+from .perceive import FaceLandmarks
+from .photo import Photo
+from .render import Camera, render_view
+
+__all__ = ["VIEWS", "Reconstruction"]
+
+VIEWS: dict[str, tuple[float, float]] = {
+    "front": (0.0, 0.0),
+    "left": (50.0, 0.0),
+    "right": (-50.0, 0.0),
+    "profile_left": (90.0, 0.0),
+    "profile_right": (-90.0, 0.0),
+    "above": (0.0, -30.0),
+    "below": (0.0, 30.0),
+}
+"""Named views: (yaw, pitch) of the head in degrees."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A complete, textured, animatable head, and the record of how it came about.
+
+    Args:
+        photo: the photo as it was read.
+        landmarks: the points that the detector found.
+        model: the face model; ``parameters`` and ``camera``: its fit to the photo.
+        occluder: (H, W) float32, probability that something is in front of the face; 0 outside ``face_region``.
+        face_region: (H, W) bool, the projected face, hidden parts included.
+        completed: the whole UV texture with provenance and confidence.
+        quality: verdict in one word and the reasons.
+        method: the system that ran.
+        face_number: 1 = the largest face of the photo; ``face_count``: how many faces the photo shows.
+        warnings: what the user should know, in sentences.
+        timings_ms: milliseconds spent in each room.
+        posed_expression: (E,) weights that :meth:`mesh` and :meth:`render` use instead of the fitted ones.
+
+    Images are computed when they are asked for, and kept.
+    """
+
+    photo: Photo
+    landmarks: FaceLandmarks
+    model: MorphableModel
+    parameters: Parameters
+    camera: Camera
+    occluder: NDArray[np.float32]
+    face_region: NDArray[np.bool_]
+    completed: CompletedTexture
+    quality: Quality
+    method: str = "auto"
+    face_number: int = 1
+    face_count: int = 1
+    warnings: tuple[str, ...] = ()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    posed_expression: Tensor | None = None
+
+    @property
+    def hidden_fraction(self) -> float:
+        """Share of the projected face that is hidden, in [0, 1]."""
+        area = int(self.face_region.sum())
+        return float((self.occluder > 0.5)[self.face_region].sum() / area) if area else 0.0
+
+    @property
+    def expression(self) -> Tensor:
+        """(E,) expression weights that the mesh shows: the posed ones, else the fitted ones."""
+        return self.parameters.expression if self.posed_expression is None else self.posed_expression
+
+    @cached_property
+    def vertices(self) -> NDArray[np.float32]:
+        """(V, 3) mm, model space, with the current expression."""
+        return self.model.vertices(self.parameters.identity, self.expression).numpy().astype(np.float32)
+
+    @cached_property
+    def deoccluded(self) -> NDArray[np.uint8]:
+        """(H, W, 3) the photo with the occluder replaced by the completed face."""
+        return deocclude(
+            self.photo.pixels, self.model, self.parameters, self.camera, self.occluder, self.completed
+        )
+
+    @cached_property
+    def preview(self) -> NDArray[np.uint8]:
+        """(H', W', 3) photo, mask, completed photo, and the head from three sides, textured and grey."""
+        from ._preview import preview
+
+        return preview(self)
+
+    def mesh(self, *, expressions: bool = False) -> Mesh:
+        """The head as a mesh in millimetres.
+
+        Args:
+            expressions: neutral geometry with every named expression as a morph target, weights set to the
+                current expression; otherwise the geometry shows the current expression.
+
+        Returns:
+            :class:`wholeface.export.Mesh` with UV, texture, provenance and confidence.
+        """
+        from ._mesh import build_mesh
+
+        return build_mesh(self, expressions=expressions)
+
+    def animate(self, expression: Mapping[str, float] | Sequence[float]) -> Reconstruction:
+        """The same head with another expression.
+
+        Args:
+            expression: weights by name (others 0), e.g. ``{"jawOpen": 0.5}``, or all of them in order.
+
+        Returns:
+            A reconstruction whose :meth:`mesh` and :meth:`render` show the expression; everything that was
+            measured on the photo stays.
+
+        Raises:
+            UsageError: an expression that the model does not know.
+        """
+        return replace(self, posed_expression=self.model.expression_vector(expression))
+
+    def render(
+        self,
+        view: str | tuple[float, float] = "front",
+        *,
+        size: int = 512,
+        textured: bool = True,
+        photo_light: bool = False,
+    ) -> NDArray[np.uint8]:
+        """A picture of the head.
+
+        Args:
+            view: a name of ``VIEWS``, or (yaw, pitch) in degrees; positive yaw turns the face to its own left.
+            size: edge of the square picture in pixels.
+            textured: with the completed texture, else grey clay.
+            photo_light: under the light of the photo, else under a neutral studio light.
+
+        Returns:
+            (size, size, 3) uint8.
+
+        Raises:
+            UsageError: an unknown view.
+        """
+        if isinstance(view, str):
+            if view not in VIEWS:
+                raise UsageError(
+                    f"unknown view {view!r}; choose from {', '.join(VIEWS)} or give (yaw, pitch) in degrees"
+                )
+            view = VIEWS[view]
+        yaw, pitch = view
+        return render_view(
+            self.vertices,
+            self.model.triangles,
+            yaw_deg=yaw,
+            pitch_deg=pitch,
+            size=size,
+            uv=self.model.uv if textured else None,
+            uv_triangles=self.model.uv_triangles if textured else None,
+            texture=self.completed.texture if textured else None,
+            light=self.parameters.light if photo_light else None,
+        )
+
+    def save(
+        self, folder: str | Path, *, formats: Sequence[str] = ("glb",), expressions: bool = False
+    ) -> Path:
+        """Write everything into a folder (created when missing).
+
+        Args:
+            folder: where to; files of an earlier run are replaced.
+            formats: any of ``glb``, ``obj``, ``ply``.
+            expressions: GLB with the named expressions as morph targets.
+
+        Returns:
+            The folder.
+
+        Raises:
+            UsageError: an unknown format.
+        """
+        from ._save import save
+
+        return save(self, Path(folder), formats=tuple(formats), expressions=expressions)

@@ -1,0 +1,109 @@
+"""Face landmarks as evidence: points with their own account of how far to trust them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+
+__all__ = ["LANDMARK_COUNTS", "FaceLandmarks", "LandmarkDetector", "LandmarkScheme"]
+
+LandmarkScheme = Literal["mediapipe478", "ibug68"]
+LANDMARK_COUNTS: dict[str, int] = {"mediapipe478": 478, "ibug68": 68}
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """Landmarks of one face in one photo.
+
+    Convention: pixel (0, 0) is the centre of the top-left pixel; x to the right, y down.
+
+    Args:
+        points: (L, 2) float64, photo pixels.
+        scheme: which L points these are, and in which order.
+        box: (4,) float64, x0, y0, x1, y1 around the points, photo pixels.
+        score: how sure the detector is that this is a face, in [0, 1].
+        visibility: (L,) in [0, 1]: 1 = the point's surface faces the camera, 0 = it faces away or is shut.
+            Occluders are not considered; see ``sigma``.
+        sigma: (L,) standard deviation of the points in photo pixels, as the detector itself sees it.
+        depth: (L,) in units of photo pixels, larger = nearer to the camera, relative to the face's centre,
+            or None when the detector gives none.
+
+    Raises:
+        UsageError: an array has the wrong shape or a value that is not finite.
+    """
+
+    points: NDArray[np.float64]
+    scheme: LandmarkScheme
+    box: NDArray[np.float64]
+    score: float
+    visibility: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    depth: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        count = LANDMARK_COUNTS.get(self.scheme)
+        if count is None:
+            raise UsageError(
+                f"unknown landmark scheme {self.scheme!r}; use one of {', '.join(sorted(LANDMARK_COUNTS))}"
+            )
+        for name, array, shape in (
+            ("points", self.points, (count, 2)),
+            ("box", self.box, (4,)),
+            ("visibility", self.visibility, (count,)),
+            ("sigma", self.sigma, (count,)),
+            ("depth", self.depth, (count,)),
+        ):
+            if array is None:
+                continue
+            if array.shape != shape:
+                raise UsageError(
+                    f"{name} of {self.scheme} landmarks must have shape {shape}, got {array.shape}"
+                )
+            if not np.isfinite(array).all():
+                raise UsageError(f"{name} of {self.scheme} landmarks has values that are not finite")
+
+    @staticmethod
+    def from_points(
+        points: NDArray[np.floating],
+        scheme: LandmarkScheme,
+        *,
+        score: float = 1.0,
+        visibility: NDArray[np.floating] | None = None,
+        sigma: NDArray[np.floating] | float | None = None,
+    ) -> FaceLandmarks:
+        """Landmarks from bare points, e.g. of a file: all visible, with a sigma of 2 % of the face's size by default."""
+        points = np.asarray(points, dtype=np.float64)
+        if points.shape != (LANDMARK_COUNTS.get(scheme, -1), 2):
+            raise UsageError(
+                f"{scheme} landmarks must have shape ({LANDMARK_COUNTS.get(scheme)}, 2), got {points.shape}"
+            )
+        low, high = points.min(axis=0), points.max(axis=0)
+        count = len(points)
+        if sigma is None:
+            sigma = 0.02 * float(np.sqrt(np.prod(np.maximum(high - low, 1e-6))))
+        return FaceLandmarks(
+            points=points,
+            scheme=scheme,
+            box=np.concatenate([low, high]),
+            score=score,
+            visibility=np.ones(count) if visibility is None else np.asarray(visibility, dtype=np.float64),
+            sigma=np.broadcast_to(np.asarray(sigma, dtype=np.float64), (count,)).copy(),
+        )
+
+
+@runtime_checkable
+class LandmarkDetector(Protocol):
+    """Anything that finds faces and their landmarks in a photo."""
+
+    def detect(self, pixels: NDArray[np.uint8]) -> tuple[FaceLandmarks, ...]:
+        """All faces of a photo, largest first; an empty tuple when there are none.
+
+        Args:
+            pixels: (H, W, 3) uint8, sRGB.
+        """
+        ...

@@ -1,4 +1,64 @@
-"""WholeFace: one photo of a partly hidden face in, a complete, textured, animatable 3D head out."""
+"""WholeFace: one photo of a partly hidden face in, a complete, textured, animatable 3D head out.
+
+>>> import wholeface
+>>> head = wholeface.reconstruct("photo.jpg")        # doctest: +SKIP
+>>> head.save("out/photo")                           # doctest: +SKIP
+
+Names are loaded when first used, so that ``import wholeface`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import ModelFileError, NoFaceError, PhotoError, UsageError, WholeFaceError
+    from .morphable import MorphableModel, Parameters, load_model
+    from .photo import Photo, read_photo
+    from .reconstruction import Reconstruction
+    from .reconstructor import Reconstructor, reconstruct
 
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+
+_HOMES = {
+    "ModelFileError": ".errors",
+    "MorphableModel": ".morphable",
+    "NoFaceError": ".errors",
+    "Parameters": ".morphable",
+    "Photo": ".photo",
+    "PhotoError": ".errors",
+    "Reconstruction": ".reconstruction",
+    "Reconstructor": ".reconstructor",
+    "UsageError": ".errors",
+    "WholeFaceError": ".errors",
+    "load_model": ".morphable",
+    "read_photo": ".photo",
+    "reconstruct": ".reconstructor",
+}
+
+__all__ = [
+    "ModelFileError",
+    "MorphableModel",
+    "NoFaceError",
+    "Parameters",
+    "Photo",
+    "PhotoError",
+    "Reconstruction",
+    "Reconstructor",
+    "UsageError",
+    "WholeFaceError",
+    "load_model",
+    "read_photo",
+    "reconstruct",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -33,7 +33,7 @@ def _tile(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[
 
 
 def preview(face: Reconstruction) -> NDArray[np.uint8]:
-    """(3·360 + gaps, 3·360 + gaps, 3): photo | mask | completed photo, then three textured, three grey views."""
+    """(H, W, 3): photo | mask | completed photo, then three textured and three grey views."""
     box = _crop_box(face.face_region)
     weight = 0.55 * face.occluder[..., None]
     masked = (face.photo.pixels * (1 - weight) + _MASK_COLOUR * weight).round().astype(np.uint8)

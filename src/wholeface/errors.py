@@ -9,7 +9,7 @@ class WholeFaceError(Exception):
     """Base of every error that WholeFace raises on purpose.
 
     Attributes:
-        kind: a short machine-readable word (``photo``, ``no_face``, ``model_file``, ``usage``), written to JSON reports.
+        kind: a short machine-readable word (``photo``, ``no_face``, ``model_file``, ``usage``) for reports.
     """
 
     kind = "error"

@@ -42,7 +42,7 @@ class Reconstruction:
         photo: the photo as it was read.
         landmarks: the points that the detector found.
         model: the face model; ``parameters`` and ``camera``: its fit to the photo.
-        occluder: (H, W) float32, probability that something is in front of the face; 0 outside ``face_region``.
+        occluder: (H, W) float32, probability of something in front of the face; 0 outside ``face_region``.
         face_region: (H, W) bool, the projected face, hidden parts included.
         completed: the whole UV texture with provenance and confidence.
         quality: verdict in one word and the reasons.
@@ -141,7 +141,7 @@ class Reconstruction:
         """A picture of the head.
 
         Args:
-            view: a name of ``VIEWS``, or (yaw, pitch) in degrees; positive yaw turns the face to its own left.
+            view: a name of ``VIEWS``, or (yaw, pitch) in degrees; positive yaw turns the face to its left.
             size: edge of the square picture in pixels.
             textured: with the completed texture, else grey clay.
             photo_light: under the light of the photo, else under a neutral studio light.

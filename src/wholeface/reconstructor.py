@@ -1,0 +1,168 @@
+"""Photos in, reconstructions out: the front door for people with a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._timing import Stopwatch
+from .errors import NoFaceError, UsageError
+from .methods import get_method
+from .morphable import MorphableModel, load_model
+from .photo import PhotoSource, read_photo
+
+if TYPE_CHECKING:
+    from .perceive import LandmarkDetector
+    from .reconstruction import Reconstruction
+
+__all__ = ["Reconstructor", "reconstruct"]
+
+
+class Reconstructor:
+    """Holds the face model and the detector, so that many photos pay for loading once.
+
+    Args:
+        method: name of the system to run; see :data:`wholeface.methods.METHODS`.
+        device: ``cpu`` or ``cuda``.
+        model: ``wholeface`` for the shipped model, the path of another one (docs/models.md), or a loaded model.
+        detector: finds faces and landmarks; None takes the default one.
+        texture_size: edge of the texture in texels, 64 to 4096.
+        focal: focal length in pixels when known; otherwise taken from EXIF or estimated.
+        refine: run the photometric refinement after the landmark fit.
+
+    Raises:
+        UsageError: an unknown method or device, or a value out of range.
+        ModelFileError: the face model cannot be read.
+
+    Example:
+        >>> from wholeface import Reconstructor
+        >>> reconstructor = Reconstructor()                  # doctest: +SKIP
+        >>> head = reconstructor("photo.jpg")                # doctest: +SKIP
+        >>> head.save("out/photo")                           # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        method: str = "auto",
+        device: str = "cpu",
+        model: str | Path | MorphableModel = "wholeface",
+        detector: LandmarkDetector | None = None,
+        texture_size: int = 1024,
+        focal: float | None = None,
+        refine: bool = True,
+    ) -> None:
+        import torch
+
+        if device not in ("cpu", "cuda"):
+            raise UsageError(f"unknown device {device!r}; choose cpu or cuda")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UsageError(
+                "device 'cuda': this torch sees no CUDA GPU; use --device cpu, or a CUDA build of torch"
+            )
+        if not 64 <= texture_size <= 4096:
+            raise UsageError(f"texture size {texture_size}: choose 64 to 4096 texels")
+        if focal is not None and not focal > 0:
+            raise UsageError(f"focal length {focal}: must be a positive number of pixels")
+        self._run = get_method(method)
+        self.method = method
+        self.device = device
+        self.texture_size = texture_size
+        self.focal = focal
+        self.refine = refine
+        self.model = model if isinstance(model, MorphableModel) else load_model(model)
+        self._detector = detector
+
+    @property
+    def detector(self) -> LandmarkDetector:
+        """The landmark detector; the default one is loaded when first needed."""
+        if self._detector is None:
+            from .perceive import MediapipeDetector
+
+            self._detector = MediapipeDetector()
+        return self._detector
+
+    def __call__(self, photo: PhotoSource, *, face: int = 1) -> Reconstruction:
+        """Reconstruct one face.
+
+        Args:
+            photo: path, bytes, PIL image, (H, W[, C]) array or :class:`wholeface.photo.Photo`.
+            face: which face, 1 = the largest.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+            NoFaceError: no face, or fewer faces than ``face``, were found.
+        """
+        return self.all_faces(photo, face=face)[0]
+
+    def all_faces(self, photo: PhotoSource, *, face: int | None = None) -> list[Reconstruction]:
+        """Reconstruct every face of a photo, largest first (or only number ``face``).
+
+        Raises:
+            PhotoError: the photo cannot be read.
+            NoFaceError: no face, or fewer faces than ``face``, were found.
+            UsageError: ``face`` < 1.
+        """
+        from .methods._job import FaceJob
+
+        if face is not None and face < 1:
+            raise UsageError(f"face {face}: faces are counted from 1, the largest")
+        clock = Stopwatch()
+        with clock.room("photo"):
+            read = read_photo(photo)
+        with clock.room("perceive"):
+            found = self.detector.detect(read.pixels)
+        if not found:
+            raise NoFaceError(
+                f"{read.source}: no face found; a face should be at least 30 pixels high and mostly in view"
+            )
+        if face is not None and face > len(found):
+            raise NoFaceError(f"{read.source}: face {face} was asked for, but only {len(found)} found")
+        results = []
+        for number, landmarks in enumerate(found, start=1):
+            if face is not None and number != face:
+                continue
+            stopwatch = Stopwatch()
+            stopwatch.milliseconds.update(clock.milliseconds)
+            job = FaceJob(
+                photo=read,
+                landmarks=landmarks,
+                model=self.model,
+                face_number=number,
+                face_count=len(found),
+                focal=self.focal if self.focal is not None else read.focal_px,
+                texture_size=self.texture_size,
+                refine=self.refine,
+                device=self.device,
+                stopwatch=stopwatch,
+            )
+            results.append(self._run(job))
+        return results
+
+
+def reconstruct(
+    photo: PhotoSource, *, face: int = 1, method: str = "auto", device: str = "cpu"
+) -> Reconstruction:
+    """One photo in, one whole face out.
+
+    Args:
+        photo: path, bytes, PIL image, (H, W[, C]) array or :class:`wholeface.photo.Photo`.
+        face: which face, 1 = the largest.
+        method: name of the system to run.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        :class:`wholeface.Reconstruction` with ``.save(folder)``, ``.mesh()``, ``.render(view)``, ``.animate(…)``.
+
+    Raises:
+        PhotoError: the photo cannot be read.
+        NoFaceError: no face was found.
+
+    For many photos make one :class:`Reconstructor` and call it, so that loading is paid once.
+
+    Example:
+        >>> import wholeface
+        >>> head = wholeface.reconstruct("photo.jpg")        # doctest: +SKIP
+        >>> head.save("out/photo")                           # doctest: +SKIP
+    """
+    return Reconstructor(method=method, device=device)(photo, face=face)

@@ -1,0 +1,184 @@
+"""Fixtures that every room's tests may use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from wholeface.morphable import AlbedoModel, Embedding, MorphableModel
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of source material: $WHOLEFACE_SHARED, or ``shared`` beside the repository; skips where absent."""
+    folder = Path(os.environ.get("WHOLEFACE_SHARED", _ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"needs the source material: no folder {folder / 'data'} (set WHOLEFACE_SHARED)")
+    return folder
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    """A generator with a fixed seed, fresh for every test."""
+    return torch.Generator().manual_seed(20240607)
+
+
+@pytest.fixture(scope="session")
+def small_model() -> MorphableModel:
+    """An egg with a nose: 290 vertices, 576 triangles, exactly mirror-symmetric, closed, every optional part present.
+
+    Poles at the crown and under the chin, 12 rings of 24 vertices; the UV seam runs down the back of the head, so
+    there are more UV points than vertices. 6 identity, 5 expression and 4 albedo modes; 68 and 478 landmarks on the
+    front (three of the 478 have no place: NaN).
+    """
+    return make_small_model()
+
+
+def make_small_model(rings: int = 12, columns: int = 24) -> MorphableModel:
+    """See :func:`small_model`; a function of its own so that a test may vary the resolution."""
+    # Column c lies at angle 2πc/columns from the back of the head (c = 0), so mirroring x maps c to −c.
+    elevation = math.pi * (torch.arange(1, rings + 1, dtype=torch.float64) / (rings + 1))
+    angle = 2 * math.pi * torch.arange(columns, dtype=torch.float64) / columns
+    direction = torch.stack(
+        [
+            (torch.sin(elevation)[:, None] * -torch.sin(angle)[None]),
+            torch.cos(elevation)[:, None].expand(rings, columns),
+            torch.sin(elevation)[:, None] * -torch.cos(angle)[None],
+        ],
+        dim=-1,
+    ).reshape(-1, 3)
+    poles = torch.tensor([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]], dtype=torch.float64)
+    direction = torch.cat([direction, poles])  # (V, 3)
+    count = direction.shape[0]
+    mirror_column = (-torch.arange(columns)) % columns
+    mirror = torch.cat(
+        [
+            (torch.arange(rings)[:, None] * columns + mirror_column[None]).reshape(-1),
+            torch.tensor([count - 2, count - 1]),
+        ]
+    )
+    direction[:, 0] = (direction[:, 0] - direction[mirror, 0]) / 2  # exactly symmetric in the last bit
+    direction[:, 1:] = (direction[:, 1:] + direction[mirror, 1:]) / 2
+
+    def bump(centre: tuple[float, float, float], width: float) -> torch.Tensor:
+        centre_direction = torch.nn.functional.normalize(torch.tensor(centre, dtype=torch.float64), dim=0)
+        return torch.exp(-((direction - centre_direction) ** 2).sum(-1) / (2 * width**2))
+
+    def both(centre: tuple[float, float, float], width: float) -> torch.Tensor:
+        left = bump(centre, width)
+        return left + left[mirror]
+
+    front, up, side = (torch.tensor(v, dtype=torch.float64) for v in ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+    nose, mouth, eye = bump((0, -0.05, 1), 0.15), bump((0, -0.5, 1), 0.2), (0.35, 0.25, 0.9)
+    mean = direction * torch.tensor([75.0, 110.0, 90.0], dtype=torch.float64) + 18 * nose[:, None] * front
+    symmetric_side = direction * side
+    identity = torch.stack(
+        [
+            4.0 * direction * front,
+            3.5 * symmetric_side,
+            3.0 * direction * up,
+            2.5 * nose[:, None] * front,
+            2.0 * both((0.6, -0.2, 0.7), 0.3)[:, None] * front,
+            1.5 * bump((0, -1, 0.5), 0.4)[:, None] * (front - up),
+        ]
+    )
+    smile = bump((0.3, -0.45, 0.9), 0.2)[:, None] * (6 * up + 4 * side)
+    mirrored = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
+    blink = bump(eye, 0.12)[:, None] * (-4 * up)
+    expression = torch.stack(
+        [
+            -14.0 * bump((0, -0.9, 0.6), 0.35)[:, None] * up,
+            smile,
+            smile[mirror] * mirrored,
+            blink,
+            blink[mirror],
+        ]
+    )
+
+    # Triangles and UV: one extra UV column for the seam, one UV point per triangle at the poles.
+    triangles, uv_triangles, uv = [], [], []
+    for row in range(rings):
+        uv += [(c / columns, 1 - (row + 1) / (rings + 1)) for c in range(columns + 1)]
+    for c in range(columns):
+        d = (c + 1) % columns
+        for row in range(rings - 1):
+            a, b, low_a, low_b = (
+                row * columns + c,
+                row * columns + d,
+                (row + 1) * columns + c,
+                (row + 1) * columns + d,
+            )
+            ua, low_ua = row * (columns + 1) + c, (row + 1) * (columns + 1) + c
+            triangles += [(a, low_a, b), (b, low_a, low_b)]
+            uv_triangles += [(ua, low_ua, ua + 1), (ua + 1, low_ua, low_ua + 1)]
+        last, last_uv = (rings - 1) * columns, (rings - 1) * (columns + 1)
+        triangles += [(count - 2, c, d), (count - 1, last + d, last + c)]
+        uv_triangles += [(len(uv), c, c + 1), (len(uv) + 1, last_uv + c + 1, last_uv + c)]
+        uv += [((c + 0.5) / columns, 1.0), ((c + 0.5) / columns, 0.0)]
+    tri = torch.tensor(triangles)
+
+    def on_front(size: int) -> Embedding:
+        centroid = mean[tri].mean(dim=1)
+        facing = (centroid[:, 2] > 30).nonzero()[:, 0]
+        generator = torch.Generator().manual_seed(size)
+        weights = torch.rand(size, 3, generator=generator, dtype=torch.float64) + 0.2
+        return Embedding(
+            facing[torch.arange(size) * 7 % len(facing)], weights / weights.sum(-1, keepdim=True)
+        )
+
+    landmarks_478 = on_front(478)
+    landmarks_478.barycentric[[10, 200, 477]] = float("nan")
+
+    skin = torch.ones(count, dtype=torch.bool)
+    eyeballs, teeth = both(eye, 0.2) > 0.5, mouth > 0.6
+    face = (direction[:, 2] > 0.3) & (direction[:, 1] > -0.85) & (direction[:, 1] < 0.75)
+    regions = {
+        "skin": skin & ~eyeballs & ~teeth,
+        "face": face & ~eyeballs & ~teeth,
+        "brows": both((0.35, 0.6, 0.85), 0.2) > 0.4,
+        "lids": (both(eye, 0.2) > 0.1) & ~eyeballs,
+        "nose": nose > 0.4,
+        "lips": (mouth > 0.15) & ~teeth,
+        "ears": direction[:, 0].abs() > 0.95,
+        "neck": direction[:, 1] < -0.9,
+        "scalp": direction[:, 1] > 0.75,
+        "inner_mouth": teeth.clone(),
+        "teeth": teeth,
+        "eyeballs": eyeballs,
+    }
+    size, coarse = 32, 16
+    rows = 1 - (torch.arange(size, dtype=torch.float64) + 0.5) / size
+    colour = torch.tensor([-0.9, -1.4, -1.7], dtype=torch.float64)
+    modes = torch.tensor(
+        [[0.2, 0.2, 0.2], [0.05, -0.03, -0.06], [0.1, 0.0, 0.0], [0.0, 0.0, 0.1]], dtype=torch.float64
+    )
+    weight = torch.stack([torch.ones(count, dtype=torch.float64), 1 + nose, mouth, direction[:, 1]])
+    albedo = AlbedoModel(
+        "log",
+        colour + 0.1 * direction[:, 1:2],
+        modes[:, None] * weight[..., None],
+        colour[:, None, None] + 0.1 * (2 * rows - 1)[None, :, None].expand(3, size, size),
+        modes[:, :, None, None].expand(4, 3, coarse, coarse).clone(),
+    )
+    return MorphableModel(
+        name="egg",
+        version="1",
+        mean=mean,
+        identity=identity,
+        expression=expression,
+        expression_names=("jawOpen", "mouthSmile_L", "mouthSmile_R", "eyeBlink_L", "eyeBlink_R"),
+        triangles=tri,
+        uv=torch.tensor(uv, dtype=torch.float64),
+        uv_triangles=torch.tensor(uv_triangles),
+        mirror=mirror,
+        regions=regions,
+        landmarks_68=on_front(68),
+        landmarks_478=landmarks_478,
+        albedo=albedo,
+    ).to(dtype=torch.float32)

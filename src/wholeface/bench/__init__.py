@@ -1,1 +1,1 @@
-"""Under construction in this commit series."""
+"""How good and how fast: one file per protocol, each prints a table."""

@@ -1,1 +1,31 @@
-"""Under construction in this commit series."""
+"""The shared ground floor: camera, light, rasteriser and deferred shading, differentiable by torch."""
+
+from .camera import Camera
+from .interpolate import differentiable_barycentric, interpolate
+from .lighting import ambient_light, directional_light, sh_basis, shade
+from .normals import vertex_normals
+from .rasterize import Fragments, rasterize
+from .rotation import axis_angle, pose_degrees, rotation_from_degrees, rotation_matrix, to_camera
+from .texture import sample_texture
+from .view import framing_camera, render_view
+
+__all__ = [
+    "Camera",
+    "Fragments",
+    "ambient_light",
+    "axis_angle",
+    "differentiable_barycentric",
+    "directional_light",
+    "framing_camera",
+    "interpolate",
+    "pose_degrees",
+    "rasterize",
+    "render_view",
+    "rotation_from_degrees",
+    "rotation_matrix",
+    "sample_texture",
+    "sh_basis",
+    "shade",
+    "to_camera",
+    "vertex_normals",
+]

@@ -1,0 +1,111 @@
+"""The command's words: flags, help, names, exit codes; no model is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wholeface.app import _reconstruct
+from wholeface.app.cli import build_parser, main
+from wholeface.errors import UsageError
+
+
+def _exit_code(*words: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(list(words))
+    return int(caught.value.code or 0)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["reconstruct", "--help"], ["bench", "--help"], ["--version"]])
+def test_help_exits_with_0(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_code(*words) == 0
+    assert "wholeface" in capsys.readouterr().out
+
+
+def test_reconstruct_help_names_every_file_that_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    _exit_code("reconstruct", "--help")
+    text = capsys.readouterr().out
+    for name in ("face.glb", "preview.png", "deoccluded.png", "occluder.png", "face_region.png", "face.json"):
+        assert name in text
+    assert "exit code: 0" in text
+
+
+def test_help_loads_neither_torch_nor_mediapipe() -> None:
+    code = (
+        "import sys\nfrom wholeface.app.cli import build_parser\nbuild_parser().format_help()\n"
+        "print([m for m in ('torch', 'mediapipe', 'numba', 'PIL', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["reconstruct"],
+        ["reconstruct", "photo.jpg"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--format", "fbx"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--format", ","],
+        ["reconstruct", "photo.jpg", "-o", "out", "--texture-size", "10"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--texture-size", "1e3"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--face", "0"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--device", "tpu"],
+        ["unknown"],
+    ],
+)
+def test_bad_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_code(*words) == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_formats_are_a_set_in_the_order_given() -> None:
+    options = build_parser().parse_args(["reconstruct", "a.jpg", "-o", "out", "--format", "PLY, glb,ply"])
+    assert options.formats == ("ply", "glb")
+
+
+def test_every_missing_photo_is_refused_before_anything_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = [str(tmp_path / name) for name in ("a.jpg", "b.jpg")]
+    assert main(["reconstruct", *missing, "-o", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert missing[0] in error
+    assert "no such file" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_must_not_be_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    out.write_text("mine")
+    assert main(["reconstruct", str(out), "-o", str(out)]) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert out.read_text() == "mine"
+
+
+def test_a_folder_stands_for_the_photos_in_it(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
+        (tmp_path / name).write_bytes(b"")
+    assert [p.name for p in _reconstruct._expand([str(tmp_path)])] == ["a.png", "b.JPG", "c.webp"]
+
+
+def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no photos"):
+        _reconstruct._expand([str(tmp_path)])
+
+
+def test_photos_with_the_same_stem_do_not_overwrite_each_other() -> None:
+    paths = [Path("a/x.jpg"), Path("b/x.jpg"), Path("x-2.png"), Path("c/x.png")]
+    names = _reconstruct._folder_names(paths)
+    assert names == ["x", "x-2", "x-2-2", "x-3"]
+    assert len(set(names)) == len(paths)
+
+
+@pytest.mark.parametrize("text", ["63", "4097", "-1", "", "a"])
+def test_texture_size_outside_the_range_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="64 to 4096"):
+        _reconstruct._texture_size(text)

@@ -1,0 +1,69 @@
+"""What `import wholeface` offers is a promise: a change here is a change for users."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import wholeface
+
+_ROOMS = [m.name for m in pkgutil.iter_modules(wholeface.__path__, "wholeface.") if m.ispkg]
+
+
+def test_names_of_the_package() -> None:
+    assert wholeface.__all__ == [
+        "ModelFileError",
+        "MorphableModel",
+        "NoFaceError",
+        "Parameters",
+        "Photo",
+        "PhotoError",
+        "Reconstruction",
+        "Reconstructor",
+        "UsageError",
+        "WholeFaceError",
+        "load_model",
+        "read_photo",
+        "reconstruct",
+    ]
+    assert all(getattr(wholeface, name) is not None for name in wholeface.__all__)
+
+
+def test_unknown_names_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'recontsruct'"):
+        wholeface.recontsruct  # noqa: B018
+
+
+def test_import_is_quick_and_quiet() -> None:
+    code = "import sys, wholeface; print([m for m in ('torch', 'numpy', 'mediapipe') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize("room", _ROOMS)
+def test_all_is_sorted_and_complete(room: str) -> None:
+    module = importlib.import_module(room)
+    names = getattr(module, "__all__", [])
+    assert list(names) == sorted(names, key=lambda n: (not n.isupper(), not n[0].isupper(), n)) or list(
+        names
+    ) == sorted(names)
+    assert all(hasattr(module, name) for name in names)
+
+
+def test_only_the_detector_imports_mediapipe() -> None:
+    from pathlib import Path
+
+    package = Path(wholeface.__path__[0])
+    users = [
+        str(path.relative_to(package))
+        for path in sorted(package.rglob("*.py"))
+        if any(
+            line.strip().startswith(("import mediapipe", "from mediapipe"))
+            for line in path.read_text().splitlines()
+        )
+    ]
+    assert users == ["perceive/mediapipe_detector.py"]

@@ -1,0 +1,260 @@
+"""From landmarks to pose, focal length, identity and expression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..morphable import MorphableModel, Parameters
+from ..perceive.landmarks import FaceLandmarks
+from ..render import Camera, ambient_light, axis_angle
+from ._landmark_basis import landmark_basis
+from ._landmark_problem import POSE, predict
+from ._landmark_solver import Problem, Solution, initial_state, solve
+
+__all__ = ["LandmarkFit", "LandmarkFitSettings", "fit_landmarks"]
+
+_MINIMUM = 12  # landmarks without which no face is fitted
+
+
+@dataclass(frozen=True)
+class LandmarkFitSettings:
+    """Strengths of the priors and limits of the solver.
+
+    Args:
+        identity_strength: multiplies the precision of the identity prior (1 = the model's own statistics).
+        identity_shrinkage: factor on the fitted identity; pose and expression are fitted again after it.
+        expression_strength: multiplies the expression prior.
+        noise_scale: multiplies the standard deviations of the landmarks.
+        dof: degrees of freedom of the robust Student-t likelihood; small = more robust, infinite = Gaussian.
+        focal_ratio: prior mean of the focal length over the longer side of the photo.
+        focal_sigma: its standard deviation in log f.
+        distance: prior mean of the distance between camera and face, mm.
+        distance_sigma: its standard deviation in log d.
+        minimum_visibility: landmarks seen less than this take no part.
+        hidden_threshold: landmarks whose ``occluded`` value exceeds it count as occluded.
+        slide_contour: whether contour landmarks follow the silhouette.
+        iterations: limit of the full fit's steps.
+        tolerance: least worthwhile drop of the negative log posterior.
+    """
+
+    identity_strength: float = 1.0
+    identity_shrinkage: float = 1.0
+    expression_strength: float = 1.0
+    noise_scale: float = 1.0
+    dof: float = 6.0
+    focal_ratio: float = 1.3
+    focal_sigma: float = 0.4
+    distance: float = 900.0
+    distance_sigma: float = 0.6
+    minimum_visibility: float = 0.15
+    hidden_threshold: float = 0.5
+    slide_contour: bool = True
+    iterations: int = 25
+    tolerance: float = 1e-2
+
+
+@dataclass(frozen=True)
+class LandmarkFit:
+    """Result of :func:`fit_landmarks`.
+
+    Args:
+        parameters: identity, expression and pose, with neutral albedo and white ambient light; float32.
+        camera: the camera of the photo, with the fitted (or given) focal length.
+        scheme: landmark scheme that was fitted.
+        predicted: (L, 2) photo pixels, where the fit puts the landmarks (the detector's known bias included).
+        residual: (L, 2) photo pixels, predicted minus observed.
+        weights: (L,) robust weights times participation; 0 = took no part, about 1 = fits well.
+        identity_sigma: (K,) posterior standard deviations of the identity coefficients.
+        identity_information: (K, K) posterior precision of the identity, all other unknowns marginalised.
+        rms: root mean square residual of the landmarks that took part, photo pixels, robustly weighted.
+        cost: negative log posterior up to a constant.
+        iterations: steps of the last stage.
+        converged: whether the solver stopped by itself.
+    """
+
+    parameters: Parameters
+    camera: Camera
+    scheme: str
+    predicted: NDArray[np.float64]
+    residual: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    identity_sigma: NDArray[np.float64]
+    identity_information: NDArray[np.float64]
+    rms: float
+    cost: float
+    iterations: int
+    converged: bool
+
+
+def fit_landmarks(
+    model: MorphableModel,
+    landmarks: FaceLandmarks,
+    width: int,
+    height: int,
+    *,
+    focal: float | None = None,
+    principal_point: tuple[float, float] | None = None,
+    visibility: NDArray[np.floating] | None = None,
+    occluded: NDArray[np.floating] | None = None,
+    settings: LandmarkFitSettings | None = None,
+) -> LandmarkFit:
+    r"""Maximum a posteriori pose, focal length, identity and expression from landmarks.
+
+    .. math:: \min \sum_l \rho\big(\|Σ_l^{-1/2}(π(R\,p_l(α, ε) + t; f) + N_l z - x_l)\|\big)
+        + \tfrac12 \|α\|^2_{Λ} + r^T ε + \tfrac12 \|ε\|^2_P + \tfrac12\|z\|^2 + \text{priors of } f, t_z
+
+    Gauss–Newton steps with Levenberg–Marquardt damping and analytic Jacobians; ρ is a Student-t likelihood by
+    iterated reweighting. Landmarks do not err one by one: their common errors N z are fitted along, with unit
+    prior, so that they are not mistaken for identity. Expression weights stay in [0, 1]. Contour landmarks slide
+    to the silhouette. Noise and biases are those that the model carries for its detector
+    (``extras["landmarks_478_…"]``), else plain defaults.
+
+    Convention: camera point = R · model point + t; u = cx + f x/(−z), v = cy − f y/(−z); pixel (0, 0) is the
+    centre of the top-left pixel.
+
+    Args:
+        model: face model with an embedding of the landmarks' scheme.
+        landmarks: what the detector found, photo pixels.
+        width: photo width, pixels.
+        height: photo height, pixels.
+        focal: focal length in pixels, e.g. from EXIF; None to estimate it.
+        principal_point: pixels; None for the photo's middle.
+        visibility: (L,) in [0, 1], replaces the landmarks' own.
+        occluded: (L,) in [0, 1], how surely each landmark lies behind an occluder; those get the (far larger)
+            noise that was measured behind occluders.
+        settings: strengths and limits.
+
+    Returns:
+        The fit; see :class:`LandmarkFit`.
+
+    Raises:
+        UsageError: too few or degenerate landmarks, a focal length or size that is not positive, a wrong shape,
+            or a model without these landmarks.
+
+    Source: Levenberg 1944, Marquardt 1963; robust reweighting after Lange, Little & Taylor 1989.
+    """
+    settings = settings or LandmarkFitSettings()
+    problem = _problem(model, landmarks, width, height, focal, principal_point, visibility, occluded, settings)
+    solution = _fit(problem, settings)
+    return _result(model, landmarks, width, height, problem, solution)
+
+
+def _problem(
+    model: MorphableModel,
+    landmarks: FaceLandmarks,
+    width: int,
+    height: int,
+    focal: float | None,
+    principal_point: tuple[float, float] | None,
+    visibility: NDArray[np.floating] | None,
+    occluded: NDArray[np.floating] | None,
+    settings: LandmarkFitSettings,
+) -> Problem:
+    if width < 1 or height < 1:
+        raise UsageError(f"the photo's size must be positive, got {width}×{height}")
+    if focal is not None and not (np.isfinite(focal) and focal > 0):
+        raise UsageError(f"the focal length must be a positive number of pixels, got {focal}")
+    basis = landmark_basis(model, landmarks.scheme)
+    count = len(landmarks.points)
+    seen = landmarks.visibility if visibility is None else np.asarray(visibility, dtype=np.float64)
+    hidden = np.zeros(count) if occluded is None else np.asarray(occluded, dtype=np.float64)
+    for name, values in (("visibility", seen), ("occluded", hidden)):
+        if values.shape != (count,):
+            raise UsageError(f"{name} must have one value per landmark, shape ({count},), got {values.shape}")
+    use = basis.valid & (seen >= settings.minimum_visibility)
+    if use.sum() < _MINIMUM:
+        raise UsageError(f"only {int(use.sum())} landmarks are visible; a face fit needs at least {_MINIMUM}")
+    sigma = np.where((hidden > settings.hidden_threshold)[:, None], basis.sigma_hidden, basis.sigma)
+    # A point that is turning away is less certain, by the same token as it is less visible.
+    sigma = settings.noise_scale * sigma / np.sqrt(np.clip(seen, settings.minimum_visibility, 1.0))[:, None]
+    log_focal = (
+        (float(np.log(focal)), 0.0)
+        if focal is not None
+        else (float(np.log(settings.focal_ratio * max(width, height))), settings.focal_sigma)
+    )
+    principal = principal_point or ((width - 1) / 2, (height - 1) / 2)
+    return Problem(
+        basis=basis,
+        observed=landmarks.points,
+        use=use,
+        principal=np.array(principal, dtype=np.float64),
+        sigma=sigma,
+        sigma_pixels=np.full(count, 0.25),
+        dof=settings.dof,
+        log_focal=log_focal,
+        log_distance=(float(np.log(settings.distance)), settings.distance_sigma),
+        identity_precision=np.full(basis.identity_size, settings.identity_strength),
+        expression_rate=settings.expression_strength * basis.expression_rate,
+        expression_precision=settings.expression_strength * basis.expression_precision,
+        slide=settings.slide_contour,
+    )
+
+
+def _fit(problem: Problem, settings: LandmarkFitSettings) -> Solution:
+    """Pose of the mean face first, then everything together."""
+    k, size = problem.basis.identity_size, problem.basis.basis.shape[2]
+    free = np.ones(POSE + size + problem.basis.modes.shape[2], dtype=bool)
+    free[6] = problem.log_focal[1] > 0
+    pose_only = free.copy()
+    pose_only[POSE:] = False
+    state = solve(problem, initial_state(problem), free=pose_only, iterations=6, tolerance=1.0).state
+    solution = solve(problem, state, free=free, iterations=settings.iterations, tolerance=settings.tolerance)
+    if settings.identity_shrinkage != 1.0:
+        coefficients = solution.state.coefficients.copy()
+        coefficients[:k] *= settings.identity_shrinkage
+        state = type(state)(solution.state.rotation, solution.state.pose, coefficients, solution.state.nuisance)
+        free[POSE : POSE + k] = False
+        solution = solve(problem, state, free=free, iterations=settings.iterations, tolerance=settings.tolerance)
+    return solution
+
+
+def _result(
+    model: MorphableModel, landmarks: FaceLandmarks, width: int, height: int, problem: Problem, solution: Solution
+) -> LandmarkFit:
+    state = solution.state
+    k = problem.basis.identity_size
+    predicted, _ = predict(problem.basis, state, problem.principal, solution.choice, jacobian=False)
+    residual = predicted - problem.observed
+    squared = (residual**2).sum(axis=1)
+    rms = float(np.sqrt((solution.weights * squared).sum() / max(solution.weights.sum(), 1e-9)))
+    information = _marginal(solution.information, slice(POSE, POSE + k), problem.log_focal[1] > 0)
+    like = model.mean.new_tensor
+
+    parameters = Parameters(
+        identity=like(state.coefficients[:k]),
+        expression=like(state.coefficients[k:]),
+        albedo=like(np.zeros(model.albedo_size)),
+        light=ambient_light().to(model.mean),
+        rotation=axis_angle(torch.from_numpy(state.rotation)).to(model.mean),
+        translation=like(state.translation),
+    )
+    return LandmarkFit(
+        parameters=parameters,
+        camera=Camera(state.focal, float(problem.principal[0]), float(problem.principal[1]), width, height),
+        scheme=landmarks.scheme,
+        predicted=predicted,
+        residual=residual,
+        weights=solution.weights,
+        identity_sigma=np.sqrt(np.diag(np.linalg.inv(information))),
+        identity_information=information,
+        rms=rms,
+        cost=solution.cost,
+        iterations=solution.iterations,
+        converged=solution.converged,
+    )
+
+
+def _marginal(information: NDArray[np.float64], block: slice, focal_free: bool) -> NDArray[np.float64]:
+    """Precision of one block of unknowns when the others are marginalised (Schur complement)."""
+    rest = np.ones(len(information), dtype=bool)
+    rest[block] = False
+    rest[6] = focal_free
+    others = information[np.ix_(rest, rest)]
+    others = others + 1e-9 * np.diag(np.diag(others) + 1e-9)
+    cross = information[block][:, rest]
+    return np.asarray(information[block, block] - cross @ np.linalg.solve(others, cross.T))

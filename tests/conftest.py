@@ -16,7 +16,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of source material: $WHOLEFACE_SHARED, or ``shared`` beside the repository; skips where absent."""
+    """The source material: $WHOLEFACE_SHARED, or ``shared`` beside the repository; skips where absent."""
     folder = Path(os.environ.get("WHOLEFACE_SHARED", _ROOT.parent / "shared"))
     if not (folder / "data").is_dir():
         pytest.skip(f"needs the source material: no folder {folder / 'data'} (set WHOLEFACE_SHARED)")
@@ -31,11 +31,11 @@ def rng() -> torch.Generator:
 
 @pytest.fixture(scope="session")
 def small_model() -> MorphableModel:
-    """An egg with a nose: 290 vertices, 576 triangles, exactly mirror-symmetric, closed, every optional part present.
+    """An egg with a nose: 290 vertices, 576 triangles, closed, exactly mirror-symmetric, no part missing.
 
-    Poles at the crown and under the chin, 12 rings of 24 vertices; the UV seam runs down the back of the head, so
-    there are more UV points than vertices. 6 identity, 5 expression and 4 albedo modes; 68 and 478 landmarks on the
-    front (three of the 478 have no place: NaN).
+    Poles at the crown and under the chin, 12 rings of 24 vertices; the UV seam runs down the back of the
+    head, so there are more UV points than vertices. 6 identity, 5 expression and 4 albedo modes; 68 and 478
+    landmarks on the front (three of the 478 have no place: NaN).
     """
     return make_small_model()
 

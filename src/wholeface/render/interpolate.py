@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..errors import UsageError
+from ._functions import BarycentricFunction, InterpolateFunction
 from .camera import Camera
 from .rasterize import Fragments
 
@@ -22,20 +25,11 @@ def interpolate(attributes: Tensor, triangles: Tensor, fragments: Fragments) -> 
 
     Returns:
         (N, H, W, C), zero in the background.
+
+    Raises:
+        UsageError: as many attribute sets as neither 1 nor N.
     """
-    images, height, width = fragments.triangle.shape
-    packed = interpolate_covered(attributes, triangles, fragments)
-    out = packed.new_zeros(images * height * width, packed.shape[-1])
-    return out.index_copy(0, fragments.pixels, packed).reshape(images, height, width, -1)
-
-
-def interpolate_covered(attributes: Tensor, triangles: Tensor, fragments: Fragments) -> Tensor:
-    """(P, C): like :func:`interpolate` at the covered pixels ``fragments.pixels`` only."""
-    images, height, width = fragments.triangle.shape
-    corner, barycentric = _corners(attributes, triangles, fragments)
-    del images, height, width
-    picked = attributes.reshape(-1, attributes.shape[-1])[corner]  # (P, 3, C)
-    return (picked * barycentric[..., None].to(picked.dtype)).sum(1)
+    return unpack(interpolate_covered(attributes, triangles, Covered(fragments)), fragments)
 
 
 def differentiable_barycentric(
@@ -43,12 +37,12 @@ def differentiable_barycentric(
 ) -> Tensor:
     r"""Barycentrics of ``fragments`` as a differentiable function of positions and camera.
 
-    The ray through a pixel is :math:`d = ((u - c_x)/f, (c_y - v)/f, -1)`. Shearing space along the ray puts it
-    on the viewing axis: :math:`q_j = (x_j + z_j d_x, y_j + z_j d_y)`; then
+    The ray through a pixel is :math:`d = ((u - c_x)/f, (c_y - v)/f, -1)`. Shearing space along the ray puts
+    it on the viewing axis, :math:`q_j = (x_j + z_j d_x,\; y_j + z_j d_y)`; then
     :math:`b_j \propto q_{j+1} \times q_{j+2}`.
 
-    Which triangle a pixel sees is taken as given, so there is no gradient from the silhouette or from one part
-    of the surface covering another.
+    Which triangle a pixel sees is taken as given, so there is no gradient from the silhouette or from one
+    part of the surface covering another.
 
     Args:
         points_cam: (N, V, 3) or (V, 3) as rasterised.
@@ -58,40 +52,115 @@ def differentiable_barycentric(
 
     Returns:
         (N, H, W, 3), zero in the background; equal to ``fragments.barycentric`` up to the rasteriser's snapping
-        to 1/256 pixel.
+        to 1/256 pixel. In slivers that are seen so edge-on that the two differ by more than 0.25, the rasterised
+        weights are passed through, without gradient.
     """
-    images, height, width = fragments.triangle.shape
-    pixels = fragments.pixels
-    corner, _ = _corners(points_cam, triangles, fragments)
-    picked = points_cam.reshape(-1, 3)[corner]  # (P, 3, 3)
-    image = pixels // (height * width)
-    place = pixels % (height * width)
-
-    def intrinsic(value: float | Tensor) -> float | Tensor:
-        if isinstance(value, Tensor):
-            return value[image] if value.ndim == 1 else value
-        return value
-
-    column = (place % width).to(points_cam.dtype)
-    row = (place // width).to(points_cam.dtype)
-    dx = (column - intrinsic(camera.cx)) / intrinsic(camera.focal)
-    dy = (intrinsic(camera.cy) - row) / intrinsic(camera.focal)
-    qx = picked[..., 0] + picked[..., 2] * dx[:, None]  # (P, 3)
-    qy = picked[..., 1] + picked[..., 2] * dy[:, None]
-    after, last = [1, 2, 0], [2, 0, 1]
-    weights = qx[:, after] * qy[:, last] - qx[:, last] * qy[:, after]
-    barycentric = weights / weights.sum(1, keepdim=True)
-    out = barycentric.new_zeros(images * height * width, 3)
-    return out.index_copy(0, pixels, barycentric).reshape(images, height, width, 3)
+    return unpack(barycentric_covered(points_cam, triangles, Covered(fragments), camera), fragments)
 
 
-def _corners(attributes: Tensor, triangles: Tensor, fragments: Fragments) -> tuple[Tensor, Tensor]:
-    """Corner rows (P, 3) into the flattened attributes and barycentrics (P, 3) of the covered pixels."""
-    images, height, width = fragments.triangle.shape
-    pixels = fragments.pixels
-    corner = triangles[fragments.triangle.flatten()[pixels].long()].long()  # (P, 3)
-    if attributes.ndim == 3:
-        if attributes.shape[0] != images:
-            raise UsageError(f"{attributes.shape[0]} attribute sets for {images} images")
-        corner = corner + (pixels // (height * width) * attributes.shape[1])[:, None]
-    return corner, fragments.barycentric.reshape(-1, 3)[pixels]
+class Covered:
+    """The covered pixels of some fragments, packed: P of them, in the order of ``Fragments.pixels``.
+
+    Attributes:
+        winner: (P,) int64 triangle.
+        image: (P,) int64 which of the N images.
+        place: (P,) int64 row · W + column.
+        barycentric: (P, 3).
+        images: N.
+        width: W.
+    """
+
+    def __init__(self, fragments: Fragments) -> None:
+        self.images, height, self.width = fragments.triangle.shape
+        pixels = fragments.pixels
+        self.winner = fragments.triangle.reshape(-1)[pixels].long()
+        if self.images == 1:
+            self.image, self.place = torch.zeros_like(pixels), pixels
+        else:
+            self.image = pixels // (height * self.width)
+            self.place = pixels - self.image * (height * self.width)
+        self.barycentric = fragments.barycentric.reshape(-1, 3)[pixels]
+
+    def with_barycentric(self, barycentric: Tensor) -> Covered:
+        """The same pixels with other weights (P, 3)."""
+        other = object.__new__(Covered)
+        other.__dict__.update(self.__dict__, barycentric=barycentric)
+        return other
+
+
+def unpack(packed: Tensor, fragments: Fragments) -> Tensor:
+    """(N, H, W, C) from values (P, C) of the covered pixels; zero elsewhere."""
+    shape = fragments.triangle.shape
+    out = packed.new_zeros(shape.numel(), packed.shape[-1])
+    return out.index_copy(0, fragments.pixels, packed).reshape(*shape, packed.shape[-1])
+
+
+def interpolate_covered(attributes: Tensor, triangles: Tensor, covered: Covered) -> Tensor:
+    """(P, C): :func:`interpolate` at the covered pixels only."""
+    batched = attributes if attributes.ndim == 3 else attributes[None]
+    if batched.shape[0] not in (1, covered.images):
+        raise UsageError(f"{batched.shape[0]} sets of attributes for {covered.images} images")
+    image = covered.image if batched.shape[0] > 1 else torch.zeros_like(covered.image)
+    barycentric = covered.barycentric.to(batched.dtype)
+    if batched.is_cuda:
+        return _interpolate_torch(batched, barycentric, triangles, covered.winner, image)
+    out: Tensor = InterpolateFunction.apply(batched, barycentric, triangles.long(), covered.winner, image)  # type: ignore[no-untyped-call]
+    return out
+
+
+def barycentric_covered(points_cam: Tensor, triangles: Tensor, covered: Covered, camera: Camera) -> Tensor:
+    """(P, 3): :func:`differentiable_barycentric` at the covered pixels only."""
+    points = points_cam if points_cam.ndim == 3 else points_cam[None]
+    if points.shape[0] != covered.images:
+        raise UsageError(f"{points.shape[0]} meshes for {covered.images} images")
+    intrinsics = _intrinsics((camera.focal, camera.cx, camera.cy), points)
+    arguments = (points, intrinsics, covered.barycentric, triangles.long(), covered.winner, covered.image)
+    if points.is_cuda:
+        return _barycentric_torch(*arguments, covered.place, covered.width)
+    out: Tensor = BarycentricFunction.apply(*arguments, covered.place, covered.width)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _intrinsics(values: Sequence[float | Tensor], points: Tensor) -> Tensor:
+    """(N, 3) float64 focal, cx, cy."""
+    count = points.shape[0]
+    columns = [
+        torch.as_tensor(value, dtype=torch.float64, device=points.device).expand(count) for value in values
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def _interpolate_torch(
+    attributes: Tensor, barycentric: Tensor, triangles: Tensor, winner: Tensor, image: Tensor
+) -> Tensor:
+    """Twin of the CPU kernel, for CUDA."""
+    corner = triangles[winner].long() + (image * attributes.shape[1])[:, None]  # (P, 3)
+    picked = attributes.reshape(-1, attributes.shape[-1])[corner]  # (P, 3, C)
+    return (picked * barycentric[..., None]).sum(1)
+
+
+def _barycentric_torch(
+    points: Tensor,
+    intrinsics: Tensor,
+    raster: Tensor,
+    triangles: Tensor,
+    winner: Tensor,
+    image: Tensor,
+    place: Tensor,
+    width: int,
+) -> Tensor:
+    """Twin of the CPU kernel, for CUDA."""
+    corner = triangles[winner] + (image * points.shape[1])[:, None]
+    picked = points.reshape(-1, 3)[corner].double()  # (P, 3 corners, 3)
+    focal, cx, cy = intrinsics[image].unbind(1)
+    dx = (place % width - cx) / focal
+    dy = (cy - place // width) / focal
+    x = picked[..., 0] + picked[..., 2] * dx[:, None]
+    y = picked[..., 1] + picked[..., 2] * dy[:, None]
+    weights = x.roll(-1, 1) * y.roll(-2, 1) - x.roll(-2, 1) * y.roll(-1, 1)
+    total = weights.sum(1, keepdim=True)
+    exact = weights / torch.where(total == 0, torch.ones_like(total), total)
+    trusted = (total != 0) & ((exact - raster).abs() <= 0.25).all(1, keepdim=True)
+    # Slivers leave before the division, or their infinite gradients would leak through `where`.
+    total = torch.where(trusted, total, torch.ones_like(total))
+    return torch.where(trusted, weights / total, raster.double()).to(points.dtype)

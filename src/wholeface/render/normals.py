@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ._functions import NormalsFunction
+
 __all__ = ["vertex_normals"]
 
 
@@ -21,14 +23,21 @@ def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
         Shape of ``vertices``; outward unit vectors in the same frame. A vertex without a triangle of positive
         area gets the zero vector (and no gradient).
     """
-    flat = triangles.flatten()
-    corners = vertices[..., triangles, :]  # (..., F, 3, 3)
-    face = torch.linalg.cross(
-        corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
-    )
-    spread = face[..., :, None, :].expand(*face.shape[:-1], 3, 3).flatten(-3, -2)  # (..., 3F, 3)
-    index = flat[:, None].expand(-1, 3).expand(spread.shape)
-    total = torch.zeros_like(vertices).scatter_add(-2, index, spread)
+    if vertices.is_cuda:
+        total = _summed_normals_torch(vertices, triangles)
+    else:
+        total = NormalsFunction.apply(vertices.reshape(-1, *vertices.shape[-2:]), triangles)  # type: ignore[no-untyped-call]
+        total = total.reshape(vertices.shape)
     squared = (total * total).sum(-1, keepdim=True)
     safe = torch.where(squared > 0, squared, torch.ones_like(squared))
-    return torch.where(squared > 0, total * safe.rsqrt(), torch.zeros_like(total))
+    return total * safe.rsqrt()
+
+
+def _summed_normals_torch(vertices: Tensor, triangles: Tensor) -> Tensor:
+    """Twin of the CPU kernel, for CUDA."""
+    corners = vertices[..., triangles, :]  # (..., F, 3, 3)
+    edges = corners[..., 1:, :] - corners[..., :1, :]
+    face = torch.linalg.cross(edges[..., 0, :], edges[..., 1, :])
+    spread = face[..., :, None, :].expand(*face.shape[:-1], 3, 3).flatten(-3, -2)  # (..., 3F, 3)
+    index = triangles.flatten()[:, None].expand(spread.shape)
+    return torch.zeros_like(vertices).scatter_add(-2, index, spread)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..morphable import linear_to_srgb, srgb_to_linear
 from .camera import Camera
-from .interpolate import interpolate_covered
+from .interpolate import Covered, interpolate_covered
 from .lighting import ambient_light, directional_light, shade
 from .normals import vertex_normals
 from .rasterize import rasterize
@@ -108,8 +108,9 @@ def render_view(
     middle = (shape.amin(0) + shape.amax(0)) / 2
     points = to_camera(shape - middle, rotation_from_degrees(yaw_deg, pitch_deg), translation)
     fragments = rasterize(points, faces, camera)
+    covered = Covered(fragments)
     normals = torch.nn.functional.normalize(
-        interpolate_covered(vertex_normals(points, faces), faces, fragments), dim=-1
+        interpolate_covered(vertex_normals(points, faces), faces, covered), dim=-1
     )
     textured = texture is not None or vertex_colours is not None
     if texture is not None and uv is not None and uv_triangles is not None:
@@ -122,7 +123,7 @@ def render_view(
         albedo = srgb_to_linear(sample_texture(image, at))
     elif vertex_colours is not None:
         albedo = interpolate_covered(
-            torch.as_tensor(vertex_colours, dtype=torch.float32).detach().cpu(), faces, fragments
+            torch.as_tensor(vertex_colours, dtype=torch.float32).detach().cpu(), faces, covered
         )
     else:
         albedo = torch.full_like(normals, _CLAY)

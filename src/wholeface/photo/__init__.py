@@ -1,0 +1,18 @@
+"""The front door: safe reading of photos, similarity crops and the way back."""
+
+from .crop import similarity_crop, unwarp, warp
+from .reading import DEFAULT_MAX_PIXELS, NEUTRAL_GREY, Photo, read_photo
+from .similarity import Similarity
+from .working import working_copy
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "NEUTRAL_GREY",
+    "Photo",
+    "Similarity",
+    "read_photo",
+    "similarity_crop",
+    "unwarp",
+    "warp",
+    "working_copy",
+]

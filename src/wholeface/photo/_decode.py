@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import threading
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +49,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
     formats = [f for f in _FORMATS if f in Image.OPEN]
     # Pillow's own bomb guard is a process-wide constant below limits that a caller may ask for; ours
     # replaces it.
-    with _pillow_limit:
+    with _pillow_limit, _quiet():
         guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(io.BytesIO(data), formats=formats)
@@ -80,9 +83,10 @@ def decode(image: Image.Image, name: str) -> Decoded:
         PhotoError: truncated or damaged.
     """
     try:
-        image.load()
-        exif = _exif(image)
-        colour, alpha, notes = _to_rgb(image, name)
+        with _quiet():
+            image.load()
+            exif = _exif(image)
+            colour, alpha, notes = _to_rgb(image, name)
     except PhotoError:
         raise
     except MemoryError as error:
@@ -170,6 +174,14 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
     return result
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow warns about each odd tag; what matters to a caller becomes an error or one of our warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _exif(image: Image.Image) -> Image.Exif:

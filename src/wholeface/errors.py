@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ModelFileError", "NoFaceError", "PhotoError", "UsageError", "WholeFaceError"]
+__all__ = ["ModelFileError", "NoFaceError", "OutputError", "PhotoError", "UsageError", "WholeFaceError"]
 
 
 class WholeFaceError(Exception):
@@ -25,6 +25,12 @@ class NoFaceError(WholeFaceError):
     """A photo was read, but no face (or not the face that was asked for) was found in it."""
 
     kind = "no_face"
+
+
+class OutputError(WholeFaceError):
+    """A result cannot be written: no permission, no room, or a folder in its place."""
+
+    kind = "output"
 
 
 class ModelFileError(WholeFaceError):

@@ -1,0 +1,310 @@
+"""What is constant for a model and a texture size: which surface point each texel shows, and its mirror image."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import UsageError
+from ..morphable import MorphableModel
+from ..render import Camera, rasterize
+
+__all__ = [
+    "EYEBALL",
+    "FACE",
+    "HIDDEN",
+    "INNER",
+    "OUTER",
+    "TEETH",
+    "Array",
+    "Atlas",
+    "Surface",
+    "atlas_of",
+    "surface_of",
+]
+
+Array = np.ndarray[Any, Any]
+
+HIDDEN, FACE, OUTER, EYEBALL, TEETH, INNER = range(6)
+"""Kind of a triangle: skin that is never sampled (scalp), the face, skin around it (ears, neck), and the rest."""
+
+_CACHE_ENTRIES = 4
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Per-model facts that do not depend on the texture size.
+
+    Args:
+        triangles: (F, 3) int32.
+        kind: (F,) uint8, see the constants of this file.
+        mirror: (V,) int32 or None.
+        mirror_triangle: (F,) int32, index of the mirrored triangle, −1 where there is none.
+        mirror_corner: (F, 3) int8, corner of the mirrored triangle that mirrors corner j.
+        rows, columns: compressed sparse rows of the adjacency of the skin's vertices.
+        skin: (V,) bool, vertices of skin triangles.
+        rim: (V,) mm, distance of face vertices from the rim of the face region; 0 outside it.
+        eyes: (2, 4) centre (mm) and radius of the two eyeballs (the face's left first), NaN if there are none.
+    """
+
+    triangles: Array
+    kind: Array
+    mirror: Array | None
+    mirror_triangle: Array
+    mirror_corner: Array
+    rows: Array
+    columns: Array
+    skin: Array
+    rim: Array
+    eyes: Array
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Texels that show the surface, in compact order.
+
+    Args:
+        size: edge S of the texture.
+        texel: (T,) int32, flat index row · S + column.
+        triangle: (T,) int32.
+        barycentric: (T, 3) float32.
+        nearest: (S, S) int32, compact index of the texel itself or of the nearest one that shows the surface.
+        mirror_triangle, mirror_barycentric: the mirrored surface point of each texel, or −1.
+        uv_area: (F,) float32, area of each triangle in texels.
+    """
+
+    size: int
+    texel: Array
+    triangle: Array
+    barycentric: Array
+    nearest: Array
+    mirror_triangle: Array
+    mirror_barycentric: Array
+    uv_area: Array
+
+
+_surfaces: OrderedDict[int, tuple[object, Surface]] = OrderedDict()
+_atlases: OrderedDict[tuple[int, int], tuple[object, Atlas]] = OrderedDict()
+
+
+def surface_of(model: MorphableModel) -> Surface:
+    """The facts of a model, computed once (the few latest models are kept)."""
+    key = id(model.triangles)
+    if key not in _surfaces:
+        _surfaces[key] = (model.triangles, _build_surface(model))
+        while len(_surfaces) > _CACHE_ENTRIES:
+            _surfaces.popitem(last=False)
+    return _surfaces[key][1]
+
+
+def atlas_of(model: MorphableModel, size: int) -> Atlas:
+    """The texels of a model at one size, computed once.
+
+    Raises:
+        UsageError: the model has no UV coordinates, or none inside [0, 1].
+    """
+    if model.uv is None or model.uv_triangles is None:
+        raise UsageError(f"the face model {model.name!r} has no UV coordinates, so it cannot carry a texture")
+    key = (id(model.uv), size)
+    if key not in _atlases:
+        _atlases[key] = (model.uv, _build_atlas(model, size))
+        while len(_atlases) > _CACHE_ENTRIES:
+            _atlases.popitem(last=False)
+    return _atlases[key][1]
+
+
+def _region(model: MorphableModel, name: str) -> Array:
+    mask = model.regions.get(name)
+    return np.zeros(model.vertex_count, bool) if mask is None else np.asarray(mask.cpu().numpy(), bool)
+
+
+def _build_surface(model: MorphableModel) -> Surface:
+    triangles = model.triangles.cpu().numpy().astype(np.int32)
+    mean = model.mean.detach().cpu().double().numpy()
+    face = _region(model, "face")
+    if not face.any():
+        face = _region(model, "skin")
+    if not face.any():
+        face = ~(_region(model, "eyeballs") | _region(model, "teeth") | _region(model, "inner_mouth"))
+    outer = _region(model, "ears") | _region(model, "neck")
+    eyeballs, teeth, inner = (_region(model, name) for name in ("eyeballs", "teeth", "inner_mouth"))
+
+    def all_corners(mask: Array) -> Array:
+        return np.asarray(mask[triangles].all(axis=1))
+
+    kind = np.full(len(triangles), HIDDEN, np.uint8)
+    kind[all_corners(face | outer)] = OUTER
+    kind[all_corners(face)] = FACE
+    kind[inner[triangles].any(axis=1) & ~all_corners(face)] = INNER
+    kind[all_corners(teeth)] = TEETH
+    kind[all_corners(eyeballs)] = EYEBALL
+    skin_triangles = triangles[kind <= OUTER]
+    skin = np.zeros(len(mean), bool)
+    skin[skin_triangles] = True
+    rows, columns = _adjacency(skin_triangles, len(mean))
+    mirror = _mirror_vertices(model, mean)
+    mirror_triangle, mirror_corner = _mirror_triangles(triangles, mirror)
+    return Surface(
+        triangles,
+        kind,
+        mirror,
+        mirror_triangle,
+        mirror_corner,
+        rows,
+        columns,
+        skin,
+        _rim_distance(mean, triangles[kind == FACE], face),
+        _eye_spheres(mean, eyeballs),
+    )
+
+
+def _adjacency(triangles: Array, count: int) -> tuple[Array, Array]:
+    """Neighbours of each vertex in compressed sparse rows."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    edges = np.concatenate([edges, edges[:, ::-1]]).astype(np.int64)
+    keys = np.unique(edges[:, 0] * count + edges[:, 1])
+    rows = np.zeros(count + 1, np.int32)
+    np.add.at(rows, keys // count + 1, 1)
+    return np.cumsum(rows, dtype=np.int32), (keys % count).astype(np.int32)
+
+
+def _mirror_vertices(model: MorphableModel, mean: Array) -> Array | None:
+    """The model's own mirror index, or the nearest vertex of the reflected mean if that is close everywhere."""
+    if model.mirror is not None:
+        return model.mirror.cpu().numpy().astype(np.int32)
+    from scipy.spatial import cKDTree
+
+    centre = 0.5 * (mean[:, 0].min() + mean[:, 0].max())
+    distance, nearest = cKDTree(mean).query(mean * [-1.0, 1.0, 1.0] + [2 * centre, 0.0, 0.0])
+    return nearest.astype(np.int32) if np.median(distance) < 3.0 else None
+
+
+def _mirror_triangles(triangles: Array, mirror: Array | None) -> tuple[Array, Array]:
+    """Mirrored triangle and corner of each triangle; −1 where the mesh is not symmetric."""
+    found = np.full(len(triangles), -1, np.int32)
+    corner = np.zeros((len(triangles), 3), np.int8)
+    if mirror is None:
+        return found, corner
+    images = mirror[triangles]
+    count = np.int64(triangles.max()) + 1
+
+    def keys(corners: Array) -> Array:
+        ordered = np.sort(corners.astype(np.int64), axis=1)
+        return np.asarray((ordered[:, 0] * count + ordered[:, 1]) * count + ordered[:, 2])
+
+    own, wanted = keys(triangles), keys(images)
+    order = np.argsort(own, kind="stable")
+    place = np.minimum(np.searchsorted(own[order], wanted), len(own) - 1)
+    hit = own[order][place] == wanted
+    found[hit] = order[place[hit]]
+    candidates = triangles[found]
+    corner[:] = (candidates[:, None, :] == images[:, :, None]).argmax(axis=2)
+    if not hit.all():
+        _mirror_by_vertex(triangles, images, hit, found, corner)
+    return found, corner
+
+
+def _mirror_by_vertex(triangles: Array, images: Array, hit: Array, found: Array, corner: Array) -> None:
+    """Asymmetric triangulation: any triangle around the image of corner 0 that shares most corners with the image."""
+    incident: dict[int, list[int]] = {}
+    for index, corners in enumerate(triangles.tolist()):
+        for vertex in corners:
+            incident.setdefault(vertex, []).append(index)
+    for index in np.flatnonzero(~hit):
+        wanted = images[index].tolist()
+        candidates = [c for vertex in wanted for c in incident.get(vertex, [])]
+        if not candidates:
+            found[index] = -1
+            continue
+        best = max(candidates, key=lambda c: len(set(triangles[c].tolist()) & set(wanted)))
+        have = triangles[best].tolist()
+        free = [k for k in range(3) if have[k] not in wanted]
+        found[index] = best
+        for j, vertex in enumerate(wanted):
+            corner[index, j] = have.index(vertex) if vertex in have else free[0]
+
+
+def _rim_distance(mean: Array, triangles: Array, face: Array) -> Array:
+    """Distance from the outer rim of the face region: the longest of its border loops (others are eyes and mouth)."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    distance = np.zeros(len(mean), np.float32)
+    if len(triangles) == 0:
+        return distance
+    edges = np.sort(
+        np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1
+    )
+    unique, uses = np.unique(edges, axis=0, return_counts=True)
+    border = unique[uses == 1]
+    if len(border) == 0:
+        distance[face] = 1e3
+        return distance
+    graph = coo_matrix((np.ones(len(border)), (border[:, 0], border[:, 1])), shape=(len(mean), len(mean)))
+    _, label = connected_components(graph, directed=False)
+    loops = label[border[:, 0]]
+    extent = {
+        loop: float(np.linalg.norm(np.ptp(mean[border[loops == loop].ravel()], axis=0)))
+        for loop in np.unique(loops)
+    }
+    rim = np.unique(border[loops == max(extent, key=lambda loop: extent[loop])])
+    distance[face] = cKDTree(mean[rim]).query(mean[face])[0]
+    return distance
+
+
+def _eye_spheres(mean: Array, eyeballs: Array) -> Array:
+    """Centre and radius of each eyeball from the extent of its vertices."""
+    eyes = np.full((2, 4), np.nan, np.float64)
+    for row, side in enumerate((mean[:, 0] > 0, mean[:, 0] <= 0)):
+        points = mean[eyeballs & side]
+        if len(points) > 8:
+            low, high = points.min(axis=0), points.max(axis=0)
+            radius = 0.25 * float((high - low)[:2].sum())
+            centre = 0.5 * (low + high)
+            # The cornea bulges forward, so only the extents in x and y tell the radius and z is anchored behind it.
+            eyes[row] = (*centre, radius)
+    return eyes
+
+
+def _build_atlas(model: MorphableModel, size: int) -> Atlas:
+    from scipy.ndimage import distance_transform_edt
+
+    assert model.uv is not None
+    assert model.uv_triangles is not None
+    surface = surface_of(model)
+    uv = model.uv.detach().cpu().double()
+    # Depth 1 everywhere: u = cx + f·x and v = cy − f·y put texel centres at (i + ½) / S.
+    flat = torch.cat([uv, torch.full((len(uv), 1), -1.0, dtype=uv.dtype)], dim=1)
+    camera = Camera(float(size), -0.5, size - 0.5, size, size)
+    fragments = rasterize(flat, model.uv_triangles.cpu(), camera, "numba", near=0.5)
+    triangle_map = fragments.triangle[0].numpy()
+    texel = np.flatnonzero(triangle_map.ravel() >= 0).astype(np.int32)
+    if len(texel) == 0:
+        raise UsageError(f"no UV coordinate of the face model {model.name!r} lies inside [0, 1]")
+    triangle = triangle_map.ravel()[texel]
+    barycentric = fragments.barycentric[0].reshape(-1, 3)[torch.from_numpy(texel).long()].float().numpy()
+    compact = np.zeros(size * size, np.int32)
+    compact[texel] = np.arange(len(texel), dtype=np.int32)
+    row, column = distance_transform_edt(triangle_map < 0, return_distances=False, return_indices=True)
+    nearest = compact.reshape(size, size)[row, column]
+    image = surface.mirror_triangle[triangle]
+    mirrored = np.zeros_like(barycentric)
+    np.put_along_axis(mirrored, surface.mirror_corner[triangle].astype(np.int64), barycentric, axis=1)
+    corners = uv.numpy()[model.uv_triangles.cpu().numpy()] * size
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = 0.5 * np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
+    return Atlas(
+        size,
+        texel,
+        np.ascontiguousarray(triangle),
+        barycentric,
+        np.ascontiguousarray(nearest),
+        np.ascontiguousarray(image),
+        mirrored,
+        area.astype(np.float32),
+    )

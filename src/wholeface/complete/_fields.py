@@ -1,0 +1,297 @@
+"""Smooth fields over the mesh: how the person differs from the fitted model, and what light the fit has missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from ._atlas import FACE, OUTER, Array, Surface
+from ._kernels import shading_at, smooth_max, splat, split
+from ._membrane import mesh_membrane
+from ._view import Pose, View, smoothstep
+
+__all__ = ["Fields", "estimate_fields", "luminance"]
+
+_FLOOR = 0.12  # darkest shading that is divided out, relative to the mean over the face
+_LUMA = np.array((0.2126, 0.7152, 0.0722))
+_CLIP = 1.2
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What :func:`estimate_fields` found.
+
+    Args:
+        light: (9, 3) float32, the light that was divided out.
+        floor: (3,) float32, smallest shading per channel.
+        log_shade: (V, 3) float32, further log shading at the vertices (cast shadows, what nine coefficients miss).
+        offset: (V, 3) float32, log albedo of the person minus log albedo of the fitted model, smooth.
+        weight: (h, w) float32, the view's weight without pixels whose colour is not skin.
+        tone: (3,) median shading over the trusted face: photo colour ≈ albedo · tone.
+        grain: standard deviation of the skin's fine log luminance.
+        trusted: number of pixels on which all this rests.
+    """
+
+    light: Array
+    floor: Array
+    log_shade: Array
+    offset: Array
+    weight: Array
+    tone: Array
+    grain: float
+    trusted: int
+
+
+def luminance(linear: Array) -> Array:
+    """Rec. 709 luminance (...) of linear-light colours (..., 3)."""
+    return linear @ _LUMA.astype(linear.dtype)
+
+
+@njit(cache=True, nogil=True)
+def _compare(  # type: ignore[no-untyped-def]
+    first, last, triangle, barycentric, triangles, normals, albedo, light, floor, photo, residual, shading
+):
+    """log photo − log (albedo · shading) and the shading of each pixel."""
+    for p in range(first, last):
+        t = triangle[p]
+        if t < 0:
+            residual[p, 0] = residual[p, 1] = residual[p, 2] = 0.0
+            continue
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        a, b, c = barycentric[p, 0], barycentric[p, 1], barycentric[p, 2]
+        x = a * normals[i, 0] + b * normals[j, 0] + c * normals[k, 0]
+        y = a * normals[i, 1] + b * normals[j, 1] + c * normals[k, 1]
+        z = a * normals[i, 2] + b * normals[j, 2] + c * normals[k, 2]
+        inverse = 1.0 / np.sqrt(x * x + y * y + z * z + 1e-20)
+        x, y, z = x * inverse, y * inverse, z * inverse
+        for ch in range(3):
+            shade = smooth_max(shading_at(x, y, z, light, ch), floor[ch])
+            shading[p, ch] = shade
+            value = (a * albedo[i, ch] + b * albedo[j, ch] + c * albedo[k, ch]) * shade
+            residual[p, ch] = np.log((photo[p, ch] + 0.002) / (value + 0.002))
+
+
+def _floors(light: Array, normals: Array) -> Array:
+    """(3,) floor of the shading per channel from its mean over some normals (P, 3)."""
+    mean = np.maximum(_basis(normals) @ light, 0.0).mean(axis=0) if len(normals) else light[0] * 0.28209479
+    return np.maximum(_FLOOR * mean, 1e-3).astype(np.float32)
+
+
+def _basis(n: Array) -> Array:
+    x, y, z = n[:, 0], n[:, 1], n[:, 2]
+    return np.stack(
+        (
+            np.full_like(x, 0.28209479),
+            0.48860251 * y,
+            0.48860251 * z,
+            0.48860251 * x,
+            1.09254843 * x * y,
+            1.09254843 * y * z,
+            0.31539157 * (3 * z * z - 1),
+            1.09254843 * x * z,
+            0.54627422 * (x * x - y * y),
+        ),
+        axis=1,
+    )
+
+
+def refine_light(
+    normals: Array, albedo: Array, colour: Array, weight: Array, light: Array, ridge: float
+) -> Array:
+    """Robust refit of nine coefficients per channel around a given light, its overall level kept.
+
+    Minimises the Huber loss of (colour − g · albedo · Φγ) / (g · albedo · s̄) with the median gain g of the given
+    light and a ridge towards it.
+    """
+    basis = _basis(normals)
+    result = np.array(light, np.float64)
+    for c in range(3):
+        start = np.maximum(basis @ light[:, c], 1e-4)
+        level = float(np.median(start))
+        gain = _weighted_median(colour[:, c] / (albedo[:, c] * start), weight)
+        target = colour[:, c] / np.maximum(gain * albedo[:, c] * level, 1e-6)
+        prior = light[:, c] / level
+        gamma = prior.copy()
+        for _ in range(4):
+            error = np.abs(target - basis @ gamma)
+            scale = max(1.5 * float(np.median(error)), 0.03)
+            w = weight * np.minimum(1.0, scale / np.maximum(error, 1e-9))
+            left = (basis * w[:, None]).T @ basis
+            left += ridge * w.sum() * np.eye(9)
+            right = basis.T @ (w * target) + ridge * w.sum() * prior
+            gamma = np.linalg.solve(left, right)
+        result[:, c] = gamma * level
+    return result.astype(np.float32)
+
+
+def _weighted_median(values: Array, weight: Array) -> float:
+    order = np.argsort(values)
+    cumulative = np.cumsum(weight[order])
+    return float(values[order[np.searchsorted(cumulative, 0.5 * cumulative[-1])]])
+
+
+def estimate_fields(
+    view: View,
+    head: Pose,
+    surface: Surface,
+    albedo: Array,
+    light: Array,
+    *,
+    refine: bool,
+    nose_y: float,
+    heights: Array,
+) -> Fields:
+    """Compare the photo with the fitted face and keep what is smooth.
+
+    Args:
+        view: the weighed photo.
+        head: posed face.
+        surface: of the model.
+        albedo: (V, 3) fitted linear-light albedo.
+        light: (9, 3) fitted light.
+        refine: refit the light first.
+        nose_y: height of the nose's base on the mean model, mm; below it dark colours may be a beard.
+        heights: (V,) y of the mean model, mm.
+    """
+    pixels = np.flatnonzero(view.weight.ravel() > 0.02)
+    light = np.ascontiguousarray(light, np.float32)
+    count = len(head.points)
+    zeros = np.zeros((count, 3), np.float32)
+    if len(pixels) < 64:
+        mean = np.maximum(_basis(head.normals) @ light, 0.0)[surface.skin].mean(axis=0)
+        floor = _floors(light, head.normals[surface.skin])
+        return Fields(light, floor, zeros, zeros, np.zeros_like(view.weight), np.maximum(mean, 1e-3), 0.0, 0)
+    triangle = view.triangle.ravel()[pixels]
+    barycentric = view.barycentric.reshape(-1, 3)[pixels]
+    colour = view.linear.reshape(-1, 3)[pixels]
+    weight = view.weight.ravel()[pixels].copy()
+    corners = surface.triangles[triangle]
+    few = np.arange(0, len(pixels), max(1, len(pixels) // 15000))
+    picked = corners[few]
+    normals = np.einsum("pj,pjc->pc", barycentric[few], head.normals[picked])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
+    if float(np.maximum(_basis(normals) @ light, 0.0).mean()) < 1e-3:
+        light = np.zeros((9, 3), np.float32)
+        light[0] = np.median(colour, axis=0) / np.median(albedo[surface.skin], axis=0) / 0.28209479
+    if refine:
+        own = np.einsum("pj,pjc->pc", barycentric[few], albedo[picked])
+        light = refine_light(normals, np.maximum(own, 0.01), colour[few], weight[few], light, 0.02)
+    floor = _floors(light, normals)
+    residual = np.empty((len(pixels), 3), np.float32)
+    shading = np.empty((len(pixels), 3), np.float32)
+
+    def compare(a: int, b: int) -> None:
+        _compare(
+            a,
+            b,
+            triangle,
+            barycentric,
+            surface.triangles,
+            head.normals,
+            albedo,
+            light,
+            floor,
+            colour,
+            residual,
+            shading,
+        )
+
+    split(len(pixels), compare)
+    centre = _gate(residual, weight, triangle, surface, view.clearance.ravel()[pixels], few, nose_y, heights)
+    gated = np.zeros_like(view.weight)
+    gated.ravel()[pixels] = weight
+    total = np.zeros(count)
+    sums = np.zeros((count, 3))
+    splat(
+        triangle,
+        barycentric,
+        surface.triangles,
+        weight,
+        np.clip(residual - centre, -_CLIP, _CLIP),
+        total,
+        sums,
+    )
+    data = sums / np.maximum(total, 1e-9)[:, None]
+    trust = np.minimum(1.0, total / 0.7)
+    log_shade, offset = _membranes(surface, data, trust)
+    tone = np.median(shading[few], axis=0)
+    return Fields(
+        light,
+        floor,
+        log_shade.astype(np.float32),
+        (offset + centre).astype(np.float32),
+        gated,
+        tone,
+        _grain(view, gated),
+        len(pixels),
+    )
+
+
+def _gate(
+    residual: Array,
+    weight: Array,
+    triangle: Array,
+    surface: Surface,
+    clearance: Array,
+    few: Array,
+    nose_y: float,
+    heights: Array,
+) -> Array:
+    """Weigh down, in place, colours that are not this person's skin where other things are likely.
+
+    Likely are: the rim of the face (hair, hat, collar; only off colours below the nose, because beards are dark),
+    ears and neck, and a few millimetres around the occluder (its soft edge, a mask a little too small).
+
+    Returns:
+        (3,) the median residual.
+    """
+    corners = surface.triangles
+    rim = surface.rim[corners].mean(axis=1)[triangle]
+    outer = surface.kind[triangle] == OUTER
+    low = heights[corners].mean(axis=1)[triangle] < nose_y
+    core = few[(rim[few] > 18) & ~outer[few]]
+    if len(core) < 200:
+        core = few
+    centre = np.array([_weighted_median(residual[core, c], weight[core]) for c in range(3)])
+    deviation = residual - centre.astype(np.float32)
+    luma = luminance(deviation)
+    chroma = np.abs(deviation - luma[:, None]).max(axis=1)
+    spread_luma = float(np.clip(1.48 * np.median(np.abs(luma[core])), 0.12, 0.3))
+    spread_chroma = float(np.clip(1.48 * np.median(chroma[core]), 0.04, 0.10))
+    off_luma = np.where(low & ~outer, np.float32(0), np.abs(luma) / spread_luma)
+    off_chroma = chroma / spread_chroma
+    outlier = smoothstep(2.5, 4.5, np.maximum(off_luma, off_chroma))
+    at_rim = np.where(outer, np.float32(1), 1 - smoothstep(12, 32, rim))
+    at_mask = 0.8 * (1 - smoothstep(3, 9, clearance))
+    weight *= 1 - np.maximum(at_rim, at_mask) * outlier
+    return centre
+
+
+def _membranes(surface: Surface, data: Array, trust: Array) -> tuple[Array, Array]:
+    """The antisymmetric part of the residual is light that the fit missed; the rest belongs to the person."""
+    graph = (surface.rows, surface.columns)
+    log_shade = np.zeros_like(data)
+    if surface.mirror is not None:
+        image, seen = data[surface.mirror], trust[surface.mirror]
+        both = trust * seen
+        if (both > 0.3).sum() > 50:
+            log_shade = mesh_membrane(*graph, both, 0.5 * (data - image), stiffness=25.0, screen=0.02)
+            log_shade = np.clip(log_shade, -0.8, 0.8)
+        borrowed = 0.3 * seen * (1 - trust)
+        corrected, other = data - log_shade, image - log_shade[surface.mirror]
+        data = (trust[:, None] * corrected + borrowed[:, None] * other) / np.maximum(trust + borrowed, 1e-9)[
+            :, None
+        ]
+        trust = trust + borrowed
+    offset = mesh_membrane(*graph, trust, data, stiffness=4.0, screen=0.002)
+    return log_shade, offset
+
+
+def _grain(view: View, weight: Array) -> float:
+    """Robust standard deviation of the fine log luminance over trusted pixels."""
+    log = np.log(luminance(view.linear) + 0.01)
+    fine = log[1:-1, 1:-1] - 0.25 * (log[:-2, 1:-1] + log[2:, 1:-1] + log[1:-1, :-2] + log[1:-1, 2:])
+    trusted = weight[1:-1, 1:-1] > 0.7
+    return float(1.48 * np.median(np.abs(fine[trusted]))) if trusted.sum() > 200 else 0.0

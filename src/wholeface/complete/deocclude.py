@@ -1,0 +1,227 @@
+"""The photo as it would be without the thing in front of the face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numba import njit
+
+from ..errors import UsageError
+from ..morphable import MorphableModel, Parameters
+from ..render import Camera, rasterize
+from ._atlas import EYEBALL, FACE, INNER, TEETH, Array, surface_of
+from ._kernels import chamfer, shading_at, smooth_max, split
+from ._membrane import grid_membrane
+from ._view import pose, smoothstep, to_linear_table
+from .texture import CompletedTexture, check_inputs
+
+__all__ = ["DeoccludeSettings", "deocclude"]
+
+
+@dataclass(frozen=True)
+class DeoccludeSettings:
+    """How to replace the occluder.
+
+    Args:
+        threshold: mask values from here on count as occluder.
+        margin_mm: the mask is grown by this much on the face: its edge is mixed with the occluder.
+        feather_mm: width of the transition outside the grown mask.
+        hairline_mm: width of the transition at the upper rim of the face, where hair or a hat begins.
+    """
+
+    threshold: float = 0.5
+    margin_mm: float = 0.9
+    feather_mm: float = 2.5
+    hairline_mm: float = 7.0
+
+
+@njit(cache=True, nogil=True)
+def _shade(  # type: ignore[no-untyped-def]
+    first, last, triangle, barycentric, triangles, uv_triangles, uv, normals, log_shade, light, floor, gain,
+    texture, decode, out,
+):  # fmt: skip
+    """sRGB (0…255, float) of albedo · shading at each pixel."""
+    size = texture.shape[0]
+    for p in range(first, last):
+        t = triangle[p]
+        if t < 0:
+            continue
+        a, b, c = barycentric[p, 0], barycentric[p, 1], barycentric[p, 2]
+        i, j, k = uv_triangles[t, 0], uv_triangles[t, 1], uv_triangles[t, 2]
+        s = (a * uv[i, 0] + b * uv[j, 0] + c * uv[k, 0]) * size - 0.5
+        r = (1.0 - (a * uv[i, 1] + b * uv[j, 1] + c * uv[k, 1])) * size - 0.5
+        s = min(max(s, 0.0), size - 1.001)
+        r = min(max(r, 0.0), size - 1.001)
+        s0, r0 = int(s), int(r)
+        fs, fr = s - s0, r - r0
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x = a * normals[i, 0] + b * normals[j, 0] + c * normals[k, 0]
+        y = a * normals[i, 1] + b * normals[j, 1] + c * normals[k, 1]
+        z = a * normals[i, 2] + b * normals[j, 2] + c * normals[k, 2]
+        inverse = 1.0 / np.sqrt(x * x + y * y + z * z + 1e-20)
+        x, y, z = x * inverse, y * inverse, z * inverse
+        for ch in range(3):
+            value = (1 - fr) * ((1 - fs) * decode[texture[r0, s0, ch]] + fs * decode[texture[r0, s0 + 1, ch]])
+            value += fr * (
+                (1 - fs) * decode[texture[r0 + 1, s0, ch]] + fs * decode[texture[r0 + 1, s0 + 1, ch]]
+            )
+            value *= smooth_max(shading_at(x, y, z, light, ch), floor[ch]) / gain[ch]
+            value *= np.exp(a * log_shade[i, ch] + b * log_shade[j, ch] + c * log_shade[k, ch])
+            value = min(value, 1.0)
+            if value <= 0.0031308:
+                out[p, ch] = 255.0 * 12.92 * value
+            else:
+                out[p, ch] = 255.0 * (1.055 * value ** (1.0 / 2.4) - 0.055)
+
+
+def deocclude(
+    photo: Array,
+    model: MorphableModel,
+    parameters: Parameters,
+    camera: Camera,
+    occluder: Array | torch.Tensor,
+    completed: CompletedTexture,
+    *,
+    settings: DeoccludeSettings | None = None,
+) -> Array:
+    """Replace the occluder by the completed face under the photo's light.
+
+    Inside the projected face (eyes and mouth included) the occluder's pixels, grown by a thin margin, show the
+    rendered face; a membrane carries the remaining mismatch along the mask's border into it, so that the two meet
+    without a seam (Pérez et al. 2003 in the membrane form). All other pixels are returned bit for bit, and so is
+    what of the occluder lies outside the face.
+
+    Args:
+        photo: (H, W, 3) uint8 sRGB.
+        model, parameters, camera, occluder: as given to :func:`complete_texture`.
+        completed: its result.
+        settings: see :class:`DeoccludeSettings`.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+
+    Raises:
+        UsageError: shapes that do not fit, or a model without UV.
+    """
+    settings = settings or DeoccludeSettings()
+    photo, hidden = check_inputs(photo, parameters, camera, occluder)
+    if model.uv is None or model.uv_triangles is None:
+        raise UsageError(f"the face model {model.name!r} has no UV coordinates, so it cannot carry a texture")
+    result = photo.copy()
+    blocked = hidden >= settings.threshold
+    surface, head = surface_of(model), pose(model, parameters)
+    box = _box(blocked, head.points, surface.triangles[surface.kind == FACE], camera)
+    if box is None:
+        return result
+    left, top, right, bottom = box
+    crop = camera.cropped(left, top, right - left, bottom - top)
+    fragments = rasterize(torch.from_numpy(head.points), torch.from_numpy(surface.triangles), crop, "numba")
+    triangle = fragments.triangle[0].numpy()
+    barycentric = np.ascontiguousarray(fragments.barycentric[0].numpy().astype(np.float32))
+    kind = np.where(triangle >= 0, surface.kind[np.maximum(triangle, 0)], 255)
+    face = np.isin(kind, (FACE, EYEBALL, TEETH, INNER))
+    blocked = blocked[top:bottom, left:right]
+    if not (blocked & face).any():
+        return result
+    depth = fragments.depth[0].numpy()
+    scale = float(camera.focal) / float(np.median(depth[face]))
+    alpha = _alpha(
+        blocked, face, triangle, barycentric, surface.triangles, surface.rim, kind, scale, settings
+    )
+    rendered = np.zeros((*face.shape, 3), np.float32)
+    flat = rendered.reshape(-1, 3)
+    wanted = np.where(face & (alpha < 1) | (alpha > 0), triangle, -1).ravel().astype(np.int32)
+    uv = model.uv.detach().cpu().float().numpy()
+    uv_triangles = model.uv_triangles.cpu().numpy()
+
+    def work(a: int, b: int) -> None:
+        _shade(
+            a, b, wanted, barycentric.reshape(-1, 3), surface.triangles, uv_triangles, uv, head.normals,
+            completed.log_shade, completed.light, completed.floor, completed.gain,
+            completed.texture, to_linear_table(), flat,
+        )  # fmt: skip
+
+    split(len(flat), work)
+    original = photo[top:bottom, left:right].astype(np.float32)
+    trusted = face & ~np.isin(kind, (EYEBALL, TEETH, INNER)) & (alpha <= 0)
+    rendered += _mismatch(original, rendered, trusted, alpha, scale, settings)
+    mixed = original + alpha[..., None] * (rendered - original)
+    changed = alpha > 0
+    result[top:bottom, left:right][changed] = np.clip(np.round(mixed[changed]), 0, 255).astype(np.uint8)
+    return result
+
+
+def _box(blocked: Array, points: Array, faces: Array, camera: Camera) -> tuple[int, int, int, int] | None:
+    """Overlap of the occluder's and the face's bounding boxes with a margin, or None."""
+    rows, columns = np.flatnonzero(blocked.any(axis=1)), np.flatnonzero(blocked.any(axis=0))
+    if len(rows) == 0:
+        return None
+    depth = -points[:, 2]
+    used = np.unique(faces)
+    used = used[depth[used] > 1.0]
+    if len(used) == 0:
+        return None
+    u = float(camera.cx) + float(camera.focal) * points[used, 0] / depth[used]
+    v = float(camera.cy) - float(camera.focal) * points[used, 1] / depth[used]
+    pad = 0.06 * (u.max() - u.min()) + 3
+    left, right = max(columns[0] - pad, u.min() - 2, 0), min(columns[-1] + pad, u.max() + 3, blocked.shape[1])
+    top, bottom = max(rows[0] - pad, v.min() - 2, 0), min(rows[-1] + pad, v.max() + 3, blocked.shape[0])
+    box = int(left), int(top), int(np.ceil(right)), int(np.ceil(bottom))
+    return box if box[2] - box[0] >= 2 and box[3] - box[1] >= 2 else None
+
+
+def _alpha(
+    blocked: Array,
+    face: Array,
+    triangle: Array,
+    barycentric: Array,
+    triangles: Array,
+    rim: Array,
+    kind: Array,
+    scale: float,
+    settings: DeoccludeSettings,
+) -> Array:
+    """Share of the rendering: 1 on the grown mask, falling to 0 over the feather, 0 outside the face."""
+    distance = np.empty(face.shape, np.float32)
+    chamfer(blocked, distance)
+    start = max(1.0, settings.margin_mm * scale)
+    alpha = 1 - smoothstep(start, start + max(1.5, settings.feather_mm * scale), distance)
+    from_outline = np.empty(face.shape, np.float32)
+    chamfer(~face, from_outline)
+    alpha = alpha * smoothstep(0.0, 2.0, from_outline)
+    if settings.hairline_mm > 0:
+        depth_in = np.einsum("hwj,hwj->hw", barycentric, rim[triangles[np.maximum(triangle, 0)]])
+        near = np.where(kind == FACE, depth_in, np.float32(1e3))
+        alpha = alpha * smoothstep(0.0, settings.hairline_mm, near)
+    return np.where(face, alpha, np.float32(0)).astype(np.float32)
+
+
+def _mismatch(
+    original: Array, rendered: Array, trusted: Array, alpha: Array, scale: float, settings: DeoccludeSettings
+) -> Array:
+    """Membrane of photo − rendering from a band of trusted pixels around the mask, on a coarse grid."""
+    step = max(1, round(max(original.shape[:2]) / 160))
+    h, w = -(-original.shape[0] // step), -(-original.shape[1] // step)
+    reach = max(4.0, 4 * settings.feather_mm * scale)
+    distance = np.empty(alpha.shape, np.float32)
+    chamfer(alpha > 0, distance)
+    weight = (trusted & (distance <= reach)).astype(np.float32)
+    difference = np.clip(original - rendered, -60, 60) * weight[..., None]
+
+    def reduce(values: Array) -> Array:
+        padded = np.zeros((h * step, w * step, values.shape[2]), np.float32)
+        padded[: values.shape[0], : values.shape[1]] = values
+        return padded.reshape(h, step, w, step, -1).mean(axis=(1, 3))
+
+    total = reduce(weight[..., None])
+    data = reduce(difference) / np.maximum(total, 1e-6)
+    coarse = grid_membrane(total[..., 0], data, stiffness=1.0, tolerance=2e-3, limit=8)
+    fine = torch.nn.functional.interpolate(
+        torch.from_numpy(coarse.astype(np.float32)).permute(2, 0, 1)[None],
+        (h * step, w * step),
+        mode="bilinear",
+        align_corners=False,
+    )[0]
+    return fine.permute(1, 2, 0).numpy()[: original.shape[0], : original.shape[1]]

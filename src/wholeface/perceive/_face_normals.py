@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,7 @@ _EYES = ((33, 133, 159, 145, tuple(range(468, 473))), (263, 362, 386, 374, tuple
 _SHUT, _OPEN = 0.08, 0.18  # lid gap over eye width at which the iris counts as hidden and as visible
 
 
-@lru_cache(maxsize=1)
-def _oriented_triangles(edges: frozenset[tuple[int, int]]) -> NDArray[np.int64]:
+def oriented_triangles(edges: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
     """(F, 3) triangles of the tessellation that ``edges`` draws, all turned the same way round.
 
     The three-cycles of the edge graph are its triangles; neighbours must run through a shared edge in
@@ -55,14 +53,13 @@ def _oriented_triangles(edges: frozenset[tuple[int, int]]) -> NDArray[np.int64]:
     return np.array([oriented[i] for i in range(len(cycles))], dtype=np.int64)
 
 
-def facing_visibility(points: NDArray[np.float64], edges: Iterable[tuple[int, int]]) -> NDArray[np.float64]:
+def facing_visibility(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
     """(478,) visibility in [0, 1] from surface orientation and lid opening.
 
     Args:
         points: (478, 3) photo pixels: x right, y down, z towards the camera.
-        edges: the detector's tessellation as pairs of indices < 468.
+        triangles: (F, 3) of the detector's tessellation, see :func:`oriented_triangles`.
     """
-    triangles = _oriented_triangles(frozenset((min(a, b), max(a, b)) for a, b in edges))
     corners = points[triangles]
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros((len(points), 3))

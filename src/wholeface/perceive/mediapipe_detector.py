@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import UsageError
-from ._face_normals import facing_visibility
+from ._face_normals import facing_visibility, oriented_triangles
 from ._mirror_478 import MIRROR_478
 from ._native_logs import quiet_native_logs
 from .landmarks import FaceLandmarks
@@ -209,7 +210,7 @@ class MediapipeDetector:
         else:  # only one of the two shows a face: doubtful
             spread = np.full(len(points), 0.03 * face_size)
         sigma = np.sqrt((_BASE_SIGMA * face_size) ** 2 + spread**2 + 0.3**2)
-        visibility = facing_visibility(crop_points, self._edges)
+        visibility = facing_visibility(crop_points, self._triangles)
         return FaceLandmarks(
             points=points,
             scheme="mediapipe478",
@@ -222,9 +223,9 @@ class MediapipeDetector:
 
     # The networks
 
-    @property
-    def _edges(self) -> frozenset[tuple[int, int]]:
-        return frozenset(_mediapipe().solutions.face_mesh.FACEMESH_TESSELATION)
+    @cached_property
+    def _triangles(self) -> NDArray[np.int64]:
+        return oriented_triangles(_mediapipe().solutions.face_mesh.FACEMESH_TESSELATION)
 
     def _graph(self, name: str) -> Any:
         if name not in self._graphs:

@@ -1,0 +1,132 @@
+"""Real detections on rendered faces: what the calibration and the noise statistics are measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...perceive import LandmarkDetector
+from ...render import rotation_matrix
+from ..model import MorphableModel
+from .landmarks478_views import View, ViewSettings, random_view
+
+__all__ = ["DetectionSet", "detect_views", "detections"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DetectionSet:
+    """N renderings with their truth and the 478 points that the detector found.
+
+    Args:
+        points: (N, 478, 2) pixels.
+        sigma: (N, 478) the detector's own sigma, pixels.
+        visibility: (N, 478) the detector's own visibility.
+        occluded: (N, 478) bool, the detected place lies on a drawn occluder.
+        triangle: (N, 478) triangle of the surface seen at the detected place, −1 = none.
+        barycentric: (N, 478, 3) on that triangle.
+        identity: (N, K).
+        expression: (N, E).
+        rotation: (N, 3, 3).
+        translation: (N, 3) mm.
+        camera: (N, 3) focal, cx, cy in pixels.
+        size: (N,) image edge in pixels.
+        has_occluder: (N,) bool.
+    """
+
+    points: Array
+    sigma: Array
+    visibility: Array
+    occluded: NDArray[np.bool_]
+    triangle: NDArray[np.int64]
+    barycentric: Array
+    identity: Array
+    expression: Array
+    rotation: Array
+    translation: Array
+    camera: Array
+    size: NDArray[np.int64]
+    has_occluder: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, index: NDArray[np.generic] | slice) -> DetectionSet:
+        return DetectionSet(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @staticmethod
+    def concatenate(parts: Iterable[DetectionSet]) -> DetectionSet:
+        """All samples of several sets, in order."""
+        sets = list(parts)
+        return DetectionSet(
+            **{f.name: np.concatenate([getattr(s, f.name) for s in sets]) for f in fields(DetectionSet)}
+        )
+
+    def save(self, path: Path) -> None:
+        """Write an .npz."""
+        np.savez(path, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @staticmethod
+    def load(path: Path) -> DetectionSet:
+        """Read an .npz that :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as data:
+            return DetectionSet(**{f.name: data[f.name] for f in fields(DetectionSet)})
+
+
+def detections(
+    model: MorphableModel, detector: LandmarkDetector, count: int, seed: int, settings: ViewSettings | None = None
+) -> DetectionSet:
+    """Render ``count`` random views and detect landmarks in each; views without a found face are left out.
+
+    Deterministic: view ``i`` depends on (``seed``, i) alone.
+    """
+    settings = settings or ViewSettings()
+    views = (random_view(model, np.random.default_rng([seed, i]), settings) for i in range(count))
+    return detect_views(views, detector)
+
+
+def detect_views(views: Iterable[View], detector: LandmarkDetector) -> DetectionSet:
+    """Detections on given views; see :class:`DetectionSet`."""
+    rows = []
+    for view in views:
+        truth = view.translation
+        expected = view.camera.project(torch.zeros(1, 3).to(truth) + truth)[0].numpy()  # the head's origin
+        faces = [f for f in detector.detect(view.pixels) if np.abs(_middle(f.box) - expected).max() < 0.4 * view.camera.width]
+        if faces:
+            rows.append(_row(view, faces[0].points, faces[0].sigma, faces[0].visibility))
+    return DetectionSet(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+
+
+def _middle(box: Array) -> Array:
+    return np.asarray((box[:2] + box[2:]) / 2)
+
+
+def _row(view: View, points: Array, sigma: Array, visibility: Array) -> dict[str, NDArray[np.generic]]:
+    height, width = view.pixels.shape[:2]
+    column = np.clip(np.rint(points[:, 0]), 0, width - 1).astype(int)
+    row = np.clip(np.rint(points[:, 1]), 0, height - 1).astype(int)
+    occluded = (
+        np.zeros(len(points), dtype=bool) if view.occlusion is None else view.occlusion.mask[row, column]
+    )
+    camera = view.camera
+    return {
+        "points": points,
+        "sigma": sigma,
+        "visibility": visibility,
+        "occluded": occluded,
+        "triangle": view.fragments.triangle[0].numpy()[row, column].astype(np.int64),
+        "barycentric": view.fragments.barycentric[0].double().numpy()[row, column],
+        "identity": view.identity.double().numpy(),
+        "expression": view.expression.double().numpy(),
+        "rotation": rotation_matrix(view.rotation.double()).numpy(),
+        "translation": view.translation.double().numpy(),
+        "camera": np.array([float(camera.focal), float(camera.cx), float(camera.cy)]),
+        "size": np.array(width),
+        "has_occluder": np.array(view.occlusion is not None),
+    }

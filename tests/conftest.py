@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,16 @@ def small_model() -> MorphableModel:
     head, so there are more UV points than vertices. 6 identity, 5 expression and 4 albedo modes; 68 and 478
     landmarks on the front (three of the 478 have no place: NaN).
     """
-    return make_small_model()
+    return _egg()
 
 
-def make_small_model(rings: int = 12, columns: int = 24) -> MorphableModel:
-    """See :func:`small_model`; a function of its own so that a test may vary the resolution."""
+@pytest.fixture(scope="session")
+def egg() -> Callable[[int, int], MorphableModel]:
+    """The factory of :func:`small_model`: ``egg(rings, columns)``, with an even number of columns."""
+    return _egg
+
+
+def _egg(rings: int = 12, columns: int = 24) -> MorphableModel:
     # Column c lies at angle 2πc/columns from the back of the head (c = 0), so mirroring x maps c to −c.
     elevation = math.pi * (torch.arange(1, rings + 1, dtype=torch.float64) / (rings + 1))
     angle = 2 * math.pi * torch.arange(columns, dtype=torch.float64) / columns

@@ -85,7 +85,7 @@ def read_landmark_vertices(path: Path, vertex_count: int) -> NDArray[np.int64]:
 
 
 def mirror_index(vertices: NDArray[np.float32], tolerance: float) -> NDArray[np.int64] | None:
-    """(V,) index of each vertex's mirror image in x; None where the mesh is not symmetric to ``tolerance``."""
+    """(V,) index of each vertex's mirror image in x; None where the mesh is not symmetric."""
     from scipy.spatial import cKDTree
 
     distance, partner = cKDTree(vertices).query(vertices * np.array([-1.0, 1.0, 1.0], dtype=np.float32))

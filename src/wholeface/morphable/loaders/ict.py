@@ -43,8 +43,8 @@ def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> Morpha
 
     Args:
         path: the folder with ``generic_neutral_mesh.obj``, ``identity000.obj`` … and one OBJ per expression,
-            or an ``.npz`` with ``mean``, ``identity``, ``expression``, ``expression_names``, ``faces`` (−1 pads
-            triangles) and, if there, ``uv`` and ``uv_faces``, in centimetres.
+            or an ``.npz`` with ``mean``, ``identity``, ``expression``, ``expression_names``, ``faces`` (−1
+            pads triangles) and, if there, ``uv`` and ``uv_faces``, in centimetres.
         all_parts: keep the helper meshes too (lacrimal fluid, blend and occlusion meshes, lashes), which need
             transparency to look right.
 

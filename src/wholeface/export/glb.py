@@ -1,0 +1,221 @@
+"""Binary glTF 2.0 (GLB)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ._files import write_file
+from ._geometry import SplitMesh, sample_map, split_seams, vertex_normals
+from ._gltf import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GltfBuffer, glb_bytes
+from .images import encode_jpeg, encode_png
+from .json_file import plain_json
+from .mesh import Mesh
+
+__all__ = ["GLB_SCHEMA", "encode_glb", "write_glb"]
+
+GLB_SCHEMA = "wholeface.glb/1"
+"""Version of what ``asset.extras`` and the custom attributes mean."""
+_METRES = 1e-3  # per mm
+_NEGLIGIBLE_MM = 1e-3
+_CLAY = (0.6, 0.57, 0.54, 1.0)  # linear
+_SKIN, _WET = 0.7, 0.2  # roughness
+_NEAREST, _LINEAR, _TRILINEAR, _CLAMP = 9728, 9729, 9987, 33071
+
+
+def write_glb(
+    path: str | os.PathLike[str], mesh: Mesh, *, morph_targets: bool = True, texture_format: str = "png"
+) -> Path:
+    """Writes a mesh as GLB; see :func:`encode_glb`.
+
+    Raises:
+        UsageError: unknown texture format, or more than 4 GiB.
+        OutputError: the file cannot be written.
+    """
+    return write_file(path, encode_glb(mesh, morph_targets=morph_targets, texture_format=texture_format))
+
+
+def encode_glb(mesh: Mesh, *, morph_targets: bool = True, texture_format: str = "png") -> bytes:
+    """GLB file of a mesh: metres, +y up, +z forward, which are the axes of model space.
+
+    - One node, one mesh; vertices split along UV seams, in the order of (vertex, UV point); normals are
+    those of
+      the unsplit mesh. Triangles that ``mesh.glossy`` names form a second primitive with a smoother material.
+    - Morph targets: POSITION offsets, sparse where that is smaller; names in
+    ``meshes[0].extras.targetNames``;
+      offsets below 1 µm are dropped. Base normals stay.
+    - Provenance and confidence come twice: per vertex, as the attributes ``_PROVENANCE`` (unsigned byte
+    code) and
+      ``_CONFIDENCE`` (float), and per texel, as the base colour textures of the material variants
+      ``provenance`` and ``confidence`` (extension KHR_materials_variants; the plain look is the variant
+      ``photo``). The provenance image is a palette PNG: its indices are the codes, its palette the colours
+      that viewers show. The confidence image is grey, 255 = 1.
+    - ``asset.extras``: ``schema``, ``units``, ``provenance_codes`` and everything in ``mesh.extras``.
+
+    Args:
+        mesh: what to write.
+        morph_targets: whether to write them.
+        texture_format: ``png`` (lossless) or ``jpeg`` (smaller, quality 92) for the colour texture.
+
+    Raises:
+        UsageError: unknown texture format, or more than 4 GiB.
+
+    Source: glTF 2.0 specification; KHR_materials_variants.
+    """
+    if texture_format not in ("png", "jpeg"):
+        raise UsageError(f"unknown texture format {texture_format!r}; choose png or jpeg")
+    buffer = GltfBuffer()
+    split = split_seams(mesh)
+    attributes = _attributes(buffer, mesh, split)
+    targets = []
+    if morph_targets:
+        for offsets in mesh.morph_targets.values():
+            moving = (np.abs(offsets) >= _NEGLIGIBLE_MM) @ np.ones(3, bool)  # any(axis=1), but fast
+            rows = np.flatnonzero(moving[split.vertex])
+            values = _metres(offsets[split.vertex[rows]])
+            targets.append({"POSITION": buffer.add_offsets(len(split.vertex), rows, values)})
+    textures = _Textures(buffer)
+    looks = _looks(mesh, textures, texture_format)
+    surfaces = {"skin": (np.ones(len(mesh.triangles), bool), _SKIN)}
+    if mesh.glossy is not None and mesh.glossy.any():
+        surfaces = {"skin": (~mesh.glossy, _SKIN), "glossy": (mesh.glossy, _WET)}
+    materials: list[dict[str, Any]] = []
+    primitives = []
+    index_type = np.uint16 if len(split.vertex) <= 65535 else np.uint32
+    for surface, (chosen, roughness) in surfaces.items():
+        if not chosen.any():
+            continue
+        indices = split.triangles[chosen].ravel().astype(index_type)
+        primitive: dict[str, Any] = {
+            "attributes": attributes,
+            "indices": buffer.add_accessor(indices, target=ELEMENT_ARRAY_BUFFER),
+            "material": len(materials),
+            "mode": 4,
+        }
+        mappings = []
+        for number, (look, base) in enumerate(looks.items()):
+            mappings.append({"material": len(materials), "variants": [number]})
+            materials.append(_material(surface, look, base, roughness))
+        if targets:
+            primitive["targets"] = targets
+        if len(looks) > 1:
+            primitive["extensions"] = {"KHR_materials_variants": {"mappings": mappings}}
+        primitives.append(primitive)
+    shape: dict[str, Any] = {"name": mesh.name, "primitives": primitives}
+    if targets:
+        shape["weights"] = list(mesh.morph_weights or [0.0] * len(targets))
+        shape["extras"] = {"targetNames": list(mesh.morph_targets)}
+    document: dict[str, Any] = {
+        "asset": {"version": "2.0", "generator": _generator(), "extras": _extras(mesh)},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"name": mesh.name, "mesh": 0}],
+        "meshes": [shape],
+        "materials": materials,
+        "accessors": buffer.accessors,
+        "bufferViews": buffer.views,
+    }
+    if textures.images:
+        document |= {"textures": textures.textures, "images": textures.images, "samplers": textures.samplers}
+    if len(looks) > 1:
+        document["extensionsUsed"] = ["KHR_materials_variants"]
+        document["extensions"] = {"KHR_materials_variants": {"variants": [{"name": look} for look in looks]}}
+    binary = buffer.content()
+    document["buffers"] = [{"byteLength": len(binary)}]
+    return glb_bytes(document, binary)
+
+
+def _metres(millimetres: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (millimetres.astype(np.float64) * _METRES).astype(np.float32)
+
+
+def _attributes(buffer: GltfBuffer, mesh: Mesh, split: SplitMesh) -> dict[str, int]:
+    """Accessors of the vertex attributes, shared by all primitives."""
+    positions = _metres(mesh.vertices[split.vertex])
+    normals = vertex_normals(mesh)[split.vertex]
+    attributes = {
+        "POSITION": buffer.add_accessor(positions, target=ARRAY_BUFFER, bounds=True),
+        "NORMAL": buffer.add_accessor(normals, target=ARRAY_BUFFER),
+    }
+    if mesh.uv is None:
+        return attributes
+    uv = mesh.uv[split.uv]
+    # glTF counts v from the top of the image
+    flipped = np.stack([uv[:, 0], np.float32(1) - uv[:, 1]], axis=1)
+    attributes["TEXCOORD_0"] = buffer.add_accessor(flipped, target=ARRAY_BUFFER)
+    if mesh.provenance is not None:
+        codes = sample_map(mesh.provenance, uv, nearest=True)
+        attributes["_PROVENANCE"] = buffer.add_accessor(codes, target=ARRAY_BUFFER)
+    if mesh.confidence is not None:
+        confidence = np.clip(sample_map(mesh.confidence, uv), 0, 1)
+        attributes["_CONFIDENCE"] = buffer.add_accessor(confidence, target=ARRAY_BUFFER)
+    return attributes
+
+
+class _Textures:
+    """Images inside the buffer, with one texture each."""
+
+    def __init__(self, buffer: GltfBuffer) -> None:
+        self._buffer = buffer
+        self.images: list[dict[str, Any]] = []
+        self.textures: list[dict[str, Any]] = []
+        self.samplers: list[dict[str, Any]] = []
+
+    def add(self, name: str, data: bytes, mime: str, *, smooth: bool) -> dict[str, Any]:
+        """Material properties that show a new texture."""
+        sampler = {
+            "magFilter": _LINEAR if smooth else _NEAREST,
+            "minFilter": _TRILINEAR if smooth else _NEAREST,
+            "wrapS": _CLAMP,
+            "wrapT": _CLAMP,
+        }
+        if sampler not in self.samplers:
+            self.samplers.append(sampler)
+        view = self._buffer.add_view(data)
+        self.images.append({"name": name, "mimeType": mime, "bufferView": view})
+        texture = {"name": name, "sampler": self.samplers.index(sampler), "source": len(self.images) - 1}
+        self.textures.append(texture)
+        return {"baseColorTexture": {"index": len(self.textures) - 1}}
+
+
+def _looks(mesh: Mesh, textures: _Textures, texture_format: str) -> dict[str, dict[str, Any]]:
+    """Name of each material variant -> its base colour; the first is the plain look."""
+    looks: dict[str, dict[str, Any]] = {"photo": {"baseColorFactor": list(_CLAY)}}
+    if mesh.texture is not None:
+        if texture_format == "png":
+            looks["photo"] = textures.add("texture", encode_png(mesh.texture), "image/png", smooth=True)
+        else:
+            looks["photo"] = textures.add("texture", encode_jpeg(mesh.texture), "image/jpeg", smooth=True)
+    if mesh.provenance is not None:
+        data = encode_png(mesh.provenance, palette=mesh.provenance_colours)
+        looks["provenance"] = textures.add("provenance", data, "image/png", smooth=False)
+    if mesh.confidence is not None:
+        grey = np.rint(mesh.confidence * 255).astype(np.uint8)
+        looks["confidence"] = textures.add("confidence", encode_png(grey), "image/png", smooth=True)
+    return looks
+
+
+def _material(surface: str, look: str, base: dict[str, Any], roughness: float) -> dict[str, Any]:
+    return {
+        "name": surface if look == "photo" else f"{surface} {look}",
+        "pbrMetallicRoughness": {**base, "metallicFactor": 0.0, "roughnessFactor": roughness},
+        "doubleSided": False,
+    }
+
+
+def _generator() -> str:
+    from .. import __version__
+
+    return f"WholeFace {__version__}"
+
+
+def _extras(mesh: Mesh) -> dict[str, Any]:
+    extras: dict[str, Any] = {"schema": GLB_SCHEMA, "units": "m", **plain_json(mesh.extras)}
+    if mesh.provenance is not None:
+        extras["provenance_codes"] = {name: code for code, name in enumerate(mesh.provenance_names)}
+    return extras

@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["BarycentricFunction", "InterpolateFunction", "NormalsFunction"]
+from ._threads import run_ranges
+
+__all__ = ["BarycentricFunction", "InterpolateFunction", "NormalsFunction", "ShadeFunction", "UnpackFunction"]
+
+_LEAST = 8192  # pixels that are worth a thread
 
 
 def _numpy(*tensors: Tensor) -> list[Any]:
@@ -24,8 +28,7 @@ class InterpolateFunction(torch.autograd.Function):
 
         ctx.save_for_backward(attributes, barycentric, *indices)
         out = attributes.new_empty(barycentric.shape[0], attributes.shape[2])
-        arrays = _numpy(attributes, *indices, barycentric, out)
-        interpolate_forward(*arrays)
+        run_ranges(interpolate_forward, len(out), _LEAST, *_numpy(attributes, *indices, barycentric, out))
         return out
 
     @staticmethod
@@ -52,8 +55,8 @@ class BarycentricFunction(torch.autograd.Function):
         *indices, ctx.width = rest
         ctx.save_for_backward(points, intrinsics, raster, *indices)
         out = points.new_empty(raster.shape[0], 3)
-        arrays = _numpy(points, *indices)
-        barycentric_forward(*arrays, ctx.width, *_numpy(intrinsics, raster, out))
+        arrays = (*_numpy(points, *indices), ctx.width, *_numpy(intrinsics, raster, out))
+        run_ranges(barycentric_forward, len(out), _LEAST, *arrays)
         return out
 
     @staticmethod
@@ -65,7 +68,9 @@ class BarycentricFunction(torch.autograd.Function):
         grad_points = torch.zeros_like(points, memory_format=torch.contiguous_format)
         grad_intrinsics = torch.zeros_like(intrinsics, memory_format=torch.contiguous_format)
         barycentric_backward(
-            *_numpy(points, *indices), ctx.width, *_numpy(intrinsics, raster, grad, grad_points, grad_intrinsics)
+            *_numpy(points, *indices),
+            ctx.width,
+            *_numpy(intrinsics, raster, grad, grad_points, grad_intrinsics),
         )
         return grad_points, grad_intrinsics, None, None, None, None, None, None
 
@@ -91,3 +96,59 @@ class NormalsFunction(torch.autograd.Function):
         grad_vertices = torch.zeros_like(vertices, memory_format=torch.contiguous_format)
         normals_backward(*_numpy(vertices, triangles, grad, grad_vertices))
         return grad_vertices, None
+
+
+class ShadeFunction(torch.autograd.Function):
+    """(albedo, normals of any length (P, 3), light (N, 9, 3), image (P,)) -> linear colour and unit normals (P, 3)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, albedo: Tensor, normals: Tensor, light: Tensor, image: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        from ._kernels import shade_forward
+
+        ctx.save_for_backward(albedo, normals, light, image)
+        out = torch.empty_like(albedo, memory_format=torch.contiguous_format)
+        unit = torch.empty_like(normals, memory_format=torch.contiguous_format)
+        run_ranges(shade_forward, len(out), _LEAST, *_numpy(albedo, normals, light, image, out, unit))
+        return out, unit
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor, grad_unit: Tensor) -> tuple[Tensor | None, ...]:
+        from ._kernels import shade_backward
+
+        albedo, normals, light, image = ctx.saved_tensors
+        grad_albedo = torch.empty_like(albedo, memory_format=torch.contiguous_format)
+        grad_normals = torch.empty_like(normals, memory_format=torch.contiguous_format)
+        grad_light = torch.zeros(light.shape, dtype=torch.float64)
+        shade_backward(
+            *_numpy(albedo, normals, light, image, grad, grad_unit, grad_albedo, grad_normals, grad_light)
+        )
+        return grad_albedo, grad_normals, grad_light.to(light.dtype), None
+
+
+class UnpackFunction(torch.autograd.Function):
+    """(packed (P, C), image (P,), place (P,), (N, H, W)) -> (N, C, H, W), zero where no pixel is covered."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, packed: Tensor, image: Tensor, place: Tensor, shape: tuple[int, int, int]
+    ) -> Tensor:
+        from ._kernels import unpack_forward
+
+        ctx.save_for_backward(image, place)
+        images, height, width = shape
+        out = packed.new_zeros(images, packed.shape[1], height * width)
+        run_ranges(unpack_forward, len(packed), _LEAST, *_numpy(packed, image, place, out))
+        return out.unflatten(2, (height, width))  # type: ignore[no-untyped-call,no-any-return]
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        from ._kernels import unpack_backward
+
+        image, place = ctx.saved_tensors
+        grad_packed = grad.new_empty(image.shape[0], grad.shape[1])
+        unpack_backward(*_numpy(grad.flatten(2), image, place, grad_packed))
+        return grad_packed, None, None, None

@@ -6,9 +6,12 @@ depend on timing.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numba import njit
+
+from .lighting import C0, C1, C2, C20, C22
 
 __all__ = [
     "barycentric_backward",
@@ -17,28 +20,45 @@ __all__ = [
     "interpolate_forward",
     "normals_backward",
     "normals_forward",
+    "shade_backward",
+    "shade_forward",
+    "unpack_backward",
+    "unpack_forward",
 ]
 
+TINY = 1e-12
+"""Shorter normals are left as they are (divided by this), like ``torch.nn.functional.normalize``."""
 TRUSTED_DEVIATION = 0.25
 """A barycentric weight that differs more from the rasterised one belongs to a sliver seen edge-on."""
 
 
 @njit(cache=True, nogil=True)
-def interpolate_forward(attributes: Any, triangles: Any, winner: Any, image: Any, bary: Any, out: Any) -> None:
+def interpolate_forward(
+    start: Any, stop: Any, attributes: Any, triangles: Any, winner: Any, image: Any, bary: Any, out: Any
+) -> None:
     """out[p, c] = Σ_j bary[p, j] · attributes[image[p], triangles[winner[p], j], c]."""
-    for p in range(winner.shape[0]):
+    for p in range(start, stop):
         t = winner[p]
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         n = image[p]
         for c in range(attributes.shape[2]):
             out[p, c] = (
-                bary[p, 0] * attributes[n, i, c] + bary[p, 1] * attributes[n, j, c] + bary[p, 2] * attributes[n, k, c]
+                bary[p, 0] * attributes[n, i, c]
+                + bary[p, 1] * attributes[n, j, c]
+                + bary[p, 2] * attributes[n, k, c]
             )
 
 
 @njit(cache=True, nogil=True)
 def interpolate_backward(
-    attributes: Any, triangles: Any, winner: Any, image: Any, bary: Any, grad: Any, grad_attributes: Any, grad_bary: Any
+    attributes: Any,
+    triangles: Any,
+    winner: Any,
+    image: Any,
+    bary: Any,
+    grad: Any,
+    grad_attributes: Any,
+    grad_bary: Any,
 ) -> None:
     """Adjoint of ``interpolate_forward`` in the attributes (accumulated) and the barycentrics."""
     for p in range(winner.shape[0]):
@@ -56,10 +76,20 @@ def interpolate_backward(
 
 @njit(cache=True, nogil=True)
 def barycentric_forward(
-    points: Any, triangles: Any, winner: Any, image: Any, place: Any, width: Any, intrinsics: Any, raster: Any, out: Any
+    start: Any,
+    stop: Any,
+    points: Any,
+    triangles: Any,
+    winner: Any,
+    image: Any,
+    place: Any,
+    width: Any,
+    intrinsics: Any,
+    raster: Any,
+    out: Any,
 ) -> None:
     """out[p] = barycentrics of the ray through pixel p; see ``differentiable_barycentric``."""
-    for p in range(winner.shape[0]):
+    for p in range(start, stop):
         t = winner[p]
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         n = image[p]
@@ -185,3 +215,108 @@ def normals_backward(vertices: Any, triangles: Any, grad: Any, grad_vertices: An
             grad_vertices[n, i, 0] -= dbx + dcx
             grad_vertices[n, i, 1] -= dby + dcy
             grad_vertices[n, i, 2] -= dbz + dcz
+
+
+@njit(cache=True, nogil=True)
+def shade_forward(
+    start: Any, stop: Any, albedo: Any, normals: Any, light: Any, image: Any, out: Any, unit: Any
+) -> None:
+    """out[p, c] = albedo[p, c] · Σ_b Φ_b(unit[p]) light[image[p], b, c] with unit = normals / |normals|."""
+    for p in range(start, stop):
+        x, y, z = normals[p, 0], normals[p, 1], normals[p, 2]
+        scale = 1.0 / max(math.sqrt(x * x + y * y + z * z), TINY)
+        x, y, z = x * scale, y * scale, z * scale
+        unit[p, 0], unit[p, 1], unit[p, 2] = x, y, z
+        xy, yz, zz, xz, xxyy = (
+            C2 * x * y,
+            C2 * y * z,
+            C20 * (3.0 * z * z - 1.0),
+            C2 * x * z,
+            C22 * (x * x - y * y),
+        )
+        n = image[p]
+        for c in range(3):
+            shading = (
+                C0 * light[n, 0, c]
+                + C1 * (y * light[n, 1, c] + z * light[n, 2, c] + x * light[n, 3, c])
+                + (xy * light[n, 4, c] + yz * light[n, 5, c] + zz * light[n, 6, c])
+                + (xz * light[n, 7, c] + xxyy * light[n, 8, c])
+            )
+            out[p, c] = albedo[p, c] * shading
+
+
+@njit(cache=True, nogil=True)
+def shade_backward(
+    albedo: Any,
+    normals: Any,
+    light: Any,
+    image: Any,
+    grad: Any,
+    grad_unit: Any,
+    grad_albedo: Any,
+    grad_normals: Any,
+    grad_light: Any,
+) -> None:
+    """Adjoint of ``shade_forward``; ``grad_light`` (N, 9, 3) float64 is accumulated, the others are written."""
+    for p in range(albedo.shape[0]):
+        x, y, z = normals[p, 0], normals[p, 1], normals[p, 2]
+        scale = 1.0 / max(math.sqrt(x * x + y * y + z * z), TINY)
+        x, y, z = x * scale, y * scale, z * scale
+        xy, yz, zz, xz, xxyy = (
+            C2 * x * y,
+            C2 * y * z,
+            C20 * (3.0 * z * z - 1.0),
+            C2 * x * z,
+            C22 * (x * x - y * y),
+        )
+        n = image[p]
+        gx, gy, gz = float(grad_unit[p, 0]), float(grad_unit[p, 1]), float(grad_unit[p, 2])
+        for c in range(3):
+            l1, l2, l3, l4, l5 = (
+                light[n, 1, c],
+                light[n, 2, c],
+                light[n, 3, c],
+                light[n, 4, c],
+                light[n, 5, c],
+            )
+            l6, l7, l8 = light[n, 6, c], light[n, 7, c], light[n, 8, c]
+            shading = (
+                C0 * light[n, 0, c]
+                + C1 * (y * l1 + z * l2 + x * l3)
+                + (xy * l4 + yz * l5 + zz * l6)
+                + (xz * l7 + xxyy * l8)
+            )
+            grad_albedo[p, c] = grad[p, c] * shading
+            g = grad[p, c] * albedo[p, c]
+            grad_light[n, 0, c] += g * C0
+            grad_light[n, 1, c] += g * C1 * y
+            grad_light[n, 2, c] += g * C1 * z
+            grad_light[n, 3, c] += g * C1 * x
+            grad_light[n, 4, c] += g * xy
+            grad_light[n, 5, c] += g * yz
+            grad_light[n, 6, c] += g * zz
+            grad_light[n, 7, c] += g * xz
+            grad_light[n, 8, c] += g * xxyy
+            gx += g * (C1 * l3 + C2 * (y * l4 + z * l7) + 2.0 * C22 * x * l8)
+            gy += g * (C1 * l1 + C2 * (x * l4 + z * l5) - 2.0 * C22 * y * l8)
+            gz += g * (C1 * l2 + C2 * (y * l5 + x * l7) + 6.0 * C20 * z * l6)
+        along = gx * x + gy * y + gz * z
+        grad_normals[p, 0] = (gx - along * x) * scale
+        grad_normals[p, 1] = (gy - along * y) * scale
+        grad_normals[p, 2] = (gz - along * z) * scale
+
+
+@njit(cache=True, nogil=True)
+def unpack_forward(start: Any, stop: Any, packed: Any, image: Any, place: Any, out: Any) -> None:
+    """out[image[p], c, place[p]] = packed[p, c]."""
+    for p in range(start, stop):
+        for c in range(packed.shape[1]):
+            out[image[p], c, place[p]] = packed[p, c]
+
+
+@njit(cache=True, nogil=True)
+def unpack_backward(grad: Any, image: Any, place: Any, grad_packed: Any) -> None:
+    """Adjoint of ``unpack_forward``."""
+    for p in range(grad_packed.shape[0]):
+        for c in range(grad_packed.shape[1]):
+            grad_packed[p, c] = grad[image[p], c, place[p]]

@@ -1,13 +1,7 @@
-"""CPU rasteriser: scan conversion of triangles in bands of rows, one thread per band.
-
-Threads run nogil kernels instead of ``parallel=True``: the parallel backend of numba takes about a second to
-load from its cache, and it fights with torch over threads.
-"""
+"""CPU rasteriser: scan conversion of triangles in bands of rows, several bands at a time."""
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from ._raster_common import COORDINATE_LIMIT, SUBPIXEL
+from ._threads import run_ranges
 
 __all__ = ["rasterize_numba"]
 
@@ -24,12 +19,13 @@ _STEP = SUBPIXEL
 
 
 @njit(cache=True, nogil=True)
-def _snap(points, focal, cx, cy, near, xy, inverse):  # type: ignore[no-untyped-def]
+def _snap(points: Any, focal: Any, cx: Any, cy: Any, near: Any, xy: Any, inverse: Any) -> None:
+    """Grid positions and inverse depths; an inverse depth of 0 marks a vertex that no triangle may use."""
     for v in range(points.shape[0]):
         x = float(points[v, 0])
         y = float(points[v, 1])
         depth = -float(points[v, 2])
-        inverse[v] = 0.0  # marks a vertex that no triangle may use
+        inverse[v] = 0.0
         if depth >= near and depth < np.inf:
             u = np.floor((cx + focal * x / depth) * _GRID + 0.5)
             w = np.floor((cy - focal * y / depth) * _GRID + 0.5)
@@ -40,7 +36,66 @@ def _snap(points, focal, cx, cy, near, xy, inverse):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def _band(xy, inverse, triangles, row0, row1, width, cull, best, winner, bary, depth):  # type: ignore[no-untyped-def]
+def _resolve(
+    xy: Any, inverse: Any, triangles: Any, row0: Any, row1: Any, winner: Any, bary: Any, depth: Any
+) -> None:
+    """Barycentrics and depth of the winners. Neighbouring pixels mostly share theirs, so its setup is kept."""
+    previous = -1
+    swapped = False
+    xi, xj, xk, yi, yj, yk = 0, 0, 0, 0, 0, 0
+    p0, p1, p2 = 0.0, 0.0, 0.0
+    for row in range(row0, row1):
+        py = row * _STEP
+        for column in range(winner.shape[1]):
+            t = winner[row, column]
+            if t < 0:
+                bary[row, column, 0] = 0.0
+                bary[row, column, 1] = 0.0
+                bary[row, column, 2] = 0.0
+                depth[row, column] = np.inf
+                continue
+            if t != previous:
+                previous = t
+                i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+                xi, xj, xk = np.int64(xy[i, 0]), np.int64(xy[j, 0]), np.int64(xy[k, 0])
+                yi, yj, yk = np.int64(xy[i, 1]), np.int64(xy[j, 1]), np.int64(xy[k, 1])
+                area = (xj - xi) * (yk - yi) - (yj - yi) * (xk - xi)
+                swapped = area < 0
+                if swapped:
+                    area = -area
+                    j, k = k, j
+                    xj, xk = xk, xj
+                    yj, yk = yk, yj
+                per_area = 1.0 / area
+                p0 = inverse[i] * per_area
+                p1 = inverse[j] * per_area
+                p2 = inverse[k] * per_area
+            px = column * _STEP
+            w0 = ((xk - xj) * (py - yj) - (yk - yj) * (px - xj)) * p0
+            w1 = ((xi - xk) * (py - yk) - (yi - yk) * (px - xk)) * p1
+            w2 = ((xj - xi) * (py - yi) - (yj - yi) * (px - xi)) * p2
+            reciprocal = 1.0 / ((w0 + w1) + w2)
+            bary[row, column, 0] = w0 * reciprocal
+            bary[row, column, 1] = (w2 if swapped else w1) * reciprocal
+            bary[row, column, 2] = (w1 if swapped else w2) * reciprocal
+            depth[row, column] = reciprocal
+
+
+@njit(cache=True, nogil=True)
+def _band(
+    row0: Any,
+    row1: Any,
+    xy: Any,
+    inverse: Any,
+    triangles: Any,
+    cull: Any,
+    best: Any,
+    winner: Any,
+    bary: Any,
+    depth: Any,
+) -> None:
+    """Scan-convert all triangles into the rows row0 ≤ row < row1."""
+    width = best.shape[1]
     best[row0:row1] = 0.0
     winner[row0:row1] = -1
     top_limit = row0 * _STEP
@@ -49,13 +104,13 @@ def _band(xy, inverse, triangles, row0, row1, width, cull, best, winner, bary, d
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         yi, yj, yk = np.int64(xy[i, 1]), np.int64(xy[j, 1]), np.int64(xy[k, 1])
-        y_min = min(yi, yj, yk)
-        y_max = max(yi, yj, yk)
+        y_min: Any = min(yi, yj, yk)
+        y_max: Any = max(yi, yj, yk)
         if y_max < top_limit or y_min > bottom_limit:
             continue
         xi, xj, xk = np.int64(xy[i, 0]), np.int64(xy[j, 0]), np.int64(xy[k, 0])
-        x_min = min(xi, xj, xk)
-        x_max = max(xi, xj, xk)
+        x_min: Any = min(xi, xj, xk)
+        x_max: Any = max(xi, xj, xk)
         if x_max < 0 or x_min > right_limit:
             continue
         first = max(0, (x_min + _STEP - 1) // _STEP)
@@ -74,9 +129,10 @@ def _band(xy, inverse, triangles, row0, row1, width, cull, best, winner, bary, d
             j, k = k, j
             xj, xk = xk, xj
             yj, yk = yk, yj
-        p0 = inverse[i] / area
-        p1 = inverse[j] / area
-        p2 = inverse[k] / area
+        per_area = 1.0 / area
+        p0 = inverse[i] * per_area
+        p1 = inverse[j] * per_area
+        p2 = inverse[k] * per_area
         dx0, dy0 = xk - xj, yk - yj
         dx1, dy1 = xi - xk, yi - yk
         dx2, dy2 = xj - xi, yj - yi
@@ -106,40 +162,17 @@ def _band(xy, inverse, triangles, row0, row1, width, cull, best, winner, bary, d
             row_e0 += dx0 * _STEP
             row_e1 += dx1 * _STEP
             row_e2 += dx2 * _STEP
-    for row in range(row0, row1):
-        py = row * _STEP
-        for column in range(width):
-            t = winner[row, column]
-            if t < 0:
-                bary[row, column, 0] = 0.0
-                bary[row, column, 1] = 0.0
-                bary[row, column, 2] = 0.0
-                depth[row, column] = np.inf
-                continue
-            i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            xi, xj, xk = np.int64(xy[i, 0]), np.int64(xy[j, 0]), np.int64(xy[k, 0])
-            yi, yj, yk = np.int64(xy[i, 1]), np.int64(xy[j, 1]), np.int64(xy[k, 1])
-            area = (xj - xi) * (yk - yi) - (yj - yi) * (xk - xi)
-            swapped = area < 0
-            if swapped:
-                area = -area
-                j, k = k, j
-                xj, xk = xk, xj
-                yj, yk = yk, yj
-            px = column * _STEP
-            w0 = ((xk - xj) * (py - yj) - (yk - yj) * (px - xj)) * (inverse[i] / area)
-            w1 = ((xi - xk) * (py - yk) - (yi - yk) * (px - xk)) * (inverse[j] / area)
-            w2 = ((xj - xi) * (py - yi) - (yj - yi) * (px - xi)) * (inverse[k] / area)
-            reciprocal = 1.0 / ((w0 + w1) + w2)
-            bary[row, column, 0] = w0 * reciprocal
-            bary[row, column, 1] = (w2 if swapped else w1) * reciprocal
-            bary[row, column, 2] = (w1 if swapped else w2) * reciprocal
-            depth[row, column] = reciprocal
+    _resolve(xy, inverse, triangles, row0, row1, winner, bary, depth)
 
 
 @lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, (os.cpu_count() or 1)), thread_name_prefix="rasterize")
+def _keep_freed_pages() -> None:
+    """Freeing one large block tells glibc's allocator to keep freed memory for the next image.
+
+    Otherwise every image of a megabyte is handed back to the system when it dies, and touching a new one costs as
+    much as rasterising into it. Does nothing under other allocators.
+    """
+    np.empty(31 << 20, np.uint8)
 
 
 def rasterize_numba(
@@ -149,7 +182,6 @@ def rasterize_numba(
     size: tuple[int, int],
     near: float,
     cull: bool,
-    threads: int,
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Rasterise one mesh; see ``_raster_common`` for what is computed.
 
@@ -160,11 +192,11 @@ def rasterize_numba(
         size: width, height.
         near: nearest depth, mm.
         cull: skip triangles that show their back.
-        threads: bands rendered at the same time.
 
     Returns:
         winner (H, W) int32, barycentric (H, W, 3) and depth (H, W) in the dtype of ``points``.
     """
+    _keep_freed_pages()
     width, height = size
     xy = np.zeros((points.shape[0], 2), np.int32)
     inverse = np.empty(points.shape[0], np.float64)
@@ -174,14 +206,6 @@ def rasterize_numba(
     bary = np.empty((height, width, 3), points.dtype)
     depth = np.empty((height, width), points.dtype)
 
-    def band(rows: tuple[int, int]) -> None:
-        _band(xy, inverse, triangles, rows[0], rows[1], width, cull, best, winner, bary, depth)
-
-    bands = 1 if threads == 1 or height < 64 else 2 * threads
-    edges = [height * b // bands for b in range(bands + 1)]
-    spans = list(zip(edges[:-1], edges[1:]))
-    if bands == 1:
-        band(spans[0])
-    else:
-        list(_pool().map(band, spans))
+    arrays = (xy, inverse, triangles, cull, best, winner, bary, depth)
+    run_ranges(_band, height, 16, *arrays, split=2)
     return winner, bary, depth

@@ -20,10 +20,8 @@ def rasterize_reference(
     size: tuple[int, int],
     near: float,
     cull: bool,
-    threads: int = 1,
 ) -> tuple[_Array, _Array, _Array]:
-    """Same arguments and results as ``rasterize_numba``; ``threads`` is ignored."""
-    del threads
+    """Same arguments and results as ``rasterize_numba``."""
     width, height = size
     snapped, inverse, valid = _snap(points.astype(np.float64), intrinsics, near)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.int64) * SUBPIXEL
@@ -45,7 +43,7 @@ def rasterize_reference(
             edge = _edge(start, end, columns, rows)
             dx, dy = end - start
             inside &= edge >= 0 if dy < 0 or (dy == 0 and dx > 0) else edge > 0
-            weights.append(edge * (inverse[corners[order[opposite]]] / abs(area)))
+            weights.append(edge * (inverse[corners[order[opposite]]] * (1.0 / abs(area))))
         s = (weights[0] + weights[1]) + weights[2]
         closer = inside & (s.astype(np.float32) > best)
         best[closer] = s[closer]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
+from ._functions import ShadeFunction, UnpackFunction
 from .camera import Camera
 from .interpolate import Covered, barycentric_covered, interpolate_covered, unpack
 from .lighting import shade
@@ -73,7 +74,9 @@ def render_parameters(
         UsageError: a texture for a model without UV coordinates, or together with ``triangles``.
     """
     points = to_camera(
-        model.vertices(parameters.identity, parameters.expression), parameters.rotation, parameters.translation
+        model.vertices(parameters.identity, parameters.expression),
+        parameters.rotation,
+        parameters.translation,
     )
     if texture is None and albedo is None:
         if model.albedo is None:
@@ -82,7 +85,9 @@ def render_parameters(
             albedo = model.albedo.vertices(parameters.albedo)
     if texture is not None:
         if model.uv is None or model.uv_triangles is None:
-            raise UsageError(f"the model {model.name!r} has no UV coordinates; render it with a per-vertex albedo")
+            raise UsageError(
+                f"the model {model.name!r} has no UV coordinates; render it with a per-vertex albedo"
+            )
         if triangles is not None:
             raise UsageError("give either a texture or a subset of triangles, not both")
     return render_mesh(
@@ -129,7 +134,8 @@ def render_mesh(
     points = points_cam if points_cam.ndim == 3 else points_cam[None]
     fragments = rasterize(points, triangles, camera, backend)
     covered = Covered(fragments)
-    covered = covered.with_barycentric(barycentric_covered(points, triangles, covered, camera))
+    if torch.is_grad_enabled():
+        covered = covered.with_barycentric(barycentric_covered(points, triangles, covered, camera))
     normals = vertex_normals(points, triangles)
     if texture is not None and uv is not None and uv_triangles is not None:
         pixel_normals = interpolate_covered(normals, triangles, covered)
@@ -139,20 +145,33 @@ def render_mesh(
         pixel_normals, pixel_albedo = interpolate_covered(attributes, triangles, covered).split(3, dim=-1)
     else:
         raise UsageError("render_mesh needs an albedo, or a texture with uv and uv_triangles")
-    pixel_normals = torch.nn.functional.normalize(pixel_normals, dim=-1)
-    colour = _shade_covered(pixel_albedo, pixel_normals, light, covered)
+    colour, pixel_normals = _shade_covered(pixel_albedo, pixel_normals, light, covered)
     image, normal_image, albedo_image = (
-        unpack(values, fragments).permute(0, 3, 1, 2) for values in (colour, pixel_normals, pixel_albedo)
+        _images(values, fragments, covered) for values in (colour, pixel_normals, pixel_albedo)
     )
     return Rendering(image, fragments.mask, fragments, normal_image, albedo_image, points)
 
 
-def _shade_covered(albedo: Tensor, normals: Tensor, light: Tensor, covered: Covered) -> Tensor:
-    if light.ndim == 2 or light.shape[0] == 1:
-        return shade(albedo, normals, light.reshape(9, 3))
+def _shade_covered(albedo: Tensor, normals: Tensor, light: Tensor, covered: Covered) -> tuple[Tensor, Tensor]:
+    """Colours and unit normals (P, 3) from normals of any length."""
+    lights = light.reshape(-1, 9, 3).to(albedo.dtype)
+    if lights.shape[0] not in (1, covered.images):
+        raise UsageError(f"{lights.shape[0]} lights for {covered.images} images")
+    if not albedo.is_cuda:
+        image = covered.image if lights.shape[0] > 1 else torch.zeros_like(covered.image)
+        colour, unit = ShadeFunction.apply(albedo, normals, lights, image)  # type: ignore[no-untyped-call]
+        return colour, unit
+    normals = torch.nn.functional.normalize(normals, dim=-1)
     counts = torch.bincount(covered.image, minlength=covered.images).tolist()
-    parts = zip(albedo.split(counts), normals.split(counts), light)
-    return torch.cat([shade(*part) for part in parts])
+    parts = zip(albedo.split(counts), normals.split(counts), lights.expand(covered.images, 9, 3))
+    return torch.cat([shade(*part) for part in parts]), normals
+
+
+def _images(packed: Tensor, fragments: Fragments, covered: Covered) -> Tensor:
+    if packed.is_cuda:
+        return unpack(packed, fragments).permute(0, 3, 1, 2)
+    out: Tensor = UnpackFunction.apply(packed, covered.image, covered.place, tuple(fragments.triangle.shape))  # type: ignore[no-untyped-call]
+    return out
 
 
 def _sample_covered(texture: Tensor, uv: Tensor, covered: Covered) -> Tensor:

@@ -83,13 +83,12 @@ def rasterize(
         )
     if triangles.ndim != 2 or triangles.shape[-1] != 3:
         raise UsageError(f"triangles must have the shape (F, 3), got {tuple(triangles.shape)}")
-    if len(triangles) and not (0 <= int(triangles.min()) and int(triangles.max()) < points.shape[1]):
-        raise UsageError(f"triangles name vertices outside 0…{points.shape[1] - 1}")
     if not near > 0:
         raise UsageError(f"near must be positive, got {near}")
     if backend == "auto":
         backend = "triton" if points.is_cuda else "numba"
     if backend == "triton":
+        _check_indices(triangles, points.shape[1])
         from ._raster_triton import rasterize_triton
 
         return Fragments(*rasterize_triton(points, triangles, camera, near, cull_backfaces))
@@ -100,23 +99,32 @@ def rasterize(
     else:
         raise UsageError(f"unknown backend {backend!r}: choose auto, numba, triton or reference")
     faces = triangles.detach().cpu().contiguous().numpy()
+    _check_indices(faces, points.shape[1])
     results = [
         run(
             mesh,
             faces,
-            tuple(float(_nth(value, n)) for value in (camera.focal, camera.cx, camera.cy)),  # type: ignore[arg-type]
+            tuple(_nth(value, n) for value in (camera.focal, camera.cx, camera.cy)),  # type: ignore[arg-type]
             (camera.width, camera.height),
             near,
             cull_backfaces,
-            torch.get_num_threads(),
         )
         for n, mesh in enumerate(points.cpu().contiguous().numpy())
     ]
     return Fragments(*(_stack(parts).to(points.device) for parts in zip(*results)))
 
 
-def _nth(value: float | Tensor, n: int) -> float | Tensor:
-    return value[n] if isinstance(value, Tensor) and value.ndim == 1 else value
+def _check_indices(triangles: Any, count: int) -> None:
+    # numpy on the CPU: torch would wake its threads for a job of microseconds
+    if len(triangles) and not (int(triangles.min()) >= 0 and int(triangles.max()) < count):
+        raise UsageError(f"triangles name vertices outside 0…{count - 1}")
+
+
+def _nth(value: float | Tensor, n: int) -> float:
+    if isinstance(value, Tensor):
+        value = value.detach()
+        return float(value[n] if value.ndim == 1 else value)
+    return value
 
 
 def _stack(parts: tuple[Any, ...]) -> Tensor:

@@ -117,7 +117,7 @@ def render_view(
         at = interpolate_covered(
             torch.as_tensor(uv, dtype=torch.float32).cpu(),
             torch.as_tensor(uv_triangles).long().cpu(),
-            fragments,
+            covered,
         )
         image = torch.as_tensor(texture).cpu().permute(2, 0, 1).float() / 255
         albedo = srgb_to_linear(sample_texture(image, at))

@@ -37,7 +37,7 @@ def test_commands_in_the_docs_exist(page: str, command: str) -> None:
     words = shlex.split(command.split("#")[0].split("|")[0].split(">")[0])
     if words[0] == "make":
         targets = re.findall(r"^([a-z]+):", (_ROOT / "Makefile").read_text(), flags=re.M)
-        assert set(w for w in words[1:] if "=" not in w) <= set(targets)
+        assert {w for w in words[1:] if "=" not in w} <= set(targets)
     elif words[0] == "wholeface":
         build_parser().parse_args(words[1:])  # exits, and so fails the test, when a flag does not exist
     else:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import UsageError
 from .export import Mesh
 from .render import vertex_normals
 
 if TYPE_CHECKING:
+    from .morphable import MorphableModel
     from .reconstruction import Reconstruction
+
+
+def _glossy(model: MorphableModel) -> NDArray[np.bool_] | None:
+    """(F,) triangles with a wet surface, where the model names such regions."""
+    wet = [name for name in ("eyeballs", "teeth", "inner_mouth") if name in model.regions]
+    if not wet:
+        return None
+    return model.region(*wet)[model.triangles].all(dim=1).numpy()
 
 
 def build_mesh(face: Reconstruction, *, expressions: bool) -> Mesh:
@@ -35,6 +45,7 @@ def build_mesh(face: Reconstruction, *, expressions: bool) -> Mesh:
         texture=face.completed.texture,
         provenance=face.completed.provenance,
         confidence=face.completed.confidence,
+        glossy=_glossy(model),
         morph_targets=targets,
         morph_weights=weights,
         extras={"face_model": f"{model.name} {model.version}", "method": face.method},

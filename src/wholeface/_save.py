@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import __version__
 from .errors import UsageError
-from .export import write_glb, write_json, write_obj, write_ply, write_png
+from .export import PROVENANCE_COLOURS, write_glb, write_json, write_obj, write_ply, write_png
 from .render import pose_degrees, to_camera
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 FACE_JSON_SCHEMA = 1
 _WRITERS = ("glb", "obj", "ply")
-PROVENANCE_COLOURS = np.array([[0, 0, 0], [60, 180, 75], [250, 200, 40], [220, 60, 60]], dtype=np.uint8)
-"""Colours of the codes none, observed, mirrored, model in ``provenance.png``."""
 
 
 def save(face: Reconstruction, folder: Path, *, formats: tuple[str, ...], expressions: bool) -> Path:
@@ -44,7 +42,7 @@ def save(face: Reconstruction, folder: Path, *, formats: tuple[str, ...], expres
         "face_region": np.where(face.face_region, np.uint8(255), np.uint8(0)),
         "deoccluded": face.deoccluded,
         "texture": face.completed.texture,
-        "provenance": PROVENANCE_COLOURS[face.completed.provenance],
+        "provenance": np.array(PROVENANCE_COLOURS, dtype=np.uint8)[face.completed.provenance],
         "preview": face.preview,
     }
     for name, pixels in images.items():

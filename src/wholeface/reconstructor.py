@@ -9,7 +9,7 @@ from ._timing import Stopwatch
 from .errors import NoFaceError, UsageError
 from .methods import get_method
 from .morphable import MorphableModel, load_model
-from .photo import PhotoSource, read_photo
+from .photo import Photo, PhotoSource, read_photo
 
 if TYPE_CHECKING:
     from .perceive import LandmarkDetector
@@ -24,7 +24,7 @@ class Reconstructor:
     Args:
         method: name of the system to run; see :data:`wholeface.methods.METHODS`.
         device: ``cpu`` or ``cuda``.
-        model: ``wholeface`` for the shipped model, the path of another one (docs/models.md), or a loaded model.
+        model: ``wholeface`` (shipped), the path of another model (docs/models.md), or a loaded model.
         detector: finds faces and landmarks; None takes the default one.
         texture_size: edge of the texture in texels, 64 to 4096.
         focal: focal length in pixels when known; otherwise taken from EXIF or estimated.
@@ -82,7 +82,7 @@ class Reconstructor:
             self._detector = MediapipeDetector()
         return self._detector
 
-    def __call__(self, photo: PhotoSource, *, face: int = 1) -> Reconstruction:
+    def __call__(self, photo: PhotoSource | Photo, *, face: int = 1) -> Reconstruction:
         """Reconstruct one face.
 
         Args:
@@ -95,7 +95,7 @@ class Reconstructor:
         """
         return self.all_faces(photo, face=face)[0]
 
-    def all_faces(self, photo: PhotoSource, *, face: int | None = None) -> list[Reconstruction]:
+    def all_faces(self, photo: PhotoSource | Photo, *, face: int | None = None) -> list[Reconstruction]:
         """Reconstruct every face of a photo, largest first (or only number ``face``).
 
         Raises:
@@ -109,7 +109,7 @@ class Reconstructor:
             raise UsageError(f"face {face}: faces are counted from 1, the largest")
         clock = Stopwatch()
         with clock.room("photo"):
-            read = read_photo(photo)
+            read = photo if isinstance(photo, Photo) else read_photo(photo)
         with clock.room("perceive"):
             found = self.detector.detect(read.pixels)
         if not found:
@@ -141,7 +141,7 @@ class Reconstructor:
 
 
 def reconstruct(
-    photo: PhotoSource, *, face: int = 1, method: str = "auto", device: str = "cpu"
+    photo: PhotoSource | Photo, *, face: int = 1, method: str = "auto", device: str = "cpu"
 ) -> Reconstruction:
     """One photo in, one whole face out.
 
@@ -152,7 +152,7 @@ def reconstruct(
         device: ``cpu`` or ``cuda``.
 
     Returns:
-        :class:`wholeface.Reconstruction` with ``.save(folder)``, ``.mesh()``, ``.render(view)``, ``.animate(…)``.
+        :class:`wholeface.Reconstruction` with ``.save(folder)``, ``.mesh()``, ``.render(view)``, ``.animate()``.
 
     Raises:
         PhotoError: the photo cannot be read.

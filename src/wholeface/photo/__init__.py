@@ -1,7 +1,7 @@
 """The front door: safe reading of photos, similarity crops and the way back."""
 
 from .crop import similarity_crop, unwarp, warp
-from .reading import DEFAULT_MAX_PIXELS, NEUTRAL_GREY, Photo, read_photo
+from .reading import DEFAULT_MAX_PIXELS, NEUTRAL_GREY, Photo, PhotoSource, read_photo
 from .similarity import Similarity
 from .working import working_copy
 
@@ -9,6 +9,7 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "NEUTRAL_GREY",
     "Photo",
+    "PhotoSource",
     "Similarity",
     "read_photo",
     "similarity_crop",

@@ -1,0 +1,102 @@
+"""Landmarks, MAP fit, occluder mask by analysis by synthesis, photometric refinement, completion: no training.
+
+The mask needs a fit, and the fit should not believe landmarks that lie behind an occluder. So the landmark fit
+runs twice: a first fit places the face, a first mask says what is hidden, and a second fit gives the hidden
+landmarks the far larger noise that was measured behind occluders.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._quality import judge
+from ..complete import complete_texture
+from ..fit import estimate_occluder, fit_landmarks, refine_photometric
+from ..perceive import FaceLandmarks
+from ..reconstruction import Reconstruction
+from ..render import pose_degrees
+from ._job import FaceJob
+
+__all__ = ["run"]
+
+_ENOUGH_HIDDEN = 0.08  # share of hidden landmarks from which a second fit is worth its time
+
+
+def run(job: FaceJob) -> Reconstruction:
+    """Reconstruct one face; see the module's docstring for the order of the steps.
+
+    Source: Egger et al., "Occlusion-aware 3D morphable models and an illumination prior for face image
+    analysis", IJCV 2018, for the alternation of segmentation and fit.
+    """
+    pixels, clock, model = job.photo.pixels, job.stopwatch, job.model
+    height, width = pixels.shape[:2]
+    with clock.room("landmark fit"):
+        fit = fit_landmarks(model, job.landmarks, width, height, focal=job.focal)
+    with clock.room("occluder"):
+        estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, job.landmarks)
+    hidden = _at_points(estimate.probability, job.landmarks)
+    if (hidden > 0.5).mean() > _ENOUGH_HIDDEN:
+        with clock.room("landmark fit"):
+            fit = fit_landmarks(model, job.landmarks, width, height, focal=job.focal, occluded=hidden)
+        with clock.room("occluder"):
+            estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, job.landmarks)
+    parameters, camera = estimate.parameters, fit.camera
+    if job.refine:
+        with clock.room("refine"):
+            refined = refine_photometric(
+                pixels, model, parameters, camera, estimate.face_region & ~estimate.mask, job.landmarks
+            )
+        parameters, camera = refined.parameters, refined.camera
+    with clock.room("texture"):
+        completed = complete_texture(
+            model, pixels, parameters, camera, estimate.probability, size=job.texture_size
+        )
+    yaw = float(pose_degrees(parameters.rotation)[0])
+    rows = np.nonzero(estimate.face_region.any(axis=1))[0]
+    face_px = float(rows[-1] - rows[0] + 1) if len(rows) else 0.0
+    hidden_fraction = float(estimate.mask.sum() / max(int(estimate.face_region.sum()), 1))
+    return Reconstruction(
+        photo=job.photo,
+        landmarks=job.landmarks,
+        model=model,
+        parameters=parameters,
+        camera=camera,
+        occluder=estimate.probability,
+        face_region=estimate.face_region,
+        completed=completed,
+        quality=judge(
+            face_px=face_px,
+            landmark_error=fit.rms / max(face_px, 1.0),
+            hidden_fraction=hidden_fraction,
+            yaw_deg=yaw,
+        ),
+        method="analysis",
+        face_number=job.face_number,
+        face_count=job.face_count,
+        warnings=_warnings(job, fit.converged, face_px),
+        timings_ms=dict(clock.milliseconds),
+    )
+
+
+def _at_points(probability: NDArray[np.float32], landmarks: FaceLandmarks) -> NDArray[np.float64]:
+    """(L,) the mask at the nearest pixel of each landmark; 0 outside the photo."""
+    height, width = probability.shape
+    column, row = np.rint(landmarks.points).astype(np.int64).T
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    values = np.zeros(len(landmarks.points))
+    values[inside] = probability[row[inside], column[inside]]
+    return values
+
+
+def _warnings(job: FaceJob, converged: bool, face_px: float) -> tuple[str, ...]:
+    found = list(job.photo.warnings)
+    if not converged:
+        found.append("the landmark fit stopped before it settled; look at the result before you use it")
+    height, width = job.photo.pixels.shape[:2]
+    left, top, right, bottom = job.landmarks.box
+    if left < 0 or top < 0 or right > width - 1 or bottom > height - 1:
+        found.append("the face leaves the photo; what lies outside is estimated")
+    if face_px < 60:
+        found.append(f"the face is only {face_px:.0f} pixels high; the texture has little detail to show")
+    return tuple(found)

@@ -24,11 +24,14 @@ class _Python2Pickler(pickle._Pickler):
     dispatch = dict(pickle._Pickler.dispatch)
 
     def save_bytes(self, value: bytes) -> None:
-        self.write(pickle.BINSTRING + struct.pack("<i", len(value)) + value)
-        self.memoize(value)
+        self._write_string(value, value)
 
     def save_str(self, value: str) -> None:
-        self.save_bytes(value.encode("latin1"))
+        self._write_string(value, value.encode("latin1"))
+
+    def _write_string(self, value: str | bytes, data: bytes) -> None:
+        self.write(pickle.BINSTRING + struct.pack("<i", len(data)) + data)
+        self.memoize(value)
 
     dispatch[bytes] = save_bytes
     dispatch[str] = save_str

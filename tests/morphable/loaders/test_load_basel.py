@@ -89,7 +89,7 @@ def test_original_matches_truth(files: Any, tmp_path: Path) -> None:
         ({"tri": np.array([[1, 2, 99999]])}, "tri runs from"),
         ({"tri": np.array([[1.5, 2, 3]])}, "tri should hold whole numbers"),
         ({"keypoints": np.ones((1, 67))}, "keypoints has the shape"),
-        ({"idBase": "text"}, "idBase should hold numbers"),
+        ({"idBase": "text"}, "idBase is not an array of real numbers"),
         ({"skinmask": np.ones((1, 3))}, "skinmask has the shape"),
         ({"meantex": np.full((1, 870), np.nan)}, "not finite"),
         ({"meantex": np.ones((1, 12))}, "mean texture has 4 vertices"),

@@ -84,16 +84,28 @@ def read_landmark_vertices(path: Path, vertex_count: int) -> NDArray[np.int64]:
     return indices(array, (68,), vertex_count, "landmark list", path)
 
 
-def mirror_index(vertices: NDArray[np.float32], tolerance: float) -> NDArray[np.int64] | None:
-    """(V,) index of each vertex's mirror image in x; None where the mesh is not symmetric."""
+def mirror_index(
+    vertices: NDArray[np.float32], triangles: NDArray[np.int64], tolerance: float
+) -> NDArray[np.int64] | None:
+    """(V,) index of each vertex's mirror image in x; None if the mesh is not symmetric to ``tolerance``.
+
+    Vertices are paired by their position and the mean of their neighbours, because where surfaces touch (lips,
+    gums) the nearest vertex alone may belong to the other surface.
+    """
     from scipy.spatial import cKDTree
 
-    distance, partner = cKDTree(vertices).query(vertices * np.array([-1.0, 1.0, 1.0], dtype=np.float32))
-    partner = partner.astype(np.int64)
-    # Vertices on top of each other may pair crosswise; then no index is better than a wrong one.
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+    total, count = np.zeros(vertices.shape), np.zeros((len(vertices), 1))
+    np.add.at(total, edges[:, 0], vertices[edges[:, 1]])
+    np.add.at(count, edges[:, 0], 1)
+    features = np.hstack([vertices, total / np.maximum(count, 1)])
+    _, partner = cKDTree(features).query(features * np.array([-1.0, 1, 1, -1, 1, 1]))
+    partner = np.asarray(partner, dtype=np.int64)
+    distance = np.linalg.norm(vertices[partner] * np.array([-1.0, 1, 1]) - vertices, axis=1)
     if distance.max() > tolerance or not np.array_equal(partner[partner], np.arange(len(vertices))):
         return None
-    return np.asarray(partner, dtype=np.int64)
+    return partner
 
 
 def triangulate(polygons: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

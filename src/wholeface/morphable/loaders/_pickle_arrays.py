@@ -101,8 +101,10 @@ class Plain:
         size = dtype.itemsize
         for count in shape:
             size *= count
-        if not isinstance(raw, bytes) or len(raw) != size or not size:
+        if not isinstance(raw, bytes) or len(raw) != size:
             raise self._damaged(f"an array of shape {shape} whose numbers are missing")
+        if not size:
+            return np.zeros(shape, dtype=dtype)
         return np.frombuffer(raw, dtype=dtype).reshape(shape, order="F" if fortran else "C")
 
     def _sparse(self, node: Node, depth: int) -> NDArray[np.float64]:
@@ -125,7 +127,8 @@ class Plain:
         if rows * columns > _MAX_DENSE:
             raise bad
         if kind == "coo":
-            row, column = np.asarray(state.get("row")), np.asarray(state.get("col"))
+            pair = state.get("coords", (state.get("row"), state.get("col")))
+            row, column = (np.asarray(index) for index in pair)
         else:
             minor, pointer = np.asarray(state.get("indices")), np.asarray(state.get("indptr"))
             count = columns if kind == "csc" else rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,8 @@ from ...errors import ModelFileError
 from ..albedo import AlbedoModel
 from ..embedding import Embedding
 from ..model import MorphableModel
-from ._files import array, floats, indices, parsing, read_bytes, require
+from ._files import array, floats, indices, require
+from ._mat import read_mat
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor
 
 __all__ = ["load_bfm09"]
@@ -56,22 +56,6 @@ def load_bfm09(
     if "shapeMU" in fields and "meanshape" not in fields:
         return _original(fields, file, extra_landmarks)
     return _front(fields, file, extra_landmarks)
-
-
-def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Variables of a MATLAB file (version 5 to 7).
-
-    Raises:
-        ModelFileError: missing, damaged, or in MATLAB's HDF5 format.
-    """
-    import scipy.io
-
-    data = read_bytes(path)
-    if data.startswith(b"MATLAB 7.3"):
-        raise ModelFileError(f"{path} is in MATLAB's format 7.3; save it again with save(…, '-v7')")
-    with parsing(path, "a MATLAB file"):
-        found: dict[str, Any] = scipy.io.loadmat(io.BytesIO(data), variable_names=list(names))
-    return found
 
 
 def _front(fields: Mapping[str, Any], path: Path, landmarks: Path | None) -> MorphableModel:

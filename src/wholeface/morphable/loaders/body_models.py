@@ -57,8 +57,9 @@ def load_body_model(
         import body_models
     except ImportError as error:
         raise ModelFileError(
-            f"the model 'body-models:{name}' needs the package body-models (Python 3.11, NumPy 2 or newer): "
-            "pip install 'wholeface[body-models]'. Without it, give the model's own file instead"
+            f"the model 'body-models:{name}' needs the package body-models, which needs NumPy 2 and so Python "
+            "3.13 or newer (pip install 'wholeface[body-models]'); elsewhere give the model's own file: "
+            "gnm_head.npz, or FLAME's pickle"
         ) from error
     place = Path(model_path) if model_path is not None else Path(f"body-models:{name}")
     options = {} if model_path is None else {"model_path": Path(model_path)}

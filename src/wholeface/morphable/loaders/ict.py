@@ -70,7 +70,7 @@ def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> Morpha
     scale = np.float32(_CENTIMETRE)
     mean = mean * scale
     turned = oriented(mean, triangles, *([] if uv_triangles is None else [uv_triangles]))
-    mirror = mirror_index(mean, tolerance=1e-3)
+    mirror = mirror_index(mean, turned[0], tolerance=0.5)
     regions = {}
     landmarks = None
     if published:

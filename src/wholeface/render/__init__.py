@@ -1,6 +1,7 @@
 """The shared ground floor: camera, light, rasteriser and deferred shading, differentiable by torch."""
 
 from .camera import Camera
+from .deferred import Rendering, render_mesh, render_parameters
 from .interpolate import differentiable_barycentric, interpolate
 from .lighting import ambient_light, directional_light, sh_basis, shade
 from .normals import vertex_normals
@@ -8,10 +9,12 @@ from .rasterize import Fragments, rasterize
 from .rotation import axis_angle, pose_degrees, rotation_from_degrees, rotation_matrix, to_camera
 from .texture import sample_texture
 from .view import framing_camera, render_view
+from .visibility import visible_points, visible_vertices
 
 __all__ = [
     "Camera",
     "Fragments",
+    "Rendering",
     "ambient_light",
     "axis_angle",
     "differentiable_barycentric",
@@ -20,6 +23,8 @@ __all__ = [
     "interpolate",
     "pose_degrees",
     "rasterize",
+    "render_mesh",
+    "render_parameters",
     "render_view",
     "rotation_from_degrees",
     "rotation_matrix",
@@ -28,4 +33,6 @@ __all__ = [
     "shade",
     "to_camera",
     "vertex_normals",
+    "visible_points",
+    "visible_vertices",
 ]

@@ -9,8 +9,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ._threads import run_ranges
+from .rasterize import Fragments
 
-__all__ = ["BarycentricFunction", "InterpolateFunction", "NormalsFunction", "ShadeFunction", "UnpackFunction"]
+__all__ = [
+    "BarycentricFunction",
+    "InterpolateFunction",
+    "NormalsFunction",
+    "ShadeFunction",
+    "UnpackFunction",
+    "deferred_images",
+]
 
 _LEAST = 8192  # pixels that are worth a thread
 
@@ -32,7 +40,7 @@ class InterpolateFunction(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from ._kernels import interpolate_backward
 
@@ -46,7 +54,7 @@ class InterpolateFunction(torch.autograd.Function):
 
 
 class BarycentricFunction(torch.autograd.Function):
-    """(points (B, V, 3), intrinsics (N, 3) float64, raster (P, 3), triangles, winner, image, place (P,), width)."""
+    """(points (N, V, 3), intrinsics (N, 3) float64, raster (P, 3), indices as above, place (P,), width)."""
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, intrinsics: Tensor, raster: Tensor, *rest: Any) -> Tensor:
@@ -60,18 +68,17 @@ class BarycentricFunction(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from ._kernels import barycentric_backward
 
         points, intrinsics, raster, *indices = ctx.saved_tensors
         grad_points = torch.zeros_like(points, memory_format=torch.contiguous_format)
         grad_intrinsics = torch.zeros_like(intrinsics, memory_format=torch.contiguous_format)
-        barycentric_backward(
-            *_numpy(points, *indices),
-            ctx.width,
-            *_numpy(intrinsics, raster, grad, grad_points, grad_intrinsics),
-        )
+        arrays = _numpy(points, *indices)
+        more = _numpy(intrinsics, raster, grad, grad_points, grad_intrinsics)
+        run: Any = barycentric_backward  # too many arguments for numba's type of a call
+        run(*arrays, ctx.width, *more)
         return grad_points, grad_intrinsics, None, None, None, None, None, None
 
 
@@ -88,7 +95,7 @@ class NormalsFunction(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from ._kernels import normals_backward
 
@@ -99,7 +106,7 @@ class NormalsFunction(torch.autograd.Function):
 
 
 class ShadeFunction(torch.autograd.Function):
-    """(albedo, normals of any length (P, 3), light (N, 9, 3), image (P,)) -> linear colour and unit normals (P, 3)."""
+    """(albedo, normals of any length (P, 3), light (N, 9, 3), image (P,)) -> colour, unit normals (P, 3)."""
 
     @staticmethod
     def forward(
@@ -114,7 +121,7 @@ class ShadeFunction(torch.autograd.Function):
         return out, unit
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor, grad_unit: Tensor) -> tuple[Tensor | None, ...]:
         from ._kernels import shade_backward
 
@@ -144,7 +151,7 @@ class UnpackFunction(torch.autograd.Function):
         return out.unflatten(2, (height, width))  # type: ignore[no-untyped-call,no-any-return]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from ._kernels import unpack_backward
 
@@ -152,3 +159,33 @@ class UnpackFunction(torch.autograd.Function):
         grad_packed = grad.new_empty(image.shape[0], grad.shape[1])
         unpack_backward(*_numpy(grad.flatten(2), image, place, grad_packed))
         return grad_packed, None, None, None
+
+
+def deferred_images(
+    fragments: Fragments, triangles: Tensor, normals: Tensor, albedo: Tensor, light: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, unit normals and albedo (N, 3, H, W) in one pass over the pixels, without gradients.
+
+    Args:
+        fragments: of N images.
+        triangles: (F, 3) int64.
+        normals: (N, V, 3).
+        albedo: (1 or N, V, 3).
+        light: (1 or N, 9, 3).
+    """
+    from ._kernels import deferred_forward
+
+    images, height, width = fragments.triangle.shape
+    out = normals.new_empty(3, images, 3, height, width)
+    for n in range(images):
+        arrays = _numpy(
+            fragments.triangle[n].flatten(),
+            fragments.barycentric[n].flatten(0, 1).to(normals.dtype),
+            triangles,
+            normals[n],
+            albedo[n % albedo.shape[0]],
+            light[n % light.shape[0]],
+            *out[:, n].flatten(2),
+        )
+        run_ranges(deferred_forward, height * width, _LEAST, *arrays)
+    return out[0], out[1], out[2]

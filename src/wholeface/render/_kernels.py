@@ -1,7 +1,6 @@
 """CPU kernels behind the differentiable steps; each has a torch twin that CUDA uses and the tests compare.
 
-Arithmetic is in float64, storage in the dtype of the arrays. Scatters run in one thread, so that results do not
-depend on timing.
+Scatters run in one thread, so that results do not depend on timing.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from .lighting import C0, C1, C2, C20, C22
 __all__ = [
     "barycentric_backward",
     "barycentric_forward",
+    "deferred_forward",
     "interpolate_backward",
     "interpolate_forward",
     "normals_backward",
@@ -129,7 +129,7 @@ def barycentric_backward(
     grad_points: Any,
     grad_intrinsics: Any,
 ) -> None:
-    """Adjoint of ``barycentric_forward``, accumulated; zero where the rasterised weights were passed through."""
+    """Adjoint of ``barycentric_forward``, accumulated; zero where rasterised weights passed through."""
     for p in range(winner.shape[0]):
         t = winner[p]
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -257,7 +257,7 @@ def shade_backward(
     grad_normals: Any,
     grad_light: Any,
 ) -> None:
-    """Adjoint of ``shade_forward``; ``grad_light`` (N, 9, 3) float64 is accumulated, the others are written."""
+    """Adjoint of ``shade_forward``; ``grad_light`` (N, 9, 3) is accumulated, the others are written."""
     for p in range(albedo.shape[0]):
         x, y, z = normals[p, 0], normals[p, 1], normals[p, 2]
         scale = 1.0 / max(math.sqrt(x * x + y * y + z * z), TINY)
@@ -320,3 +320,57 @@ def unpack_backward(grad: Any, image: Any, place: Any, grad_packed: Any) -> None
     for p in range(grad_packed.shape[0]):
         for c in range(grad_packed.shape[1]):
             grad_packed[p, c] = grad[image[p], c, place[p]]
+
+
+@njit(cache=True, nogil=True)
+def deferred_forward(
+    start: Any,
+    stop: Any,
+    winner: Any,
+    bary: Any,
+    triangles: Any,
+    normals: Any,
+    albedo: Any,
+    light: Any,
+    image: Any,
+    unit: Any,
+    colours: Any,
+) -> None:
+    """Interpolation, normalisation and shading of one image in one pass, for rendering without gradients.
+
+    Reads winner (HW,), bary (HW, 3), normals and albedo (V, 3), light (9, 3); writes image, unit normals and
+    albedo (3, HW), zero in the background.
+    """
+    for p in range(start, stop):
+        t = winner[p]
+        if t < 0:
+            for c in range(3):
+                image[c, p] = 0.0
+                unit[c, p] = 0.0
+                colours[c, p] = 0.0
+            continue
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        b0, b1, b2 = bary[p, 0], bary[p, 1], bary[p, 2]
+        x = b0 * normals[i, 0] + b1 * normals[j, 0] + b2 * normals[k, 0]
+        y = b0 * normals[i, 1] + b1 * normals[j, 1] + b2 * normals[k, 1]
+        z = b0 * normals[i, 2] + b1 * normals[j, 2] + b2 * normals[k, 2]
+        scale = 1.0 / max(math.sqrt(x * x + y * y + z * z), TINY)
+        x, y, z = x * scale, y * scale, z * scale
+        xy, yz, zz, xz, xxyy = (
+            C2 * x * y,
+            C2 * y * z,
+            C20 * (3.0 * z * z - 1.0),
+            C2 * x * z,
+            C22 * (x * x - y * y),
+        )
+        unit[0, p], unit[1, p], unit[2, p] = x, y, z
+        for c in range(3):
+            a = b0 * albedo[i, c] + b1 * albedo[j, c] + b2 * albedo[k, c]
+            shading = (
+                C0 * light[0, c]
+                + C1 * (y * light[1, c] + z * light[2, c] + x * light[3, c])
+                + (xy * light[4, c] + yz * light[5, c] + zz * light[6, c])
+                + (xz * light[7, c] + xxyy * light[8, c])
+            )
+            colours[c, p] = a
+            image[c, p] = a * shading

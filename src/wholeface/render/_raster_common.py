@@ -5,8 +5,8 @@
    the triangle for which that edge is a top or a left edge, so neighbours share no pixel and leave no hole.
 3. Corners 1 and 2 are swapped where needed, so that the edge functions are positive inside.
 4. Inverse depth s = Σ E_i p_i with p_i = (1 / depth_i) · (1 / A), A twice the snapped area, summed left to
-   right in float64 without fused operations and rounded to float32 for the depth test; the largest wins, among
-   equals the lowest triangle index.
+   right in float64 without fused operations and rounded to float32 for the depth test; the largest wins,
+   among equals the lowest triangle index.
 5. Barycentrics are E_i p_i · (1 / s), depth is 1 / s, with s in float64; both are rounded on output.
 6. A triangle is skipped when a corner is nearer than ``near`` (or behind the camera, or not finite), lies
    beyond ``COORDINATE_LIMIT``, or when its snapped area is zero.

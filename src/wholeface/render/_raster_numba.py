@@ -39,7 +39,7 @@ def _snap(points: Any, focal: Any, cx: Any, cy: Any, near: Any, xy: Any, inverse
 def _resolve(
     xy: Any, inverse: Any, triangles: Any, row0: Any, row1: Any, winner: Any, bary: Any, depth: Any
 ) -> None:
-    """Barycentrics and depth of the winners. Neighbouring pixels mostly share theirs, so its setup is kept."""
+    """Barycentrics and depth of the winners. Neighbours mostly share theirs, so its setup is kept."""
     previous = -1
     swapped = False
     xi, xj, xk, yi, yj, yk = 0, 0, 0, 0, 0, 0
@@ -57,8 +57,8 @@ def _resolve(
             if t != previous:
                 previous = t
                 i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-                xi, xj, xk = np.int64(xy[i, 0]), np.int64(xy[j, 0]), np.int64(xy[k, 0])
-                yi, yj, yk = np.int64(xy[i, 1]), np.int64(xy[j, 1]), np.int64(xy[k, 1])
+                xi, xj, xk = int(xy[i, 0]), int(xy[j, 0]), int(xy[k, 0])
+                yi, yj, yk = int(xy[i, 1]), int(xy[j, 1]), int(xy[k, 1])
                 area = (xj - xi) * (yk - yi) - (yj - yi) * (xk - xi)
                 swapped = area < 0
                 if swapped:
@@ -103,14 +103,14 @@ def _band(
     right_limit = (width - 1) * _STEP
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        yi, yj, yk = np.int64(xy[i, 1]), np.int64(xy[j, 1]), np.int64(xy[k, 1])
-        y_min: Any = min(yi, yj, yk)
-        y_max: Any = max(yi, yj, yk)
+        yi, yj, yk = int(xy[i, 1]), int(xy[j, 1]), int(xy[k, 1])
+        y_min: int = min(yi, yj, yk)
+        y_max: int = max(yi, yj, yk)
         if y_max < top_limit or y_min > bottom_limit:
             continue
-        xi, xj, xk = np.int64(xy[i, 0]), np.int64(xy[j, 0]), np.int64(xy[k, 0])
-        x_min: Any = min(xi, xj, xk)
-        x_max: Any = max(xi, xj, xk)
+        xi, xj, xk = int(xy[i, 0]), int(xy[j, 0]), int(xy[k, 0])
+        x_min: int = min(xi, xj, xk)
+        x_max: int = max(xi, xj, xk)
         if x_max < 0 or x_min > right_limit:
             continue
         first = max(0, (x_min + _STEP - 1) // _STEP)
@@ -169,8 +169,8 @@ def _band(
 def _keep_freed_pages() -> None:
     """Freeing one large block tells glibc's allocator to keep freed memory for the next image.
 
-    Otherwise every image of a megabyte is handed back to the system when it dies, and touching a new one costs as
-    much as rasterising into it. Does nothing under other allocators.
+    Otherwise every image of a megabyte is handed back to the system when it dies, and touching a new one
+    costs as much as rasterising into it. Does nothing under other allocators.
     """
     np.empty(31 << 20, np.uint8)
 

@@ -71,5 +71,5 @@ def _snap(
 
 
 def _edge(start: _Array, end: _Array, x: Any, y: Any) -> Any:
-    """Twice the signed area of (start, end, (x, y)); positive to the right of the edge as the image shows it."""
+    """Twice the signed area of (start, end, (x, y)); positive to the right of the edge in the image."""
     return (end[0] - start[0]) * (y - start[1]) - (end[1] - start[1]) * (x - start[0])

@@ -1,7 +1,7 @@
 """A few threads for kernels that release the interpreter lock.
 
-``parallel=True`` of numba is avoided on purpose: its threading layer takes about a second to load from the cache,
-and it fights with torch over the cores. The number of threads follows ``torch.get_num_threads()``.
+Numba's own ``parallel=True`` is avoided on purpose: its code takes longer to compile and to load, and its
+threads fight with torch's over the cores. The number of threads follows ``torch.get_num_threads()``.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ class Camera:
         Args:
             width: pixels.
             height: pixels.
-            focal: pixels; None takes 1.2 × the longer side (45° across it), about that of a portrait taken with
-                a telephone or of a moderate crop from a longer lens.
+            focal: pixels; None takes 1.2 × the longer side (45° across it), about that of a portrait taken
+                with a telephone or of a moderate crop from a longer lens.
         """
         if focal is None:
             focal = _DEFAULT_FOCAL * max(width, height)
@@ -102,7 +102,7 @@ class Camera:
         factor = max(width / self.width, height / self.height)
         if abs(self.width * factor - width) > 1.0 or abs(self.height * factor - height) > 1.0:
             raise UsageError(
-                f"{width}×{height} has another aspect ratio than {self.width}×{self.height}; crop before resizing"
+                f"{width}×{height} has another aspect ratio than {self.width}×{self.height}; crop first"
             )
         return replace(self.scaled(factor), width=width, height=height)
 
@@ -112,14 +112,11 @@ class Camera:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Camera:
         """The same camera with its tensors (if any) on another device or in another dtype."""
-        return replace(
-            self,
-            **{
-                name: value.to(device=device, dtype=dtype)
-                for name in ("focal", "cx", "cy")
-                if isinstance(value := getattr(self, name), Tensor)
-            },
-        )
+
+        def move(value: float | Tensor) -> float | Tensor:
+            return value.to(device=device, dtype=dtype) if isinstance(value, Tensor) else value
+
+        return replace(self, focal=move(self.focal), cx=move(self.cx), cy=move(self.cy))
 
 
 def _lift(value: float | Tensor, points: Tensor) -> float | Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
-from ._functions import ShadeFunction, UnpackFunction
+from ._functions import ShadeFunction, UnpackFunction, deferred_images
 from .camera import Camera
 from .interpolate import Covered, barycentric_covered, interpolate_covered, unpack
 from .lighting import shade
@@ -132,38 +132,49 @@ def render_mesh(
         UsageError: neither an albedo nor a texture with its coordinates.
     """
     points = points_cam if points_cam.ndim == 3 else points_cam[None]
+    lights = light.reshape(-1, 9, 3).to(points.dtype)
+    textured = texture is not None and uv is not None and uv_triangles is not None
+    if not textured and albedo is None:
+        raise UsageError("render_mesh needs an albedo, or a texture with uv and uv_triangles")
+    for what, count in (("lights", lights), ("sets of albedo", albedo)):
+        if count is not None and count.ndim == 3 and count.shape[0] not in (1, points.shape[0]):
+            raise UsageError(f"{count.shape[0]} {what} for {points.shape[0]} images")
     fragments = rasterize(points, triangles, camera, backend)
+    normals = vertex_normals(points, triangles)
+    if albedo is not None and not textured and not points.is_cuda and not torch.is_grad_enabled():
+        colours = albedo.to(points.dtype).reshape(-1, *albedo.shape[-2:])
+        images = deferred_images(fragments, triangles.long(), normals, colours, lights)
+        return Rendering(images[0], fragments.mask, fragments, images[1], images[2], points)
     covered = Covered(fragments)
     if torch.is_grad_enabled():
         covered = covered.with_barycentric(barycentric_covered(points, triangles, covered, camera))
-    normals = vertex_normals(points, triangles)
     if texture is not None and uv is not None and uv_triangles is not None:
         pixel_normals = interpolate_covered(normals, triangles, covered)
         pixel_albedo = _sample_covered(texture, interpolate_covered(uv, uv_triangles, covered), covered)
     elif albedo is not None:
         attributes = torch.cat((normals, albedo.to(normals.dtype).expand(normals.shape)), dim=-1)
-        pixel_normals, pixel_albedo = interpolate_covered(attributes, triangles, covered).split(3, dim=-1)
-    else:
-        raise UsageError("render_mesh needs an albedo, or a texture with uv and uv_triangles")
-    colour, pixel_normals = _shade_covered(pixel_albedo, pixel_normals, light, covered)
+        pixels = interpolate_covered(attributes, triangles, covered)
+        pixel_normals, pixel_albedo = pixels[:, :3], pixels[:, 3:]
+    colour, pixel_normals = _shade_covered(pixel_albedo, pixel_normals, lights, covered)
     image, normal_image, albedo_image = (
         _images(values, fragments, covered) for values in (colour, pixel_normals, pixel_albedo)
     )
     return Rendering(image, fragments.mask, fragments, normal_image, albedo_image, points)
 
 
-def _shade_covered(albedo: Tensor, normals: Tensor, light: Tensor, covered: Covered) -> tuple[Tensor, Tensor]:
+def _shade_covered(
+    albedo: Tensor, normals: Tensor, lights: Tensor, covered: Covered
+) -> tuple[Tensor, Tensor]:
     """Colours and unit normals (P, 3) from normals of any length."""
-    lights = light.reshape(-1, 9, 3).to(albedo.dtype)
-    if lights.shape[0] not in (1, covered.images):
-        raise UsageError(f"{lights.shape[0]} lights for {covered.images} images")
     if not albedo.is_cuda:
         image = covered.image if lights.shape[0] > 1 else torch.zeros_like(covered.image)
         colour, unit = ShadeFunction.apply(albedo, normals, lights, image)  # type: ignore[no-untyped-call]
         return colour, unit
     normals = torch.nn.functional.normalize(normals, dim=-1)
     counts = torch.bincount(covered.image, minlength=covered.images).tolist()
-    parts = zip(albedo.split(counts), normals.split(counts), lights.expand(covered.images, 9, 3))
+    parts = zip(
+        torch.split(albedo, counts), torch.split(normals, counts), lights.expand(covered.images, 9, 3)
+    )
     return torch.cat([shade(*part) for part in parts]), normals
 
 
@@ -178,4 +189,4 @@ def _sample_covered(texture: Tensor, uv: Tensor, covered: Covered) -> Tensor:
     if texture.ndim == 3 or texture.shape[0] == 1:
         return sample_texture(texture.reshape(texture.shape[-3:]), uv)
     counts = torch.bincount(covered.image, minlength=covered.images).tolist()
-    return torch.cat([sample_texture(*part) for part in zip(texture, uv.split(counts))])
+    return torch.cat([sample_texture(*part) for part in zip(texture, torch.split(uv, counts))])

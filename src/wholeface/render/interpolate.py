@@ -51,9 +51,9 @@ def differentiable_barycentric(
         camera: may hold tensors that require gradients.
 
     Returns:
-        (N, H, W, 3), zero in the background; equal to ``fragments.barycentric`` up to the rasteriser's snapping
-        to 1/256 pixel. In slivers that are seen so edge-on that the two differ by more than 0.25, the rasterised
-        weights are passed through, without gradient.
+        (N, H, W, 3), zero in the background; equal to ``fragments.barycentric`` up to the rasteriser's
+        snapping to 1/256 pixel. In slivers that are seen so edge-on that the two differ by more than 0.25,
+        the rasterised weights are passed through, without gradient.
     """
     return unpack(barycentric_covered(points_cam, triangles, Covered(fragments), camera), fragments)
 

@@ -25,8 +25,8 @@ class Fragments:
 
     Args:
         triangle: (N, H, W) int32 index into the triangles; −1 = background.
-        barycentric: (N, H, W, 3) perspective-correct weights of the triangle's corners, summing to 1; 0 in the
-            background.
+        barycentric: (N, H, W, 3) perspective-correct weights of the triangle's corners, summing to 1; 0 in
+            the background.
         depth: (N, H, W) distance along the viewing axis, positive mm; inf = background.
     """
 
@@ -56,9 +56,9 @@ def rasterize(
 ) -> Fragments:
     """Rasterise meshes that share their triangles.
 
-    Not differentiable: use :func:`differentiable_barycentric` on the result. All backends return the same bits.
-    Edges shared by two triangles are drawn exactly once, without holes. Nothing is clipped: a triangle with a
-    corner behind the camera or nearer than ``near``, beyond 65,536 pixels, or not finite is left out whole.
+    Not differentiable: use :func:`differentiable_barycentric` on the result. All backends return the same
+    bits. Edges shared by two triangles are drawn exactly once, without holes. Nothing is clipped: a triangle
+    with a corner behind the camera or nearer than ``near``, beyond 65,536 pixels, or not finite is left out.
 
     Args:
         points_cam: (N, V, 3) or (V, 3) float32 or float64, camera space, mm.
@@ -72,14 +72,14 @@ def rasterize(
         Fragments on the device and in the dtype of ``points_cam``, always with the batch dimension N.
 
     Raises:
-        UsageError: shapes that do not fit, an unknown backend, or triangles that name vertices that do not exist.
+        UsageError: shapes that do not fit, an unknown backend, or triangles that name missing vertices.
     """
     points = points_cam.detach()
     if points.ndim == 2:
         points = points[None]
     if points.ndim != 3 or points.shape[-1] != 3 or points.dtype not in (torch.float32, torch.float64):
         raise UsageError(
-            f"points must be float32 or float64 of shape (N, V, 3), got {points.dtype} {tuple(points_cam.shape)}"
+            f"points must be float32 or float64 of shape (N, V, 3), not {points.dtype} {tuple(points.shape)}"
         )
     if triangles.ndim != 2 or triangles.shape[-1] != 3:
         raise UsageError(f"triangles must have the shape (F, 3), got {tuple(triangles.shape)}")
@@ -87,37 +87,47 @@ def rasterize(
         raise UsageError(f"near must be positive, got {near}")
     if backend == "auto":
         backend = "triton" if points.is_cuda else "numba"
+    run: Any
+    faces: Any
+    arrays: Any
     if backend == "triton":
-        _check_indices(triangles, points.shape[1])
-        from ._raster_triton import rasterize_triton
-
-        return Fragments(*rasterize_triton(points, triangles, camera, near, cull_backfaces))
-    if backend == "numba":
+        run, faces, arrays = _triton(points), triangles.long(), points
+    elif backend == "numba":
         from ._raster_numba import rasterize_numba as run
     elif backend == "reference":
         from ._raster_reference import rasterize_reference as run
     else:
         raise UsageError(f"unknown backend {backend!r}: choose auto, numba, triton or reference")
-    faces = triangles.detach().cpu().contiguous().numpy()
-    _check_indices(faces, points.shape[1])
+    if backend != "triton":
+        # numpy from here on: torch would wake its threads for jobs of microseconds
+        faces, arrays = (t.detach().cpu().contiguous().numpy() for t in (triangles, points))
+    if len(faces) and not (int(faces.min()) >= 0 and int(faces.max()) < points.shape[1]):
+        raise UsageError(f"triangles name vertices outside 0…{points.shape[1] - 1}")
+    size = (camera.width, camera.height)
     results = [
         run(
             mesh,
             faces,
-            tuple(_nth(value, n) for value in (camera.focal, camera.cx, camera.cy)),  # type: ignore[arg-type]
-            (camera.width, camera.height),
+            tuple(_nth(x, n) for x in (camera.focal, camera.cx, camera.cy)),
+            size,
             near,
             cull_backfaces,
         )
-        for n, mesh in enumerate(points.cpu().contiguous().numpy())
+        for n, mesh in enumerate(arrays)
     ]
     return Fragments(*(_stack(parts).to(points.device) for parts in zip(*results)))
 
 
-def _check_indices(triangles: Any, count: int) -> None:
-    # numpy on the CPU: torch would wake its threads for a job of microseconds
-    if len(triangles) and not (int(triangles.min()) >= 0 and int(triangles.max()) < count):
-        raise UsageError(f"triangles name vertices outside 0…{count - 1}")
+def _triton(points: Tensor) -> Any:
+    try:
+        from ._raster_triton import rasterize_triton
+    except ImportError as error:
+        raise UsageError(
+            "rasterising on CUDA needs the package triton; install it or choose backend='numba'"
+        ) from error
+    if not points.is_cuda:
+        raise UsageError("backend='triton' needs points on a CUDA device; on the CPU use 'numba'")
+    return rasterize_triton
 
 
 def _nth(value: float | Tensor, n: int) -> float:
@@ -128,4 +138,6 @@ def _nth(value: float | Tensor, n: int) -> float:
 
 
 def _stack(parts: tuple[Any, ...]) -> Tensor:
+    if isinstance(parts[0], Tensor):
+        return torch.stack(parts)
     return torch.from_numpy(parts[0][None] if len(parts) == 1 else np.stack(parts))

@@ -15,8 +15,8 @@ def rotation_matrix(axis_angle: Tensor) -> Tensor:
 
     .. math:: R = I + \frac{\sin\theta}{\theta} K + \frac{1 - \cos\theta}{\theta^2} K^2
 
-    with :math:`K` the cross-product matrix of the rotation vector. Both quotients are replaced by their series
-    near zero, so values and gradients are right at and around the identity.
+    with :math:`K` the cross-product matrix of the rotation vector. Both quotients are replaced by their
+    series near zero, so values and gradients are right at and around the identity.
 
     Args:
         axis_angle: (..., 3) radians.
@@ -37,9 +37,11 @@ def rotation_matrix(axis_angle: Tensor) -> Tensor:
     )
     x, y, z = axis_angle.unbind(-1)
     zero = torch.zeros_like(x)
-    cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))
+    cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1)
+    cross = cross.reshape(*axis_angle.shape[:-1], 3, 3)
     eye = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return eye + sinc[..., None, None] * cross + versine[..., None, None] * (cross @ cross)
+    result: Tensor = eye + sinc[..., None, None] * cross + versine[..., None, None] * (cross @ cross)
+    return result
 
 
 def axis_angle(rotation: Tensor) -> Tensor:
@@ -91,9 +93,9 @@ def rotation_from_degrees(
 ) -> Tensor:
     """Axis-angle of a head pose: R = R_y(yaw) · R_x(−pitch) · R_z(roll).
 
-    Convention: at (0, 0, 0) the face looks into the camera. Positive yaw: the face turns to its own left, which
-    is image right. Positive pitch: it looks up. Positive roll: it tilts counter-clockwise as the viewer sees a
-    frontal face (towards its own right shoulder). Roll turns about the nose, then pitch, then yaw about the
+    Convention: at (0, 0, 0) the face looks into the camera. Positive yaw: the face turns to its own left,
+    which is image right. Positive pitch: it looks up. Positive roll: a frontal face tilts counter-clockwise
+    in the image (towards its own right shoulder). Roll turns about the nose, then pitch, then yaw about the
     vertical; the angles are unique except at pitch = ±90°.
 
     Args:
@@ -105,7 +107,7 @@ def rotation_from_degrees(
     """
     if not any(isinstance(angle, Tensor) for angle in (yaw, pitch, roll)):
         dtype = dtype or torch.float32
-    angles = torch.broadcast_tensors(
+    angles: tuple[Tensor, ...] = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
         *(torch.as_tensor(angle, dtype=torch.float64) for angle in (yaw, pitch, roll))
     )
     result_dtype = dtype or next(a.dtype for a in (yaw, pitch, roll) if isinstance(a, Tensor))
@@ -140,8 +142,8 @@ def to_camera(points: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
 
     Args:
         points: (..., P, 3) mm, model space.
-        rotation: (..., 3) axis-angle in radians, or (..., 3, 3) matrices. A last dimension of 3 under a
-            second-last of 3 is read as matrices only if ``rotation`` has one dimension more than ``translation``.
+        rotation: (..., 3) axis-angle in radians with as many dimensions as ``translation``, or (..., 3, 3)
+            matrices with one dimension more.
         translation: (..., 3) mm.
 
     Returns:

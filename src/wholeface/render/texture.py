@@ -11,8 +11,8 @@ __all__ = ["sample_texture"]
 def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
     """Bilinear look-up, differentiable in the texture and in the coordinates.
 
-    Convention: u to the right, v up; row 0 of the texture lies at v = 1; texel centres at (i + ½) / S. Beyond the
-    outermost centres the border texel is repeated.
+    Convention: u to the right, v up; row 0 of the texture lies at v = 1; texel centres at (i + ½) / S. Beyond
+    the outermost centres the border texel is repeated.
 
     Args:
         texture: (C, S, T) or (N, C, S, T) float.

@@ -34,8 +34,8 @@ def framing_camera(vertices: Tensor, size: int, *, field_of_view_deg: float = 22
         field_of_view_deg: of the whole image.
 
     Returns:
-        The camera, and the translation (3,) mm for a head that is rotated about the middle of its bounding box
-        (subtract the middle first; see :func:`render_view`).
+        The camera, and the translation (3,) mm for a head that is rotated about the middle of its bounding
+        box (subtract the middle first; see :func:`render_view`).
     """
     low, high = vertices.amin(0), vertices.amax(0)
     radius = float((vertices - (low + high) / 2).norm(dim=-1).max())

@@ -152,7 +152,7 @@ def reconstruct(
         device: ``cpu`` or ``cuda``.
 
     Returns:
-        :class:`wholeface.Reconstruction` with ``.save(folder)``, ``.mesh()``, ``.render(view)``, ``.animate()``.
+        :class:`wholeface.Reconstruction` with ``.save()``, ``.mesh()``, ``.render()`` and ``.animate()``.
 
     Raises:
         PhotoError: the photo cannot be read.

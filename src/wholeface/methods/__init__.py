@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, cast
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from ._job import FaceJob
     from ..reconstruction import Reconstruction
+    from ._job import FaceJob
 
 __all__ = ["METHODS", "Method", "get_method"]
 

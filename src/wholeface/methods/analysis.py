@@ -1,7 +1,7 @@
-"""Landmarks, MAP fit, occluder mask by analysis by synthesis, photometric refinement, completion: no training.
+"""Landmarks, MAP fit, mask by analysis by synthesis, photometric refinement, completion: no training.
 
-The mask needs a fit, and the fit should not believe landmarks that lie behind an occluder. So the landmark fit
-runs twice: a first fit places the face, a first mask says what is hidden, and a second fit gives the hidden
+The mask needs a fit, and the fit should not believe landmarks that lie behind an occluder. So the fit
+runs twice: a first one places the face, a first mask says what is hidden, and a second one gives the hidden
 landmarks the far larger noise that was measured behind occluders.
 """
 

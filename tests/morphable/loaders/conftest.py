@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from wholeface.morphable import MorphableModel
 class _Python2Pickler(pickle._Pickler):
     """Writes bytes and text as Python 2 did: as byte strings."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar[dict[type, Any]] = dict(pickle._Pickler.dispatch)
 
     def save_bytes(self, value: bytes) -> None:
         self._write_string(value, value)
@@ -143,7 +143,7 @@ class ModelFiles:
         fields.pop(drop, None)
         with h5py.File(path, "w") as archive:
             for name, value in fields.items():
-                kind = h5py.string_dtype() if getattr(value, "dtype", None) == object else None
+                kind = h5py.string_dtype() if getattr(value, "dtype", np.dtype(int)).hasobject else None
                 archive.create_dataset(name, data=value, dtype=kind)
         return path
 

@@ -61,7 +61,7 @@ def test_cut_short(tiny_files: Any, tmp_path: Path, case: str) -> None:
             if model is not None:
                 survivors.append(length)
                 assert torch.equal(model.mean, load(path).mean)
-    # Only bytes that no field needs may be missing: MATLAB's variables that we do not read, HDF5's last padding.
+    # Only bytes that no field needs may be missing: optional variables, HDF5's last padding.
     assert all(length > 0.5 * len(data) for length in survivors)
     if case in ("flame-python2", "flame-protocol5", "flame-npz", "gnm", "ict"):
         assert not survivors

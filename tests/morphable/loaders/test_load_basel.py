@@ -186,5 +186,5 @@ def test_bad_landmark_list(files: Any, tmp_path: Path, content: str) -> None:
 
 
 def test_unknown_option_lists_the_options(files: Any, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="texture.*landmarks"):
+    with pytest.raises(UsageError, match=r"texture.*landmarks"):
         load_model(files.bfm_front(tmp_path / "m.mat"), texture="x.npz")

@@ -201,14 +201,14 @@ def test_body_models_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "body_models", None)
     with pytest.raises(ModelFileError, match=r"wholeface\[body-models\]"):
         load_model("body-models:flame")
-    with pytest.raises(UsageError, match="'smpl' is not a head.*flame, gnm"):
+    with pytest.raises(UsageError, match=r"'smpl' is not a head.*flame, gnm"):
         load_model("body-models:smpl")
 
     def create_model(name: str, **options: Any) -> Any:
         raise FileNotFoundError("FLAME model not found. Run ...")
 
     monkeypatch.setitem(sys.modules, "body_models", types.SimpleNamespace(create_model=create_model))
-    with pytest.raises(ModelFileError, match="body-models:flame.*FLAME model not found"):
+    with pytest.raises(ModelFileError, match=r"body-models:flame.*FLAME model not found"):
         load_model("body-models:flame")
 
 
@@ -251,7 +251,7 @@ def test_missing_empty_and_folder(tmp_path: Path) -> None:
     (tmp_path / "empty.h5").touch()
     with pytest.raises(ModelFileError, match=r"empty\.h5 is empty"):
         load_model(tmp_path / "empty.h5")
-    with pytest.raises(ModelFileError, match="no format that is known here.*ICT-FaceKit"):
+    with pytest.raises(ModelFileError, match=r"no format that is known here.*ICT-FaceKit"):
         load_model(tmp_path)
     with pytest.raises(ModelFileError, match="cannot read"):
         load_model("a\0b")

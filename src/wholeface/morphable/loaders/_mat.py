@@ -74,7 +74,7 @@ def _elements(data: memoryview, order: str, *, padded: bool) -> Iterator[tuple[i
         else:
             kind, start = first, place + 8
             end = start + size
-            # Inside arrays every element is padded to 8 bytes; variables are whole multiples already or compressed.
+            # Inside arrays every element is padded to 8 bytes; variables are whole multiples or compressed.
             place = end + (-size % 8 if padded else 0)
         if end > len(data):
             raise EOFError(f"cut short: {end - len(data)} bytes are missing")

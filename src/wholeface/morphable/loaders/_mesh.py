@@ -87,7 +87,7 @@ def read_landmark_vertices(path: Path, vertex_count: int) -> NDArray[np.int64]:
 def mirror_index(
     vertices: NDArray[np.float32], triangles: NDArray[np.int64], tolerance: float
 ) -> NDArray[np.int64] | None:
-    """(V,) index of each vertex's mirror image in x; None if the mesh is not symmetric to ``tolerance``.
+    """(V,) index of each vertex's mirror image in x; None if the mesh is not symmetric.
 
     Vertices are paired by their position and the mean of their neighbours, because where surfaces touch (lips,
     gums) the nearest vertex alone may belong to the other surface.

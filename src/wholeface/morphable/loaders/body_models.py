@@ -57,7 +57,7 @@ def load_body_model(
         import body_models
     except ImportError as error:
         raise ModelFileError(
-            f"the model 'body-models:{name}' needs the package body-models, which needs NumPy 2 and so Python "
+            f"the model 'body-models:{name}' needs the package body-models, hence NumPy 2 and Python "
             "3.13 or newer (pip install 'wholeface[body-models]'); elsewhere give the model's own file: "
             "gnm_head.npz, or FLAME's pickle"
         ) from error

@@ -371,6 +371,30 @@ def test_pixel_limit_is_checked_before_decoding():
     assert guard == Image.MAX_IMAGE_PIXELS
 
 
+def test_threads_leave_the_process_as_it_was():
+    import warnings
+    from concurrent.futures import ThreadPoolExecutor
+
+    data = encoded(picture(), "TIFF")
+    state = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        sums = set(pool.map(lambda _: int(read_photo(data).pixels.sum()), range(200)))
+    assert sums == {int(picture().sum())}
+    assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == state
+
+
+def test_multi_picture_jpeg_gives_the_first():
+    pictures = [Image.fromarray(np.full((40, 40, 3), c, np.uint8)) for c in (200, 20)]
+    data = encoded(pictures[0], "MPO", save_all=True, append_images=pictures[1:])
+    assert (read_photo(data).pixels == 200).all()
+
+
+def test_lab_tiff():
+    to_lab = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+    lab = ImageCms.profileToProfile(Image.fromarray(picture()), *to_lab, outputMode="LAB")
+    assert close(read_photo(encoded(lab, "TIFF")).pixels, picture(), 2.0)
+
+
 def test_limits_are_parameters():
     data = encoded(picture(), "PNG")
     with pytest.raises(PhotoError, match="too large"):

@@ -7,6 +7,7 @@ from .working import working_copy
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
+    "DEFAULT_MIN_SIDE",
     "NEUTRAL_GREY",
     "Photo",
     "PhotoSource",

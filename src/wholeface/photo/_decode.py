@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import io
 import threading
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +22,38 @@ __all__ = ["Decoded", "decode", "open_image"]
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _pillow_limit = threading.Lock()
+
+
+class _Quiet:
+    """Silences warnings while any thread decodes.
+
+    Pillow warns about each odd tag; what matters to a caller becomes an error or one of our own warnings. The
+    warning filters belong to the whole process, so the first thread in saves them and the last one out
+    restores.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._saved: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._saved = warnings.catch_warnings()
+                self._saved.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._saved is not None:
+                self._saved.__exit__(None, None, None)
+                self._saved = None
+
+
+_quiet = _Quiet()
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +79,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
     formats = [f for f in _FORMATS if f in Image.OPEN]
     # Pillow's own bomb guard is a process-wide constant below limits that a caller may ask for; ours
     # replaces it.
-    with _pillow_limit, _quiet():
+    with _pillow_limit, _quiet:
         guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(io.BytesIO(data), formats=formats)
@@ -83,7 +113,7 @@ def decode(image: Image.Image, name: str) -> Decoded:
         PhotoError: truncated or damaged.
     """
     try:
-        with _quiet():
+        with _quiet:
             image.load()
             exif = _exif(image)
             colour, alpha, notes = _to_rgb(image, name)
@@ -174,14 +204,6 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
     return result
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Pillow warns about each odd tag; what matters to a caller becomes an error or one of our warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _exif(image: Image.Image) -> Image.Exif:

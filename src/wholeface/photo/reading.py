@@ -17,7 +17,7 @@ from ._arrays import array_to_uint8, check_array_shape
 from ._decode import decode, open_image
 from ._exif import focal_length_px
 
-__all__ = ["DEFAULT_MAX_PIXELS", "NEUTRAL_GREY", "Photo", "PhotoSource", "read_photo"]
+__all__ = ["DEFAULT_MAX_PIXELS", "DEFAULT_MIN_SIDE", "NEUTRAL_GREY", "Photo", "PhotoSource", "read_photo"]
 
 DEFAULT_MAX_PIXELS = 100_000_000
 """Photos with more pixels are refused before they are decoded."""

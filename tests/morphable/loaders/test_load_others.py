@@ -63,6 +63,9 @@ def test_ict_quads_are_cut_alike_in_space_and_uv(files: Any, tmp_path: Path) -> 
     for name in ("generic_neutral_mesh", "identity000", "smile"):
         (tmp_path / "f" / f"{name}.obj").write_text(obj)
     assert load_model(tmp_path / "f").triangles.tolist() == model.triangles.tolist()
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "f").rename(tmp_path / "checkout" / "FaceXModel")
+    assert load_model(tmp_path / "checkout").vertex_count == 5
 
 
 def test_ict_published(shared: Path) -> None:
@@ -212,6 +215,23 @@ def test_body_models_errors(monkeypatch: pytest.MonkeyPatch) -> None:
         load_model("body-models:flame")
 
 
+def write_weights(path: Path) -> Path:
+    from safetensors.torch import save
+
+    path.write_bytes(save({"mean": torch.zeros(4, 3)}))
+    return path
+
+
+def test_own_format_goes_to_its_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    reader = types.SimpleNamespace(read_asset=lambda path=None: asked.append(path))
+    monkeypatch.setitem(sys.modules, "wholeface.morphable.loaders.wholeface", reader)
+    load_model()
+    load_model("wholeface")
+    load_model(write_weights(tmp_path / "w"))
+    assert asked == [None, None, tmp_path / "w"]
+
+
 def test_format_is_told_by_content(files: Any, tmp_path: Path) -> None:
     pytest.importorskip("h5py")
     writers: dict[str, list[Callable[[Path], Path]]] = {
@@ -225,6 +245,7 @@ def test_format_is_told_by_content(files: Any, tmp_path: Path) -> None:
         ],
         "gnm": [files.gnm],
         "ict": [files.ict_packed, files.ict_folder],
+        "wholeface": [write_weights],
     }
     assert set(writers) == set(MODEL_FORMATS)
     for kind, functions in writers.items():

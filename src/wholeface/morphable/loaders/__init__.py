@@ -20,6 +20,7 @@ MODEL_FORMATS = {
     "bfm17": "Basel Face Model 2017 or 2019, HDF5: model2017-1_face12_nomouth.h5, model2019_fullHead.h5, …",
     "flame": "FLAME 2019–2023, pickle or .npz: generic_model.pkl, flame2023.pkl, …",
     "gnm": "GNM Head, .npz: gnm_head.npz",
+    "wholeface": "WholeFace's own, .safetensors with its card beside it",
     "ict": "ICT-FaceKit, the folder FaceXModel with generic_neutral_mesh.obj, or the same packed as .npz",
 }
 """Formats that :func:`load_model` recognises by content, and the files in which they are published."""
@@ -49,7 +50,7 @@ def load_model(name_or_path: str | os.PathLike[str] = "wholeface", **options: An
         return _call("body_models", "load_body_model", (name_or_path.removeprefix(_BODY_MODELS),), options)
     path = Path(name_or_path)
     kind = detect_format(path)
-    return _call(kind, f"load_{kind}", (path,), options)
+    return _call(kind, "read_asset" if kind == "wholeface" else f"load_{kind}", (path,), options)
 
 
 def detect_format(path: str | os.PathLike[str]) -> str:
@@ -60,16 +61,16 @@ def detect_format(path: str | os.PathLike[str]) -> str:
     """
     place = Path(path)
     if place.is_dir():
-        if any(place.glob("*.obj")):
+        if any(place.glob("*.obj")) or any(place.glob("FaceXModel/*.obj")):
             return "ict"
         raise _unknown(place)
-    data = read_bytes(place)
+    data = read_bytes(place, 16)
     if data.startswith(b"\x89HDF\r\n\x1a\n"):
         return "bfm17"
     if data.startswith(b"MATLAB "):
         return "bfm09"
     if data.startswith(b"PK\x03\x04"):
-        names = npz_names(place, data)
+        names = npz_names(place)
         for kind, sign in (
             ("flame", "shapedirs"),
             ("gnm", "template_vertex_positions"),
@@ -78,6 +79,8 @@ def detect_format(path: str | os.PathLike[str]) -> str:
             if sign in names:
                 return kind
         raise _unknown(place)
+    if data[8:9] == b"{" and 0 < int.from_bytes(data[:8], "little") < 100_000_000:
+        return "wholeface"
     # Pickles begin with the PROTO opcode (protocol 2 up) or, in protocols 0 and 1, with MARK or EMPTY_DICT.
     if data[:1] == b"\x80" or data[:2] in (b"(d", b"(i", b"}q", b"(c"):
         return "flame"

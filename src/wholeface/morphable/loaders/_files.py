@@ -37,14 +37,15 @@ def parsing(path: Path, what: str) -> Iterator[None]:
         raise ModelFileError(f"{path} is damaged or is not {what} ({reason[:200]})") from error
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The whole file.
+def read_bytes(path: str | os.PathLike[str], limit: int = -1) -> bytes:
+    """The whole file, or its first ``limit`` bytes.
 
     Raises:
         ModelFileError: it is missing, unreadable or empty.
     """
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as stream:
+            data = stream.read(limit)
     except (OSError, ValueError) as error:
         raise ModelFileError(
             f"cannot read the model file {path}: {getattr(error, 'strerror', None) or error}"
@@ -188,7 +189,7 @@ def read_npz(
         }
 
 
-def npz_names(path: Path, data: bytes) -> frozenset[str]:
+def npz_names(path: Path) -> frozenset[str]:
     """Names of the arrays in an ``.npz`` archive, without reading them."""
-    with parsing(path, "an .npz archive"), zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with parsing(path, "an .npz archive"), zipfile.ZipFile(path) as archive:
         return frozenset(name.removesuffix(".npy") for name in archive.namelist())

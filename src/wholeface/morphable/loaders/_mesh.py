@@ -89,8 +89,8 @@ def mirror_index(
 ) -> NDArray[np.int64] | None:
     """(V,) index of each vertex's mirror image in x; None if the mesh is not symmetric.
 
-    Vertices are paired by their position and the mean of their neighbours, because where surfaces touch (lips,
-    gums) the nearest vertex alone may belong to the other surface.
+    Vertices are paired by their position and the mean of their neighbours, because where surfaces touch
+    (lips, gums) the nearest vertex alone may belong to the other surface.
     """
     from scipy.spatial import cKDTree
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def load_body_model(
         names = tuple(f"expression_{index:02d}" for index in range(len(expression)))
     return MorphableModel(
         name,
-        f"body-models {getattr(body_models, '__version__', '')}".strip(),
+        _version(),
         tensor(floats(mean, (None, 3), "vertices", place)),
         tensor(floats(identity, (None, count, 3), "identity", place)),
         tensor(floats(expression, (None, count, 3), "expression", place)),
@@ -90,6 +91,13 @@ def load_body_model(
         tensor(triangles),
         landmarks_68=embedding,
     )
+
+
+def _version() -> str:
+    try:
+        return f"body-models {metadata.version('body-models')}"
+    except metadata.PackageNotFoundError:
+        return "body-models"
 
 
 def _evaluate(model: Any, parameter: str, values: NDArray[np.float64]) -> NDArray[np.float32]:

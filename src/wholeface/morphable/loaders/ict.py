@@ -17,6 +17,7 @@ from ._mesh import at_vertices, mirror_index, oriented, read_obj, read_obj_verti
 __all__ = ["load_ict"]
 
 _CENTIMETRE = 10.0  # to mm
+_FOLDER = "FaceXModel"
 _NEUTRAL = "generic_neutral_mesh.obj"
 _PACKED = ("mean", "identity", "expression", "expression_names", "faces")
 _VERTICES, _KEPT = 26719, 24591
@@ -42,9 +43,10 @@ def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> Morpha
     """ICT-FaceKit light, mm: identity modes of one standard deviation, ARKit-named expressions at weight 1.
 
     Args:
-        path: the folder with ``generic_neutral_mesh.obj``, ``identity000.obj`` … and one OBJ per expression,
-            or an ``.npz`` with ``mean``, ``identity``, ``expression``, ``expression_names``, ``faces`` (−1
-            pads triangles) and, if there, ``uv`` and ``uv_faces``, in centimetres.
+        path: the published checkout or its folder ``FaceXModel`` (``generic_neutral_mesh.obj``,
+            ``identity000.obj`` … and one OBJ per expression), or an ``.npz`` with ``mean``, ``identity``,
+            ``expression``, ``expression_names``, ``faces`` (−1 pads triangles) and, if there, ``uv`` and
+            ``uv_faces``, in centimetres.
         all_parts: keep the helper meshes too (lacrimal fluid, blend and occlusion meshes, lashes), which need
             transparency to look right.
 
@@ -57,6 +59,8 @@ def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> Morpha
     Source: Li et al. 2020, ICT-FaceKit, MIT licence. ``_L`` and ``_R`` are the person's own left and right.
     """
     source = Path(path)
+    if (source / _FOLDER).is_dir():
+        source = source / _FOLDER
     parts = _read_folder(source) if source.is_dir() else _read_packed(source)
     mean, identity, expression, names, triangles, uv, uv_triangles = parts
     count = len(mean)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+import wholeface.photo
 from wholeface.errors import PhotoError
 from wholeface.photo import NEUTRAL_GREY, Photo, read_photo
 
@@ -461,6 +462,8 @@ def broken_samples() -> dict[str, tuple[bytes, np.ndarray]]:
 
 
 SAMPLES = broken_samples()
+# no stray words from the decoders either
+pytestmark = pytest.mark.filterwarnings("error::UserWarning")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -499,6 +502,11 @@ def test_damaged_files_raise_nothing_else(name, data):
     assert isinstance(photo, Photo)
     assert photo.pixels.dtype == np.uint8
     assert photo.pixels.shape == (photo.height, photo.width, 3)
+
+
+def test_public_names_exist():
+    assert wholeface.photo.__all__ == sorted(wholeface.photo.__all__)
+    assert all(hasattr(wholeface.photo, name) for name in wholeface.photo.__all__)
 
 
 @given(st.binary(max_size=300))

@@ -1,7 +1,7 @@
 """The front door: safe reading of photos, similarity crops and the way back."""
 
 from .crop import similarity_crop, unwarp, warp
-from .reading import DEFAULT_MAX_PIXELS, NEUTRAL_GREY, Photo, PhotoSource, read_photo
+from .reading import DEFAULT_MAX_PIXELS, DEFAULT_MIN_SIDE, NEUTRAL_GREY, Photo, PhotoSource, read_photo
 from .similarity import Similarity
 from .working import working_copy
 

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from ..errors import PhotoError
 from ._arrays import array_to_uint8
 
-__all__ = ["Decoded", "decode", "open_image"]
+__all__ = ["Decoded", "decode", "open_image", "quiet"]
 
 # Formats that people keep photos in. EPS and its like start other programs and stay out.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
@@ -53,7 +53,7 @@ class _Quiet:
                 self._saved = None
 
 
-_quiet = _Quiet()
+quiet = _Quiet()
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
     formats = [f for f in _FORMATS if f in Image.OPEN]
     # Pillow's own bomb guard is a process-wide constant below limits that a caller may ask for; ours
     # replaces it.
-    with _pillow_limit, _quiet:
+    with _pillow_limit, quiet:
         guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(io.BytesIO(data), formats=formats)
@@ -113,7 +113,7 @@ def decode(image: Image.Image, name: str) -> Decoded:
         PhotoError: truncated or damaged.
     """
     try:
-        with _quiet:
+        with quiet:
             image.load()
             exif = _exif(image)
             colour, alpha, notes = _to_rgb(image, name)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..errors import PhotoError
 from ._arrays import array_to_uint8, check_array_shape
-from ._decode import decode, open_image
+from ._decode import decode, open_image, quiet
 from ._exif import focal_length_px
 
 __all__ = ["DEFAULT_MAX_PIXELS", "DEFAULT_MIN_SIDE", "NEUTRAL_GREY", "Photo", "PhotoSource", "read_photo"]
@@ -101,7 +101,8 @@ def read_photo(
     decoded = decode(image, name)
     # A lying header must not get past the limits either.
     _check_size(name, decoded.colour.shape[1], decoded.colour.shape[0], max_pixels, min_side)
-    focal = focal_length_px(decoded.exif, decoded.colour.shape[1], decoded.colour.shape[0])
+    with quiet:
+        focal = focal_length_px(decoded.exif, decoded.colour.shape[1], decoded.colour.shape[0])
     return _photo(decoded.colour, decoded.alpha, focal, name, decoded.format, decoded.warnings)
 
 

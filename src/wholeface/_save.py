@@ -42,11 +42,11 @@ def save(face: Reconstruction, folder: Path, *, formats: tuple[str, ...], expres
         "face_region": np.where(face.face_region, np.uint8(255), np.uint8(0)),
         "deoccluded": face.deoccluded,
         "texture": face.completed.texture,
-        "provenance": np.array(PROVENANCE_COLOURS, dtype=np.uint8)[face.completed.provenance],
         "preview": face.preview,
     }
     for name, pixels in images.items():
         write_png(folder / f"{name}.png", pixels)
+    write_png(folder / "provenance.png", face.completed.provenance, palette=PROVENANCE_COLOURS)
     write_json(folder / "face.json", face_record(face))
     return folder
 

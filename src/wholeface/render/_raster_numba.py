@@ -82,7 +82,7 @@ def _resolve(
 
 
 @njit(cache=True, nogil=True)
-def _band(
+def _scan(
     row0: Any,
     row1: Any,
     xy: Any,
@@ -91,8 +91,6 @@ def _band(
     cull: Any,
     best: Any,
     winner: Any,
-    bary: Any,
-    depth: Any,
 ) -> None:
     """Scan-convert all triangles into the rows row0 ≤ row < row1."""
     width = best.shape[1]
@@ -162,7 +160,6 @@ def _band(
             row_e0 += dx0 * _STEP
             row_e1 += dx1 * _STEP
             row_e2 += dx2 * _STEP
-    _resolve(xy, inverse, triangles, row0, row1, winner, bary, depth)
 
 
 @lru_cache(maxsize=1)
@@ -206,6 +203,9 @@ def rasterize_numba(
     bary = np.empty((height, width, 3), points.dtype)
     depth = np.empty((height, width), points.dtype)
 
-    arrays = (xy, inverse, triangles, cull, best, winner, bary, depth)
-    run_ranges(_band, height, 16, *arrays, split=2)
+    def band(row0: int, row1: int) -> None:
+        _scan(row0, row1, xy, inverse, triangles, cull, best, winner)
+        _resolve(xy, inverse, triangles, row0, row1, winner, bary, depth)
+
+    run_ranges(band, height, 16, split=2)
     return winner, bary, depth

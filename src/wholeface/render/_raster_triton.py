@@ -1,8 +1,8 @@
 """CUDA rasteriser: one program per triangle, one 64-bit atomic maximum per covered pixel.
 
 The upper half of the key is the float32 inverse depth (positive floats order like their bits), the lower half
-the complement of the triangle index: the maximum is the nearest triangle, and among equals the lowest index. So
-the result does not depend on the order in which programs run, and equals that of the CPU backends.
+the complement of the triangle index: the maximum is the nearest triangle, and among equals the lowest index.
+So the result does not depend on the order in which programs run, and equals that of the CPU backends.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def rasterize(
         raise UsageError(f"unknown backend {backend!r}: choose auto, numba, triton or reference")
     if backend != "triton":
         # numpy from here on: torch would wake its threads for jobs of microseconds
-        faces, arrays = (t.detach().cpu().contiguous().numpy() for t in (triangles, points))
+        faces, arrays = (t.detach().cpu().contiguous().numpy() for t in (triangles.long(), points))
     if len(faces) and not (int(faces.min()) >= 0 and int(faces.max()) < points.shape[1]):
         raise UsageError(f"triangles name vertices outside 0…{points.shape[1] - 1}")
     size = (camera.width, camera.height)

@@ -40,7 +40,7 @@ def framing_camera(vertices: Tensor, size: int, *, field_of_view_deg: float = 22
     low, high = vertices.amin(0), vertices.amax(0)
     radius = float((vertices - (low + high) / 2).norm(dim=-1).max())
     half = math.radians(field_of_view_deg) / 2
-    distance = 0.97 * radius / math.sin(half)
+    distance = 1.02 * radius / math.sin(half)
     camera = Camera(size / 2 / math.tan(half), (size - 1) / 2, (size - 1) / 2, size, size)
     return camera, torch.tensor([0.0, 0.0, -distance])
 

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+
+from wholeface.render import Camera, rasterize, render_view, visible_points, visible_vertices
+
+
+def test_view_is_a_picture_of_the_head(small_model):
+    image = render_view(small_model.mean, small_model.triangles, size=96)
+    assert image.shape == (96, 96, 3)
+    assert image.dtype == np.uint8
+    flat = render_view(small_model.mean, small_model.triangles, size=96, background=(255, 0, 255))
+    head = (flat.astype(int) - [255, 0, 255] != 0).any(-1)
+    rows, columns = head.nonzero()
+    assert 0.1 < head.mean() < 0.7
+    assert abs(columns.mean() - 47.5) < 1.5
+    assert abs(rows.mean() - 47.5) < 4
+    assert rows.min() > 0
+    assert columns.max() < 95
+    middle = flat[40:56, 40:56].astype(int)
+    assert np.ptp(middle.mean((0, 1))) < 12  # clay is grey
+
+
+def test_yaw_turns_the_nose_to_the_right_and_pitch_up(small_model):
+    colours = torch.zeros(small_model.vertex_count, 3)
+    colours[small_model.regions["nose"]] = torch.tensor([1.0, 0.0, 0.0])
+
+    def nose(**angles):
+        image = render_view(
+            small_model.mean,
+            small_model.triangles,
+            size=96,
+            vertex_colours=colours,
+            background=(0, 0, 0),
+            **angles,
+        ).astype(int)
+        rows, columns = (image[..., 0] > image[..., 1] + 60).nonzero()
+        return columns.mean(), rows.mean()
+
+    frontal = nose()
+    assert nose(yaw_deg=35)[0] > frontal[0] + 10
+    assert nose(pitch_deg=25)[1] < frontal[1] - 5
+
+
+def test_edges_are_antialiased(small_model):
+    image = render_view(small_model.mean, small_model.triangles, size=64, background=(0, 0, 0))
+    levels = np.unique(image[..., 1])
+    assert ((levels > 5) & (levels < 60)).any()
+
+
+def test_textured_view(small_model):
+    texture = np.zeros((16, 16, 3), np.uint8)
+    texture[..., 2] = 200
+    image = render_view(
+        small_model.mean,
+        small_model.triangles,
+        size=48,
+        uv=small_model.uv,
+        uv_triangles=small_model.uv_triangles,
+        texture=texture,
+    )
+    assert image[24, 24, 2] > 100
+    assert image[24, 24, 0] < 20
+
+
+@pytest.fixture
+def seen(small_model):
+    points = small_model.mean + torch.tensor([0.0, 0.0, -600.0])
+    return points, small_model.triangles, Camera(500.0, 127.5, 127.5, 256, 256)
+
+
+def test_the_back_of_the_head_is_hidden_and_the_front_is_not(seen, small_model):
+    points, triangles, camera = seen
+    visible = visible_vertices(points, triangles, camera)[0]
+    depth = small_model.mean[:, 2]
+    assert visible[depth > 45].all()
+    assert not visible[depth < -20].any()
+    fragments = rasterize(points, triangles, camera)
+    assert torch.equal(visible_vertices(points, triangles, camera, fragments=fragments)[0], visible)
+
+
+def test_tolerance_is_in_millimetres_and_outside_is_invisible(seen):
+    points, triangles, camera = seen
+    fragments = rasterize(points, triangles, camera)
+    surface = points[triangles[int(fragments.triangle[0, 100, 120])]].mean(0)
+    ray = surface / -surface[2]
+
+    def visible(point, **options):
+        return bool(visible_points(point[None], fragments, camera, **options)[0, 0])
+
+    assert visible(surface + 3 * ray, tolerance=6.0)
+    assert not visible(surface + 30 * ray, tolerance=6.0)
+    assert visible(surface + 30 * ray, tolerance=50.0)
+    assert not visible(torch.tensor([400.0, 0.0, -600.0]))
+    assert not visible(torch.tensor([0.0, 0.0, 600.0]))
+    assert visible(torch.tensor([140.0, 140.0, -600.0]))  # in front of the background

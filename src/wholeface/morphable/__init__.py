@@ -2,6 +2,7 @@
 
 from .albedo import AlbedoModel, linear_to_srgb, srgb_to_linear
 from .embedding import Embedding
+from .loaders import load_model
 from .model import MorphableModel
 from .parameters import LAYOUTS, ParameterLayout, Parameters
 
@@ -13,5 +14,6 @@ __all__ = [
     "ParameterLayout",
     "Parameters",
     "linear_to_srgb",
+    "load_model",
     "srgb_to_linear",
 ]

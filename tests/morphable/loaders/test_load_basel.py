@@ -47,7 +47,7 @@ def test_front_turns_triangles_outwards(files: Any, tmp_path: Path) -> None:
     a, b, c = (model.mean[model.triangles[:, corner]].double() for corner in range(3))
     assert (a * torch.linalg.cross(b, c)).sum() > 0
     # An open face that looks along +z counts as seen from +z.
-    front = files.triangles[(files.mean[files.triangles][:, :, 2] > 20).all(axis=1)]
+    front = files.triangles[(files.mean[files.triangles][:, :, 2] > 65).all(axis=1)]
     for corners in (front, front[:, ::-1]):
         model = load_bfm09(
             files.bfm_front(

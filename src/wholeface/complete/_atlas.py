@@ -30,7 +30,7 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 HIDDEN, FACE, OUTER, EYEBALL, TEETH, INNER = range(6)
-"""Kind of a triangle: skin that is never sampled (scalp), the face, skin around it (ears, neck), and the rest."""
+"""Kind of a triangle: skin that is never sampled (scalp, neck), the face, the ears, and the rest."""
 
 _CACHE_ENTRIES = 4
 
@@ -48,6 +48,7 @@ class Surface:
         rows, columns: compressed sparse rows of the adjacency of the skin's vertices.
         skin: (V,) bool, vertices of skin triangles.
         rim: (V,) mm, distance of face vertices from the rim of the face region; 0 outside it.
+        side: (V,) float32 mm, x of the mean model: positive on the face's left.
         eyes: (2, 4) centre (mm) and radius of the two eyeballs (the face's left first), NaN if there are none.
     """
 
@@ -60,6 +61,7 @@ class Surface:
     columns: Array
     skin: Array
     rim: Array
+    side: Array
     eyes: Array
 
 
@@ -130,7 +132,7 @@ def _build_surface(model: MorphableModel) -> Surface:
         face = _region(model, "skin")
     if not face.any():
         face = ~(_region(model, "eyeballs") | _region(model, "teeth") | _region(model, "inner_mouth"))
-    outer = _region(model, "ears") | _region(model, "neck")
+    outer = _region(model, "ears")
     eyeballs, teeth, inner = (_region(model, name) for name in ("eyeballs", "teeth", "inner_mouth"))
 
     def all_corners(mask: Array) -> Array:
@@ -158,6 +160,7 @@ def _build_surface(model: MorphableModel) -> Surface:
         columns,
         skin,
         _rim_distance(mean, triangles[kind == FACE], face),
+        mean[:, 0].astype(np.float32),
         _eye_spheres(mean, eyeballs),
     )
 
@@ -203,29 +206,53 @@ def _mirror_triangles(triangles: Array, mirror: Array | None) -> tuple[Array, Ar
     found[hit] = order[place[hit]]
     candidates = triangles[found]
     corner[:] = (candidates[:, None, :] == images[:, :, None]).argmax(axis=2)
-    if not hit.all():
-        _mirror_by_vertex(triangles, images, hit, found, corner)
+    found[~hit] = -1
     return found, corner
 
 
-def _mirror_by_vertex(triangles: Array, images: Array, hit: Array, found: Array, corner: Array) -> None:
-    """Asymmetric triangulation: any triangle around the image of corner 0 that shares most corners with the image."""
-    incident: dict[int, list[int]] = {}
-    for index, corners in enumerate(triangles.tolist()):
-        for vertex in corners:
-            incident.setdefault(vertex, []).append(index)
-    for index in np.flatnonzero(~hit):
-        wanted = images[index].tolist()
-        candidates = [c for vertex in wanted for c in incident.get(vertex, [])]
-        if not candidates:
-            found[index] = -1
-            continue
-        best = max(candidates, key=lambda c: len(set(triangles[c].tolist()) & set(wanted)))
-        have = triangles[best].tolist()
-        free = [k for k in range(3) if have[k] not in wanted]
-        found[index] = best
-        for j, vertex in enumerate(wanted):
-            corner[index, j] = have.index(vertex) if vertex in have else free[0]
+def _mirror_points(
+    model: MorphableModel, surface: Surface, triangle: Array, barycentric: Array
+) -> tuple[Array, Array]:
+    """Mirror images (T,), (T, 3) of surface points: by triangle where the mesh is symmetric, else by position."""
+    image = surface.mirror_triangle[triangle]
+    mirrored = np.zeros_like(barycentric)
+    np.put_along_axis(mirrored, surface.mirror_corner[triangle].astype(np.int64), barycentric, axis=1)
+    if surface.mirror is None:
+        return image, mirrored
+    odd = np.flatnonzero(image < 0)
+    if len(odd) == 0:
+        return image, mirrored
+    mean = model.mean.detach().cpu().double().numpy()
+    triangles = surface.triangles
+    plane = float(np.mean(mean[:, 0] + mean[surface.mirror, 0]))
+    corners = triangles[triangle[odd]]
+    points = np.einsum("tj,tjc->tc", barycentric[odd], mean[corners]) * [-1.0, 1.0, 1.0] + [plane, 0.0, 0.0]
+    # Candidates: the triangles around the image of the corner that weighs most.
+    order = np.argsort(triangles.ravel(), kind="stable")
+    start = np.searchsorted(triangles.ravel()[order], np.arange(len(mean) + 1))
+    anchor = surface.mirror[np.take_along_axis(corners, barycentric[odd].argmax(1)[:, None], 1)[:, 0]]
+    best = np.full(len(odd), -np.inf)
+    for slot in range(int((start[1:] - start[:-1]).max())):
+        live = np.flatnonzero(start[anchor] + slot < start[anchor + 1])
+        candidate = order[start[anchor[live]] + slot] // 3
+        weights = _project_onto(points[live], mean[triangles[candidate]])
+        better = weights.min(axis=1) > best[live]
+        chosen = live[better]
+        best[chosen] = weights[better].min(axis=1)
+        image[odd[chosen]] = candidate[better]
+        kept = np.clip(weights[better], 0, None)
+        mirrored[odd[chosen]] = kept / kept.sum(axis=1, keepdims=True)
+    return image, mirrored
+
+
+def _project_onto(points: Array, corners: Array) -> Array:
+    """Barycentric coordinates (P, 3) of points (P, 3) projected into the planes of triangles (P, 3, 3)."""
+    a, b, p = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], points - corners[:, 0]
+    aa, ab, bb = (a * a).sum(1), (a * b).sum(1), (b * b).sum(1)
+    pa, pb = (p * a).sum(1), (p * b).sum(1)
+    scale = 1 / np.maximum(aa * bb - ab * ab, 1e-12)
+    u, v = (bb * pa - ab * pb) * scale, (aa * pb - ab * pa) * scale
+    return np.stack([1 - u - v, u, v], axis=1)
 
 
 def _rim_distance(mean: Array, triangles: Array, face: Array) -> Array:
@@ -292,9 +319,7 @@ def _build_atlas(model: MorphableModel, size: int) -> Atlas:
     compact[texel] = np.arange(len(texel), dtype=np.int32)
     row, column = distance_transform_edt(triangle_map < 0, return_distances=False, return_indices=True)
     nearest = compact.reshape(size, size)[row, column]
-    image = surface.mirror_triangle[triangle]
-    mirrored = np.zeros_like(barycentric)
-    np.put_along_axis(mirrored, surface.mirror_corner[triangle].astype(np.int64), barycentric, axis=1)
+    image, mirrored = _mirror_points(model, surface, triangle, barycentric)
     corners = uv.numpy()[model.uv_triangles.cpu().numpy()] * size
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = 0.5 * np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])

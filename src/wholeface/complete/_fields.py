@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from ._atlas import FACE, OUTER, Array, Surface
+from ._atlas import OUTER, Array, Surface
 from ._kernels import shading_at, smooth_max, splat, split
 from ._membrane import mesh_membrane
 from ._view import Pose, View, smoothstep
@@ -199,7 +199,14 @@ def estimate_fields(
         )
 
     split(len(pixels), compare)
-    centre = _gate(residual, weight, triangle, surface, view.clearance.ravel()[pixels], few, nose_y, heights)
+    centre = _gate(
+        residual,
+        weight,
+        _Place(
+            surface, triangle, heights, nose_y, view.clearance.ravel()[pixels], view.inset.ravel()[pixels]
+        ),
+        few,
+    )
     gated = np.zeros_like(view.weight)
     gated.ravel()[pixels] = weight
     total = np.zeros(count)
@@ -229,43 +236,62 @@ def estimate_fields(
     )
 
 
-def _gate(
-    residual: Array,
-    weight: Array,
-    triangle: Array,
-    surface: Surface,
-    clearance: Array,
-    few: Array,
-    nose_y: float,
-    heights: Array,
-) -> Array:
+@dataclass(frozen=True)
+class _Place:
+    """Where on the face some pixels lie: see :func:`_gate`."""
+
+    surface: Surface
+    triangle: Array
+    heights: Array
+    nose_y: float
+    clearance: Array
+    inset: Array
+
+    def of_corners(self, values: Array) -> Array:
+        """Mean of a per-vertex value over the triangle that each pixel sees."""
+        return np.asarray(values[self.surface.triangles].mean(axis=1)[self.triangle])
+
+
+def _gate(residual: Array, weight: Array, place: _Place, few: Array) -> Array:
     """Weigh down, in place, colours that are not this person's skin where other things are likely.
 
-    Likely are: the rim of the face (hair, hat, collar; only off colours below the nose, because beards are dark),
-    ears and neck, and a few millimetres around the occluder (its soft edge, a mask a little too small).
+    Likely are: the rim of the face (hair, hat; only off chroma below the nose, because beards are dark), ears
+    (hair), silhouettes of the fitted head (background, if the fit is off by a little), and a few millimetres
+    around the occluder (its soft edge, a mask a little too small). An ear that is mostly hidden is dropped whole.
 
     Returns:
         (3,) the median residual.
     """
-    corners = surface.triangles
-    rim = surface.rim[corners].mean(axis=1)[triangle]
-    outer = surface.kind[triangle] == OUTER
-    low = heights[corners].mean(axis=1)[triangle] < nose_y
+    rim = place.of_corners(place.surface.rim)
+    outer = place.surface.kind[place.triangle] == OUTER
+    height = place.of_corners(place.heights)
+    low = height < place.nose_y
     core = few[(rim[few] > 18) & ~outer[few]]
     if len(core) < 200:
         core = few
     centre = np.array([_weighted_median(residual[core, c], weight[core]) for c in range(3)])
-    deviation = residual - centre.astype(np.float32)
+    deviation: Array = residual - centre.astype(np.float32)
     luma = luminance(deviation)
     chroma = np.abs(deviation - luma[:, None]).max(axis=1)
     spread_luma = float(np.clip(1.48 * np.median(np.abs(luma[core])), 0.12, 0.3))
     spread_chroma = float(np.clip(1.48 * np.median(chroma[core]), 0.04, 0.10))
-    off_luma = np.where(low & ~outer, np.float32(0), np.abs(luma) / spread_luma)
     off_chroma = chroma / spread_chroma
-    outlier = smoothstep(2.5, 4.5, np.maximum(off_luma, off_chroma))
-    at_rim = np.where(outer, np.float32(1), 1 - smoothstep(12, 32, rim))
-    at_mask = 0.8 * (1 - smoothstep(3, 9, clearance))
-    weight *= 1 - np.maximum(at_rim, at_mask) * outlier
+    off_any = np.maximum(off_chroma, np.abs(luma) / spread_luma)
+    outlier = smoothstep(2.5, 4.5, off_any)
+    outlier_low = smoothstep(2.5, 4.5, off_chroma)
+    # The forehead is where hair hangs down furthest.
+    reach = np.where(low, np.float32(32), np.float32(42))
+    at_rim = 1 - np.clip((rim - 14) / (reach - 14), 0, 1)
+    at_edge = np.maximum(1 - smoothstep(3, 9, place.clearance), 1 - smoothstep(5, 14, place.inset))
+    drop = np.maximum(at_edge * outlier, at_rim * np.where(low, outlier_low, outlier))
+    weight *= 1 - np.where(outer, outlier, drop)
+    # The last millimetres belong to hair, ears or, under the chin, to whatever is there.
+    weight *= np.where(outer, np.float32(1), smoothstep(1, 8, rim))
+    if outer.any():
+        side = place.of_corners(place.surface.side) > 0
+        for ear in (outer & side, outer & ~side):
+            if ear.any() and outlier[ear].mean() > 0.35:
+                weight[ear] = 0
     return centre
 
 
@@ -285,7 +311,7 @@ def _membranes(surface: Surface, data: Array, trust: Array) -> tuple[Array, Arra
             :, None
         ]
         trust = trust + borrowed
-    offset = mesh_membrane(*graph, trust, data, stiffness=4.0, screen=0.002)
+    offset = mesh_membrane(*graph, trust, data, stiffness=1.5, screen=0.001)
     return log_shade, offset
 
 

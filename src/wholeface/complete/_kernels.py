@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ def split(count: int, work: Callable[[int, int], object]) -> None:
         work(0, count)
         return
     bounds = np.linspace(0, count, threads + 1).astype(int)
-    jobs = [_pool().submit(work, int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:])]
+    jobs = [_pool().submit(work, a, b) for a, b in pairwise(bounds.tolist())]
     for job in jobs:
         job.result()
 
@@ -100,7 +101,7 @@ def splat(triangle, barycentric, triangles, weight, values, total, sums):  # typ
                 sums[v, c] += share * values[p, c]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
 def sample_texels(  # type: ignore[no-untyped-def]
     first, last, triangle, barycentric, triangles, kind, uv_area, points, normals, intrinsics,
     photo, weight, depth, light, log_shade, floor, colour, quality, resolution,
@@ -145,13 +146,13 @@ def sample_texels(  # type: ignore[no-untyped-def]
             continue
         s00, s01 = (1 - fu) * (1 - fv), fu * (1 - fv)
         s10, s11 = (1 - fu) * fv, fu * fv
-        q = (
-            s00 * weight[v0, u0]
-            + s01 * weight[v0, u0 + 1]
-            + s10 * weight[v0 + 1, u0]
-            + s11 * weight[v0 + 1, u0 + 1]
-        )
-        if q <= 0.0:
+        # A pixel counts by its weight, so one of weight 0 cannot bleed into its neighbours.
+        s00 *= weight[v0, u0]
+        s01 *= weight[v0, u0 + 1]
+        s10 *= weight[v0 + 1, u0]
+        s11 *= weight[v0 + 1, u0 + 1]
+        q = s00 + s01 + s10 + s11
+        if q <= 1e-4:
             continue
         quality[n] = q * min(1.0, (cosine - 0.1) / 0.6)
         ux, uy = -focal / pz, focal / pz
@@ -169,4 +170,4 @@ def sample_texels(  # type: ignore[no-untyped-def]
             )
             shade = smooth_max(shading_at(x, y, z, light, ch), floor[ch])
             shade *= np.exp(a * log_shade[i, ch] + b * log_shade[j, ch] + c * log_shade[k, ch])
-            colour[n, ch] = value / shade
+            colour[n, ch] = value / (q * shade)

@@ -22,52 +22,66 @@ from ._atlas import Array
 __all__ = ["grid_membrane", "mesh_membrane"]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
+def _mesh_multiply(rows, columns, diagonal, stiffness, p, q):  # type: ignore[no-untyped-def]
+    """q = A p for three columns at once; returns the three p · q."""
+    s0 = s1 = s2 = 0.0
+    for i in range(diagonal.shape[0]):
+        a0 = a1 = a2 = 0.0
+        for k in range(rows[i], rows[i + 1]):
+            j = columns[k]
+            a0 += p[j, 0]
+            a1 += p[j, 1]
+            a2 += p[j, 2]
+        q[i, 0] = diagonal[i] * p[i, 0] - stiffness * a0
+        q[i, 1] = diagonal[i] * p[i, 1] - stiffness * a1
+        q[i, 2] = diagonal[i] * p[i, 2] - stiffness * a2
+        s0 += p[i, 0] * q[i, 0]
+        s1 += p[i, 1] * q[i, 1]
+        s2 += p[i, 2] * q[i, 2]
+    return s0, s1, s2
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def _mesh_cg(rows, columns, weight, data, stiffness, screen, x, tolerance, limit):  # type: ignore[no-untyped-def]
-    """Conjugate gradients, preconditioned by the diagonal, one right-hand side; returns the iterations."""
+    """Conjugate gradients, preconditioned by the diagonal, three right-hand sides side by side, from x = 0."""
     n = weight.shape[0]
     diagonal = np.empty(n)
-    r = np.empty(n)
-    p = np.empty(n)
-    q = np.empty(n)
-    target = 0.0
+    r = np.empty((n, 3))
+    p = np.empty((n, 3))
+    q = np.empty((n, 3))
+    rho = np.zeros(3)
     for i in range(n):
         diagonal[i] = weight[i] + screen + stiffness * (rows[i + 1] - rows[i])
         if diagonal[i] <= 0.0:
             diagonal[i] = 1.0
-        value = weight[i] * data[i]
-        target += value * value / diagonal[i]
-        s = diagonal[i] * x[i]
-        for k in range(rows[i], rows[i + 1]):
-            s -= stiffness * x[columns[k]]
-        r[i] = value - s
-    target *= tolerance * tolerance
-    rho = 0.0
-    for i in range(n):
-        p[i] = r[i] / diagonal[i]
-        rho += r[i] * p[i]
+        for c in range(3):
+            r[i, c] = weight[i] * data[i, c]
+            p[i, c] = r[i, c] / diagonal[i]
+            rho[c] += r[i, c] * p[i, c]
+    target = rho * tolerance * tolerance
     for iteration in range(limit):
-        if rho <= target:
+        if rho[0] <= target[0] and rho[1] <= target[1] and rho[2] <= target[2]:
             return iteration
-        pq = 0.0
+        products = _mesh_multiply(rows, columns, diagonal, stiffness, p, q)
+        alpha = np.zeros(3)
+        for c in range(3):
+            if rho[c] > target[c] and products[c] > 0.0:
+                alpha[c] = rho[c] / products[c]
+        fresh = np.zeros(3)
         for i in range(n):
-            s = diagonal[i] * p[i]
-            for k in range(rows[i], rows[i + 1]):
-                s -= stiffness * p[columns[k]]
-            q[i] = s
-            pq += p[i] * s
-        if pq <= 0.0:
-            return iteration
-        alpha = rho / pq
-        fresh = 0.0
+            inverse = 1.0 / diagonal[i]
+            for c in range(3):
+                x[i, c] += alpha[c] * p[i, c]
+                r[i, c] -= alpha[c] * q[i, c]
+                fresh[c] += r[i, c] * r[i, c] * inverse
         for i in range(n):
-            x[i] += alpha * p[i]
-            r[i] -= alpha * q[i]
-            fresh += r[i] * r[i] / diagonal[i]
-        beta = fresh / rho
-        rho = fresh
-        for i in range(n):
-            p[i] = r[i] / diagonal[i] + beta * p[i]
+            inverse = 1.0 / diagonal[i]
+            for c in range(3):
+                if alpha[c] > 0.0:
+                    p[i, c] = r[i, c] * inverse + fresh[c] / rho[c] * p[i, c]
+        for c in range(3):
+            rho[c] = fresh[c] if alpha[c] > 0.0 else 0.0
     return limit
 
 
@@ -88,7 +102,7 @@ def mesh_membrane(
         rows: (V + 1,) int32, compressed sparse rows of the symmetric adjacency.
         columns: (E,) int32.
         weight: (V,) ≥ 0, trust in the data.
-        data: (V, C), ignored where the weight is 0.
+        data: (V, C) with C ≤ 3, ignored where the weight is 0.
         stiffness: λ; the square of the smoothing length in edges.
         screen: μ, pull towards 0 where nothing is known.
         tolerance: relative residual in the norm of the preconditioner.
@@ -98,13 +112,11 @@ def mesh_membrane(
         (V, C) float64. Vertices without neighbours and weight stay 0; without any data all is 0.
     """
     weight = np.ascontiguousarray(weight, np.float64)
-    result = np.zeros((len(weight), data.shape[1]))
-    for c in range(data.shape[1]):
-        column = np.where(weight > 0, data[:, c], 0.0).astype(np.float64)
-        x = np.zeros(len(weight))
-        _mesh_cg(rows, columns, weight, column, stiffness, screen, x, tolerance, limit)
-        result[:, c] = x
-    return result
+    right = np.zeros((len(weight), 3))
+    right[:, : data.shape[1]] = np.where(weight[:, None] > 0, data, 0.0)
+    x = np.zeros_like(right)
+    _mesh_cg(rows, columns, weight, right, stiffness, screen, x, tolerance, limit)
+    return x[:, : data.shape[1]].copy()
 
 
 @njit(cache=True, nogil=True)

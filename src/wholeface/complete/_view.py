@@ -55,6 +55,7 @@ class View:
         depth: (h, w) float32 mm.
         weight: (h, w) float32 in [0, 1], trust that the pixel shows the face and nothing else.
         clearance: (h, w) float32 mm, distance to the nearest occluder pixel.
+        inset: (h, w) float32 mm, distance to the nearest silhouette of the fitted head or edge of the photo.
         pixels_per_mm: at the face's depth, in the crop.
     """
 
@@ -68,6 +69,7 @@ class View:
     depth: Array
     weight: Array
     clearance: Array
+    inset: Array
     pixels_per_mm: float
 
 
@@ -116,7 +118,11 @@ def look(photo: Array, occluder: Array, head: Pose, surface: Surface, camera: Ca
     if factor > 1:
         linear = linear.reshape(h, factor, w, factor, 3).mean(axis=(1, 3))
         hidden = hidden.reshape(h, factor, w, factor).max(axis=(1, 3))
-    crop = Camera(*intrinsics, width, height).cropped(left, top, w * factor, h * factor).scaled(1 / factor)
+    crop = (
+        Camera(intrinsics[0], intrinsics[1], intrinsics[2], width, height)
+        .cropped(left, top, w * factor, h * factor)
+        .scaled(1 / factor)
+    )
     fragments = rasterize(torch.from_numpy(head.points), torch.from_numpy(surface.triangles), crop, "numba")
     triangle = fragments.triangle[0].numpy()
     depth = fragments.depth[0].numpy().astype(np.float32)
@@ -124,7 +130,7 @@ def look(photo: Array, occluder: Array, head: Pose, surface: Surface, camera: Ca
     if not seen.any():
         raise UsageError("the fitted face lies outside the photo: check the parameters and the camera")
     scale = float(crop.focal) / float(np.median(depth[seen]))
-    weight, clearance = _trust(linear, hidden, triangle, depth, surface.kind, scale)
+    weight, clearance, inset = _trust(linear, hidden, triangle, depth, surface.kind, scale)
     return View(
         left,
         top,
@@ -136,6 +142,7 @@ def look(photo: Array, occluder: Array, head: Pose, surface: Surface, camera: Ca
         depth,
         weight,
         clearance,
+        inset,
         scale,
     )
 
@@ -155,8 +162,8 @@ def _distance(seed: Array) -> Array:
 
 def _trust(
     linear: Array, hidden: Array, triangle: Array, depth: Array, kinds: Array, scale: float
-) -> tuple[Array, Array]:
-    """Weight and clearance of each pixel; margins in mm with a floor in pixels, where blur and aliasing live."""
+) -> tuple[Array, Array, Array]:
+    """Weight, clearance and inset of each pixel; margins in mm with a floor in pixels, where blur and aliasing live."""
     kind = np.where(triangle >= 0, kinds[np.maximum(triangle, 0)], 255)
     wanted = (kind == FACE) | (kind == OUTER)
     # Silhouettes: the head's own outline, and steps in depth where one part of the face hides another.
@@ -172,7 +179,8 @@ def _trust(
     outline[[0, -1]] = True
     outline[:, [0, -1]] = True
     weight = wanted.astype(np.float32)
-    weight *= smoothstep(*_margin(1.0, 0.8, 2.5, scale), _distance(outline))
+    to_outline = _distance(outline)
+    weight *= smoothstep(*_margin(1.0, 0.8, 2.5, scale), to_outline)
     inside = np.isin(kind, (EYEBALL, TEETH, INNER))
     if inside.any():
         weight *= smoothstep(*_margin(0.0, 0.2, 1.0, scale), _distance(inside))
@@ -184,7 +192,7 @@ def _trust(
         clearance = distance / np.float32(scale)
     weight *= 1 - smoothstep(0.1, 0.5, hidden)
     weight *= np.where(linear.min(axis=2) > 0.98, np.float32(0.3), np.float32(1))
-    return weight, clearance
+    return weight, clearance, to_outline / np.float32(scale)
 
 
 def _margin(floor: float, start_mm: float, ramp_mm: float, scale: float) -> tuple[float, float]:

@@ -28,13 +28,14 @@ class DeoccludeSettings:
         threshold: mask values from here on count as occluder.
         margin_mm: the mask is grown by this much on the face: its edge is mixed with the occluder.
         feather_mm: width of the transition outside the grown mask.
-        hairline_mm: width of the transition at the upper rim of the face, where hair or a hat begins.
+        hairline_mm: width of the transition at the upper rim of the face, where hair or a hat begins; the width
+            at the other rims is a quarter of it at most.
     """
 
     threshold: float = 0.5
-    margin_mm: float = 0.9
+    margin_mm: float = 1.4
     feather_mm: float = 2.5
-    hairline_mm: float = 7.0
+    hairline_mm: float = 12.0
 
 
 @njit(cache=True, nogil=True)
@@ -127,8 +128,17 @@ def deocclude(
         return result
     depth = fragments.depth[0].numpy()
     scale = float(camera.focal) / float(np.median(depth[face]))
-    alpha = _alpha(
-        blocked, face, triangle, barycentric, surface.triangles, surface.rim, kind, scale, settings
+    alpha, free = _alpha(
+        blocked,
+        face,
+        triangle,
+        barycentric,
+        surface.triangles,
+        surface.rim,
+        _upper(model),
+        kind,
+        scale,
+        settings,
     )
     rendered = np.zeros((*face.shape, 3), np.float32)
     flat = rendered.reshape(-1, 3)
@@ -145,7 +155,7 @@ def deocclude(
 
     split(len(flat), work)
     original = photo[top:bottom, left:right].astype(np.float32)
-    trusted = face & ~np.isin(kind, (EYEBALL, TEETH, INNER)) & (alpha <= 0)
+    trusted = (kind == FACE) & free
     rendered += _mismatch(original, rendered, trusted, alpha, scale, settings)
     mixed = original + alpha[..., None] * (rendered - original)
     changed = alpha > 0
@@ -179,23 +189,39 @@ def _alpha(
     barycentric: Array,
     triangles: Array,
     rim: Array,
+    upper: Array,
     kind: Array,
     scale: float,
     settings: DeoccludeSettings,
-) -> Array:
-    """Share of the rendering: 1 on the grown mask, falling to 0 over the feather, 0 outside the face."""
+) -> tuple[Array, Array]:
+    """Share of the rendering (1 on the grown mask, 0 beyond the feather and the face), and what is beyond both."""
     distance = np.empty(face.shape, np.float32)
     chamfer(blocked, distance)
     start = max(1.0, settings.margin_mm * scale)
-    alpha = 1 - smoothstep(start, start + max(1.5, settings.feather_mm * scale), distance)
+    stop = start + max(1.5, settings.feather_mm * scale)
+    alpha = 1 - smoothstep(start, stop, distance)
+    free = distance >= stop
     from_outline = np.empty(face.shape, np.float32)
     chamfer(~face, from_outline)
     alpha = alpha * smoothstep(0.0, 2.0, from_outline)
     if settings.hairline_mm > 0:
-        depth_in = np.einsum("hwj,hwj->hw", barycentric, rim[triangles[np.maximum(triangle, 0)]])
-        near = np.where(kind == FACE, depth_in, np.float32(1e3))
-        alpha = alpha * smoothstep(0.0, settings.hairline_mm, near)
-    return np.where(face, alpha, np.float32(0)).astype(np.float32)
+        corners = triangles[np.maximum(triangle, 0)]
+        depth_in = np.einsum("hwj,hwj->hw", barycentric, rim[corners])
+        high = np.einsum("hwj,hwj->hw", barycentric, upper[corners])
+        fade = settings.hairline_mm * (0.15 + 0.85 * high)
+        t = np.where(kind == FACE, np.clip(depth_in / fade, 0, 1), np.float32(1))
+        alpha = alpha * t * t * (3 - 2 * t)
+    return np.where(face, alpha, np.float32(0)).astype(np.float32), free
+
+
+def _upper(model: MorphableModel) -> Array:
+    """(V,) float32: 1 from a little above the brows upwards, 0 from the brows downwards."""
+    heights = model.mean[:, 1].detach().cpu().float().numpy()
+    if model.landmarks_68 is not None:
+        brows = float(model.landmarks_68.points(model.mean, model.triangles)[17:27, 1].nanmean())
+    else:
+        brows = float(np.quantile(heights, 0.7))
+    return smoothstep(brows, brows + 20.0, heights)
 
 
 def _mismatch(
@@ -208,7 +234,7 @@ def _mismatch(
     distance = np.empty(alpha.shape, np.float32)
     chamfer(alpha > 0, distance)
     weight = (trusted & (distance <= reach)).astype(np.float32)
-    difference = np.clip(original - rendered, -60, 60) * weight[..., None]
+    difference = np.clip(original - rendered, -30, 30) * weight[..., None]
 
     def reduce(values: Array) -> Array:
         padded = np.zeros((h * step, w * step, values.shape[2]), np.float32)

@@ -16,7 +16,7 @@ from ._defaults import texel_albedo, vertex_albedo
 from ._fields import Fields, estimate_fields, luminance
 from ._kernels import sample_texels, split
 from ._noise import texel_noise
-from ._view import Pose, View, look, pose
+from ._view import Pose, View, look, pose, to_linear_table
 
 __all__ = [
     "MIRRORED",
@@ -94,7 +94,7 @@ def _ramp(low, high, value):  # type: ignore[no-untyped-def]
     return t * t * (3.0 - 2.0 * t)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _compose(  # type: ignore[no-untyped-def]
     first, last, triangle, barycentric, mirror_triangle, mirror_barycentric, triangles, kind,
     model, noise, grain, offset, seen, quality, resolution, image, image_quality, image_resolution, gain,
@@ -111,18 +111,20 @@ def _compose(  # type: ignore[no-untyped-def]
             q, qm = quality[n], image_quality[n]
             over_rest = _ramp(0.1, 0.85, q / (q + 0.25 * qm + 0.05))
             over_model = _ramp(0.1, 0.85, qm / (qm + 0.1))
-        fine = np.exp(grain * noise[n]) if own else 1.0
+        fine = np.exp(grain * noise[n]) if own and over_rest < 1.0 else 1.0
         for ch in range(3):
             here = 0.0
             there = 0.0
             if own:
-                for k in range(3):
+                for k in range(3 if over_rest < 1.0 else 0):
                     here += barycentric[n, k] * offset[triangles[t, k], ch]
-                if over_model > 0.0:
+                if over_rest < 1.0 and over_model > 0.0:
                     for k in range(3):
                         there += mirror_barycentric[n, k] * offset[triangles[m, k], ch]
-            value = np.sqrt(model[n, ch] * np.exp(here) * fine)
-            if over_model > 0.0:
+            value = 0.0
+            if over_rest < 1.0:
+                value = np.sqrt(model[n, ch] * np.exp(here) * fine)
+            if over_rest < 1.0 and over_model > 0.0:
                 value += over_model * (np.sqrt(image[n, ch] * np.exp(here - there)) - value)
             if over_rest > 0.0:
                 value += over_rest * (np.sqrt(seen[n, ch]) - value)
@@ -188,7 +190,7 @@ def complete_texture(
     albedo = vertex_albedo(model, parameters)
     light = parameters.light.detach().cpu().float().numpy()
     texels = texel_albedo(model, parameters, surface, atlas, albedo)
-    grey, tint = _is_monochrome(view, settings.monochrome)
+    grey, tint = _is_monochrome(photo, hidden, settings.monochrome)
     if grey:
         view, albedo, light, texels = _to_grey(view, surface, albedo, light, texels)
     heights = model.mean[:, 1].detach().cpu().float().numpy()
@@ -308,17 +310,19 @@ def _nose_height(model: MorphableModel, heights: Array) -> float:
     return float(np.median(heights))
 
 
-def _is_monochrome(view: View, wanted: bool | None) -> tuple[bool, Array]:
-    """Whether the trusted pixels all have one chromaticity, and that chromaticity (luminance 1)."""
-    colours = view.linear[(view.weight > 0.3) & (view.linear.max(axis=2) > 0.01)][:50000]
+def _is_monochrome(photo: Array, hidden: Array, wanted: bool | None) -> tuple[bool, Array]:
+    """Whether all but the occluder has one chromaticity (grey or toned), and that chromaticity (luminance 1)."""
     none = np.ones(3, np.float32)
+    stride = max(1, int(np.sqrt(photo.shape[0] * photo.shape[1] / 20000)))
+    colours = to_linear_table()[photo[::stride, ::stride][hidden[::stride, ::stride] < 0.5]]
+    colours = colours[colours.max(axis=1) > 0.02]
     if wanted is False or len(colours) < 64:
         return bool(wanted), none
-    ratio = np.log((colours[:, [0, 2]] + 1e-3) / (colours[:, [1]] + 1e-3))
-    spread = np.abs(ratio - np.median(ratio, axis=0)).mean(axis=0)
-    if wanted is None and spread.max() > 0.02:
+    ratio = np.log((colours[:, [0, 2]] + 2e-3) / (colours[:, [1]] + 2e-3))
+    centre = np.median(ratio, axis=0)
+    if wanted is None and np.quantile(np.abs(ratio - centre).max(axis=1), 0.97) > 0.08:
         return False, none
-    tint = np.exp(np.median(np.log(colours + 1e-3), axis=0))
+    tint = np.exp(np.array([centre[0], 0.0, centre[1]], np.float32))
     return True, np.asarray(tint / luminance(tint), np.float32)
 
 

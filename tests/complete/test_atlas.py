@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from wholeface.complete._atlas import EYEBALL, FACE, HIDDEN, OUTER, atlas_of, surface_of
+from wholeface.errors import UsageError
+from wholeface.morphable import MorphableModel
+
+
+def _positions(model: MorphableModel, triangle: np.ndarray, barycentric: np.ndarray) -> np.ndarray:
+    corners = model.triangles.numpy()[triangle]
+    return np.einsum("tj,tjc->tc", barycentric, model.mean.numpy()[corners])
+
+
+def test_texels_lie_where_their_uv_says(head: MorphableModel) -> None:
+    atlas = atlas_of(head, 128)
+    corners = head.uv_triangles.numpy()[atlas.triangle]
+    uv = np.einsum("tj,tjc->tc", atlas.barycentric, head.uv.numpy()[corners])
+    row, column = np.divmod(atlas.texel, 128)
+    # The rasteriser snaps corners to 1/256 texel.
+    np.testing.assert_allclose(uv * 128, np.stack([column + 0.5, 128 - row - 0.5], 1), atol=0.02)
+    np.testing.assert_allclose(atlas.barycentric.sum(1), 1, atol=1e-5)
+
+
+def test_the_mirrored_point_of_each_texel_is_its_reflection(head: MorphableModel) -> None:
+    atlas = atlas_of(head, 128)
+    assert (atlas.mirror_triangle >= 0).all()
+    own = _positions(head, atlas.triangle, atlas.barycentric)
+    image = _positions(head, atlas.mirror_triangle, atlas.mirror_barycentric)
+    # The egg's diagonals are not mirrored, so the two triangulations of a quad differ by its bend.
+    np.testing.assert_allclose(image * [-1, 1, 1], own, atol=0.8)
+
+
+def test_symmetric_triangles_mirror_exactly(head: MorphableModel) -> None:
+    half = head.triangles[(head.mean[head.triangles][..., 0] >= 0).all(1)]
+    uv_half = head.uv_triangles[(head.mean[head.triangles][..., 0] >= 0).all(1)]
+    image = head.mirror[half][:, [0, 2, 1]]
+    model = replace(
+        head,
+        triangles=torch.cat([half, image]),
+        uv_triangles=torch.cat([uv_half, uv_half]),
+        landmarks_68=None,
+    )
+    surface = surface_of(model)
+    assert (surface.mirror_triangle == np.roll(np.arange(2 * len(half)), len(half))).all()
+    atlas = atlas_of(model, 64)
+    own = _positions(model, atlas.triangle, atlas.barycentric)
+    image_points = _positions(model, atlas.mirror_triangle, atlas.mirror_barycentric)
+    np.testing.assert_allclose(image_points * [-1, 1, 1], own, atol=1e-3)
+
+
+def test_a_model_without_mirror_index_finds_its_own(head: MorphableModel) -> None:
+    model = replace(head, mirror=None, triangles=head.triangles.clone())
+    np.testing.assert_array_equal(surface_of(model).mirror, head.mirror.numpy())
+
+
+def test_a_lopsided_model_has_no_mirror(head: MorphableModel) -> None:
+    bent = head.mean.clone()
+    bent[head.mean[:, 0] > 5] *= 1.6
+    model = replace(head, mean=bent, mirror=None, triangles=head.triangles.clone())
+    surface = surface_of(model)
+    assert surface.mirror is None
+    assert (surface.mirror_triangle == -1).all()
+
+
+def test_kinds_follow_the_regions(small_model: MorphableModel) -> None:
+    kind = surface_of(small_model).kind
+    triangles = small_model.triangles
+    eyes = small_model.regions["eyeballs"][triangles].all(1).numpy()
+    face = small_model.regions["face"][triangles].all(1).numpy()
+    scalp = small_model.regions["scalp"][triangles].all(1).numpy()
+    assert eyes.any() and (kind[eyes] == EYEBALL).all()
+    assert face.any() and (kind[face & ~eyes] == FACE).all()
+    assert (kind[scalp & ~face] == HIDDEN).all()
+    assert (kind == OUTER).any()
+
+
+def test_the_rim_distance_grows_from_the_rim_to_the_middle(head: MorphableModel) -> None:
+    rim = surface_of(head).rim
+    face = head.regions["face"].numpy()
+    assert (rim[~face] == 0).all()
+    assert rim[face].min() == 0
+    middle = int(torch.cdist(head.mean, torch.tensor([[0.0, 0.0, 100.0]])).argmin())
+    assert rim[middle] > 0.8 * rim.max() > 30
+
+
+def test_nearest_fills_every_texel_from_a_chart(small_model: MorphableModel) -> None:
+    atlas = atlas_of(small_model, 64)
+    assert atlas.nearest.shape == (64, 64)
+    np.testing.assert_array_equal(atlas.nearest.ravel()[atlas.texel], np.arange(len(atlas.texel)))
+    assert atlas.nearest.min() >= 0
+
+
+def test_atlases_are_computed_once(head: MorphableModel) -> None:
+    assert atlas_of(head, 64) is atlas_of(head, 64)
+    assert atlas_of(head, 64) is not atlas_of(head, 32)
+
+
+def test_many_models_do_not_confuse_the_cache(egg: Callable[[int, int], MorphableModel]) -> None:
+    for rings in (4, 6, 8, 10, 12, 14):
+        model = egg(rings, 12)
+        assert len(surface_of(model).triangles) == len(model.triangles)
+        assert atlas_of(model, 32).triangle.max() < len(model.triangles)
+
+
+def test_errors_name_the_model(head: MorphableModel) -> None:
+    with pytest.raises(UsageError, match="'egg' has no UV"):
+        atlas_of(replace(head, uv=None), 64)
+    with pytest.raises(UsageError, match=r"no UV coordinate .* lies inside"):
+        atlas_of(replace(head, uv=head.uv + 3), 64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..morphable import Embedding, MorphableModel
 from ..perceive.landmarks import LANDMARK_COUNTS, LandmarkScheme
-from ._landmark_contour import IBUG68_CONTOUR, MEDIAPIPE_CONTOUR, contour_candidates
+from ._landmark_contour import IBUG68_CONTOUR, contour_candidates
 
 Array = NDArray[np.float64]
 
@@ -100,7 +100,8 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
         mean = mean + response[:, :, 0]
         size = min(basis.shape[2], response.shape[2] - 1)
         basis[:, :, :size] += response[:, :, 1 : 1 + size]
-    names = IBUG68_CONTOUR if scheme == "ibug68" else MEDIAPIPE_CONTOUR
+    # Measured on renderings: MediaPipe's oval points stay on their place on the head when it turns, they do not slide.
+    names = IBUG68_CONTOUR if scheme == "ibug68" else ()
     contour = np.array([i for i in names if valid[i]], dtype=np.int64)
     candidates = contour_candidates(model, mean[contour])  # (C, M - 1) vertex indices
     slid_mean = model.mean.double().cpu().numpy()[candidates]

@@ -11,7 +11,12 @@ from ._landmark_basis import LandmarkBasis
 
 Array = NDArray[np.float64]
 
-POSE = 7  # rotation (3), a, b, log distance, log focal
+POSE = 7
+"""Unknowns of pose and camera: rotation (3), a, b, log distance d, log scale f/d.
+
+Distance and scale are nearly independent in a picture, distance and focal length are not. Where f is given, the last
+unknown is left out and a step in log d leaves f as it is.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,14 @@ class State:
         """Pixels per millimetre at the model's origin."""
         return float(np.exp(self.pose[3] - self.pose[2]))
 
-    def moved(self, step: Array, bounded: slice) -> State:
-        """The state after a step (rotation, a, b, log d, log f, coefficients, nuisance); bounded ones clipped."""
+    def moved(self, step: Array, bounded: slice, focal_free: bool) -> State:
+        """The state after a step (rotation, a, b, log d, log f/d, coefficients, nuisance); bounded ones clipped."""
         size = len(self.coefficients)
         coefficients = self.coefficients + step[POSE : POSE + size]
         coefficients[bounded] = np.clip(coefficients[bounded], 0.0, 1.0)
         return State(
             rotation=exponential(step[:3]) @ self.rotation,
-            pose=self.pose + step[3:POSE],
+            pose=self.pose + np.array([*step[3:6], step[5] + step[6] if focal_free else 0.0]),
             coefficients=coefficients,
             nuisance=self.nuisance + step[POSE + size :],
         )
@@ -94,50 +99,66 @@ def roll_axes(state: State) -> Array:
     return np.array([[c, -s], [s, c]])
 
 
-def predict(
-    basis: LandmarkBasis, state: State, principal: Array, choice: NDArray[np.int64], jacobian: bool
-) -> tuple[Array, Array | None]:
-    """Predicted landmarks and their derivatives.
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted landmarks with what their derivatives need.
 
     Args:
-        choice: (C,) candidate on which each contour landmark lies.
-        jacobian: whether to compute derivatives.
-
-    Returns:
-        (L, 2) pixels, and (L, 2, 7 + K + E + Q) or None; noise modes are taken at the state's scale and roll,
-        which are not differentiated.
+        pixels: (L, 2).
+        turned: (L, 3) mm, R · p.
+        camera: (L, 3) mm.
+        centred: (L, 2) pixels, offset from the principal point without noise.
+        directions: (L, 3, K + E) mm, basis of each landmark.
     """
+
+    pixels: Array
+    turned: Array
+    camera: Array
+    centred: Array
+    directions: Array
+
+
+def predict(basis: LandmarkBasis, state: State, principal: Array, choice: NDArray[np.int64]) -> Prediction:
+    """Landmarks of a state, correlated noise included; ``choice`` (C,) places the contour landmarks."""
     mean, directions = slid(basis, choice)
-    points = mean + directions @ state.coefficients
-    turned = points @ state.rotation.T
+    turned = (mean + directions @ state.coefficients) @ state.rotation.T
     camera = turned + state.translation
-    depth = -camera[:, 2]
-    focal = state.focal
-    centred = focal * camera[:, :2] * np.array([1.0, -1.0]) / depth[:, None]
-    axes = roll_axes(state) * state.scale
-    noise = np.einsum("ij,ljq->liq", axes, basis.modes)
-    predicted = principal + centred + noise @ state.nuisance
-    if not jacobian:
-        return predicted, None
-    count, size = len(points), directions.shape[2]
+    centred = state.focal * camera[:, :2] * np.array([1.0, -1.0]) / -camera[:, 2:]
+    noise = (basis.modes @ state.nuisance) @ (roll_axes(state) * state.scale).T
+    return Prediction(principal + centred + noise, turned, camera, centred, directions)
+
+
+def jacobian(
+    basis: LandmarkBasis, state: State, at: Prediction, left: Array, focal_free: bool, pose_only: bool = False
+) -> Array:
+    """(L, 2, 7 + K + E + Q) derivatives of the pixels, or (L, 2, 7), multiplied by ``left`` (L, 2, 2).
+
+    The scale and roll at which the noise modes are applied are not differentiated.
+    """
+    depth = -at.camera[:, 2]
+    count, size = len(depth), at.directions.shape[2]
     # du/dc = f/w (1, 0, x/w), dv/dc = −f/w (0, 1, y/w) with w = −z
     image = np.zeros((count, 2, 3))
     image[:, 0, 0] = 1.0
     image[:, 1, 1] = -1.0
-    image[:, 0, 2] = camera[:, 0] / depth
-    image[:, 1, 2] = -camera[:, 1] / depth
-    image *= (focal / depth)[:, None, None]
-    result = np.empty((count, 2, POSE + size + noise.shape[2]))
+    image[:, 0, 2] = at.camera[:, 0] / depth
+    image[:, 1, 2] = -at.camera[:, 1] / depth
+    image = left @ (image * (state.focal / depth)[:, None, None])
+    result = np.empty((count, 2, POSE if pose_only else POSE + size + basis.modes.shape[2]))
     # d(exp(ω) R p)/dω = −[R p]×, so a row i of the image Jacobian gives (R p) × i
-    result[:, :, :3] = np.cross(turned[:, None, :], image)
+    t, i = at.turned[:, None, :], image
+    result[:, :, 0] = t[..., 1] * i[..., 2] - t[..., 2] * i[..., 1]
+    result[:, :, 1] = t[..., 2] * i[..., 0] - t[..., 0] * i[..., 2]
+    result[:, :, 2] = t[..., 0] * i[..., 1] - t[..., 1] * i[..., 0]
     distance = np.exp(state.pose[2])
     result[:, :, 3] = image[:, :, 0] * distance
     result[:, :, 4] = image[:, :, 1] * distance
-    result[:, :, 5] = image @ state.translation
-    result[:, :, 6] = centred
-    result[:, :, POSE : POSE + size] = (image @ state.rotation) @ directions
-    result[:, :, POSE + size :] = noise
-    return predicted, result
+    result[:, :, 6] = (left @ at.centred[..., None])[..., 0]
+    result[:, :, 5] = image @ state.translation + (result[:, :, 6] if focal_free else 0.0)
+    if not pose_only:
+        np.matmul(image @ state.rotation, at.directions, out=result[:, :, POSE : POSE + size])
+        np.matmul(left @ (roll_axes(state) * state.scale), basis.modes, out=result[:, :, POSE + size :])
+    return result
 
 
 def slid(basis: LandmarkBasis, choice: NDArray[np.int64]) -> tuple[Array, Array]:

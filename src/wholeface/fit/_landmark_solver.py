@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ._landmark_basis import LandmarkBasis
 from ._landmark_contour import slide
-from ._landmark_problem import POSE, Array, State, predict, project, roll_axes, slid
+from ._landmark_problem import POSE, Array, Prediction, State, jacobian, predict, project, roll_axes
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class Problem:
     expression_precision: Array
     bounds: bool = True
     slide: bool = True
+
+    @property
+    def focal_free(self) -> bool:
+        """Whether the focal length is estimated."""
+        return self.log_focal[1] > 0
 
 
 @dataclass(frozen=True)
@@ -126,45 +131,107 @@ def _log_likelihood(problem: Problem, squared: Array) -> tuple[float, Array]:
     return 0.5 * (dof + 2) * float(np.log1p(squared / dof).sum()), (dof + 2) / (dof + squared)
 
 
-def _prior(problem: Problem, state: State) -> tuple[float, Array, Array]:
-    """Negative log prior, its gradient and its Hessian over (pose, coefficients, nuisance)."""
+def _prior(problem: Problem, state: State) -> tuple[float, Array]:
+    """Negative log prior and its gradient over (pose, coefficients, nuisance)."""
     k = problem.basis.identity_size
     size = len(state.coefficients)
-    total = POSE + size + len(state.nuisance)
-    gradient, hessian = np.zeros(total), np.zeros((total, total))
+    gradient = np.zeros(POSE + size + len(state.nuisance))
     cost = 0.0
-    for index, value, (mean, sigma) in (
-        (5, state.pose[2], problem.log_distance),
-        (6, state.pose[3], problem.log_focal),
-    ):
-        if sigma > 0 and np.isfinite(sigma):
-            offset = (value - mean) / sigma
-            cost += 0.5 * offset * offset
-            gradient[index] = offset / sigma
-            hessian[index, index] = 1 / sigma**2
+    for value, (mean, sigma), unknowns in _pose_priors(problem, state):
+        offset = (value - mean) / sigma
+        cost += 0.5 * offset * offset
+        gradient[unknowns] += offset / sigma
     identity, expression = state.coefficients[:k], state.coefficients[k:]
-    cost += 0.5 * float(problem.identity_precision @ identity**2)
     gradient[POSE : POSE + k] = problem.identity_precision * identity
-    diagonal = np.arange(POSE, POSE + k)
-    hessian[diagonal, diagonal] = problem.identity_precision
     pulled = problem.expression_precision @ expression
-    cost += 0.5 * float(expression @ pulled) + float(problem.expression_rate @ expression)
-    block = slice(POSE + k, POSE + size)
-    gradient[block] = pulled + problem.expression_rate
-    hessian[block, block] = problem.expression_precision
-    cost += 0.5 * float(state.nuisance @ state.nuisance)
+    gradient[POSE + k : POSE + size] = pulled + problem.expression_rate
     gradient[POSE + size :] = state.nuisance
-    tail = np.arange(POSE + size, total)
-    hessian[tail, tail] = 1.0
-    return cost, gradient, hessian
+    cost += 0.5 * float(problem.identity_precision @ identity**2)
+    cost += 0.5 * float(expression @ pulled) + float(problem.expression_rate @ expression)
+    cost += 0.5 * float(state.nuisance @ state.nuisance)
+    return cost, gradient
 
 
-def cost_of(problem: Problem, state: State, choice: NDArray[np.int64], whitener: Array) -> tuple[float, Array]:
-    """Negative log posterior and robust weights (L,)."""
-    predicted, _ = predict(problem.basis, state, problem.principal, choice, jacobian=False)
-    white = np.einsum("lij,lj->li", whitener, predicted - problem.observed)
-    cost, weights = _log_likelihood(problem, np.einsum("li,li->l", white, white))
-    return cost + _prior(problem, state)[0], weights
+def _pose_priors(problem: Problem, state: State) -> list[tuple[float, tuple[float, float], list[int]]]:
+    """Value, (mean, sigma) and the unknowns that move it, of the priors of log d and log f that apply."""
+    priors = (
+        (float(state.pose[2]), problem.log_distance, [5]),
+        (float(state.pose[3]), problem.log_focal, [5, 6]),
+    )
+    return [p for p in priors if p[1][1] > 0 and np.isfinite(p[1][1])]
+
+
+def _prior_hessian(problem: Problem, state: State) -> Array:
+    """Second derivatives of the negative log prior; constant."""
+    k, size = problem.basis.identity_size, len(state.coefficients)
+    total = POSE + size + len(state.nuisance)
+    diagonal = np.zeros(total)
+    diagonal[POSE : POSE + k] = problem.identity_precision
+    diagonal[POSE + size :] = 1.0
+    hessian = np.diag(diagonal)
+    for _, (_, sigma), unknowns in _pose_priors(problem, state):
+        hessian[np.ix_(unknowns, unknowns)] += 1 / sigma**2
+    hessian[POSE + k : POSE + size, POSE + k : POSE + size] = problem.expression_precision
+    return hessian
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """A state with its cost, whitened residuals (L, 2), robust weights (L,) and prior gradient."""
+
+    state: State
+    prediction: Prediction
+    cost: float
+    white: Array
+    weights: Array
+    prior_gradient: Array
+
+
+def _evaluate(problem: Problem, state: State, choice: NDArray[np.int64], whitener: Array) -> _Evaluation:
+    prediction = predict(problem.basis, state, problem.principal, choice)
+    white = (whitener @ (prediction.pixels - problem.observed)[..., None])[..., 0]
+    cost, weights = _log_likelihood(problem, (white * white).sum(axis=1))
+    prior, gradient = _prior(problem, state)
+    return _Evaluation(state, prediction, cost + prior, white, weights, gradient)
+
+
+def cost_of(problem: Problem, state: State, choice: NDArray[np.int64], whitener: Array) -> float:
+    """Negative log posterior, up to a constant."""
+    return _evaluate(problem, state, choice, whitener).cost
+
+
+def _rows(problem: Problem, at: _Evaluation, whitener: Array, pose_only: bool) -> tuple[Array, Array]:
+    """Whitened, weighted Jacobian (2L, n) of the landmarks in use, and residuals (2L,)."""
+    root = np.sqrt(at.weights)[:, None]
+    rows = jacobian(problem.basis, at.state, at.prediction, whitener * root[..., None], problem.focal_free, pose_only)
+    return rows.reshape(-1, rows.shape[2]), (at.white * root).ravel()
+
+
+def _room(state: State, bounded: slice, total: int) -> Array:
+    """(2, total) how far each unknown may move down and up."""
+    room = np.stack([np.full(total, -np.inf), np.full(total, np.inf)])
+    values = state.coefficients[bounded]
+    block = slice(POSE + bounded.start, POSE + bounded.stop)
+    room[0, block], room[1, block] = -values, 1.0 - values
+    return room
+
+
+def bounded_step(system: Array, gradient: Array, low: Array, high: Array, rounds: int = 5) -> Array:
+    """Minimise ½ sᵀ A s + gᵀ s with low ≤ s ≤ high, approximately: unknowns that overstep are put on their bound
+    and the others solved again, a few times; what still oversteps is clipped."""
+    step = np.zeros(len(gradient))
+    fixed = np.zeros(len(gradient), dtype=bool)
+    for _ in range(rounds):
+        open_ = np.nonzero(~fixed)[0]
+        target = -gradient[open_] - (system[np.ix_(open_, fixed)] @ step[fixed] if fixed.any() else 0.0)
+        factor = scipy.linalg.cho_factor(system[np.ix_(open_, open_)], check_finite=False)
+        step[open_] = scipy.linalg.cho_solve(factor, target, check_finite=False)
+        over = (step < low) | (step > high)
+        if not over.any():
+            break
+        step = np.clip(step, low, high)
+        fixed |= over
+    return step
 
 
 def solve(problem: Problem, state: State, *, free: NDArray[np.bool_], iterations: int, tolerance: float) -> Solution:
@@ -177,69 +244,56 @@ def solve(problem: Problem, state: State, *, free: NDArray[np.bool_], iterations
         iterations: at most this many accepted or refused steps.
         tolerance: stop when a step lowers the cost by less.
     """
-    k = problem.basis.identity_size
-    size = problem.basis.basis.shape[2]
-    low = POSE + k
+    k, size = problem.basis.identity_size, problem.basis.basis.shape[2]
+    low, high = POSE + k, POSE + size
     bounded = slice(k, size) if problem.bounds else slice(0, 0)
+    pose_only = not free[POSE:].any()
+    prior_hessian = _prior_hessian(problem, state)
     choice = choose(problem, state)
     whitener = _whitener(problem, state)
-    cost, _ = cost_of(problem, state, choice, whitener)
-    damping, converged, done = 1e-4, False, 0
+    at = _evaluate(problem, state, choice, whitener)
+    damping, converged, done = 1e-5, False, 0
     for done in range(1, iterations + 1):
-        predicted, jacobian = predict(problem.basis, state, problem.principal, choice, jacobian=True)
-        assert jacobian is not None
-        white = np.einsum("lij,lj->li", whitener, predicted - problem.observed)
-        _, weights = _log_likelihood(problem, np.einsum("li,li->l", white, white))
-        root = np.sqrt(weights)[:, None]
-        rows = ((whitener * root[..., None]) @ jacobian).reshape(-1, jacobian.shape[2])
-        _, gradient, hessian = _prior(problem, state)
-        hessian += rows.T @ rows
-        gradient += rows.T @ (white * root).ravel()
+        rows, white = _rows(problem, at, whitener, pose_only)
+        gradient = at.prior_gradient.copy()
+        gradient[: rows.shape[1]] += rows.T @ white
         moving = free.copy()
-        if problem.bounds:
-            expression = state.coefficients[k:]
-            slope = gradient[low : POSE + size]
-            moving[low : POSE + size] &= ~(((expression <= 0) & (slope > 0)) | ((expression >= 1) & (slope < 0)))
+        if problem.bounds:  # weights on a bound that want to leave the interval stay where they are
+            expression, slope = at.state.coefficients[k:], gradient[low:high]
+            moving[low:high] &= ~(((expression <= 0) & (slope > 0)) | ((expression >= 1) & (slope < 0)))
         index = np.nonzero(moving)[0]
-        system, slope = hessian[np.ix_(index, index)], gradient[index]
-        accepted = False
+        active = rows[:, index]
+        system = active.T @ active + prior_hessian[np.ix_(index, index)]
+        trial = None
         for _ in range(8):
             step = np.zeros(len(gradient))
-            damped = system + damping * np.diag(np.diag(system) + 1e-9)
-            step[index] = -scipy.linalg.solve(damped, slope, assume_a="pos", check_finite=False)
+            damped = system + np.diag(damping * np.diag(system) + 1e-9)
+            room = _room(at.state, bounded, len(gradient))[:, index]
+            step[index] = bounded_step(damped, gradient[index], room[0], room[1])
             largest = float(np.abs(step[:POSE]).max())
             if largest > 0.6:  # keep a wild step inside the region where the linearisation means something
                 step *= 0.6 / largest
-            trial = state.moved(step, bounded)
-            trial_cost, _ = cost_of(problem, trial, choice, whitener)
-            if trial_cost <= cost:
-                accepted = True
+            trial = _evaluate(problem, at.state.moved(step, bounded, problem.focal_free), choice, whitener)
+            if trial.cost <= at.cost:
                 break
-            damping = max(10 * damping, 1e-3)
-        if not accepted:
+            trial, damping = None, max(10 * damping, 1e-3)
+        if trial is None:
             converged = True
             break
-        gain, state = cost - trial_cost, trial
+        gain = at.cost - trial.cost
         damping = max(damping / 10, 1e-7)
         # The silhouette and the noise's scale and roll follow the pose between steps.
-        choice = choose(problem, state)
-        whitener = _whitener(problem, state)
-        cost, _ = cost_of(problem, state, choice, whitener)
+        choice = choose(problem, trial.state)
+        whitener = _whitener(problem, trial.state)
+        at = _evaluate(problem, trial.state, choice, whitener)
         if gain < tolerance:
             converged = True
             break
-    predicted, jacobian = predict(problem.basis, state, problem.principal, choice, jacobian=True)
-    assert jacobian is not None
-    white = np.einsum("lij,lj->li", whitener, predicted - problem.observed)
-    _, weights = _log_likelihood(problem, np.einsum("li,li->l", white, white))
-    rows = ((whitener * np.sqrt(weights)[:, None, None]) @ jacobian).reshape(-1, jacobian.shape[2])
-    information = rows.T @ rows + _prior(problem, state)[2]
-    return Solution(state, weights * problem.use, choice, information, cost, done, converged)
+    information = prior_hessian
+    if not pose_only:
+        rows, _ = _rows(problem, at, whitener, pose_only)
+        information = prior_hessian + rows.T @ rows
+    return Solution(at.state, at.weights * problem.use, choice, information, at.cost, done, converged)
 
 
-def with_choice_fixed(problem: Problem) -> Problem:
-    """The same problem with every contour landmark on its own place."""
-    return replace(problem, slide=False)
-
-
-__all__ = ["Problem", "Solution", "choose", "cost_of", "initial_state", "slid", "solve", "with_choice_fixed"]
+__all__ = ["Problem", "Solution", "choose", "cost_of", "initial_state", "solve"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ._landmark_solver import Problem, Solution, initial_state, solve
 
 __all__ = ["LandmarkFit", "LandmarkFitSettings", "fit_landmarks"]
 
+_MISFIT = 4.0  # mm, how far landmarks of faces lie from the mean face's
 _MINIMUM = 12  # landmarks without which no face is fitted
 
 
@@ -54,8 +55,8 @@ class LandmarkFitSettings:
     minimum_visibility: float = 0.15
     hidden_threshold: float = 0.5
     slide_contour: bool = True
-    iterations: int = 25
-    tolerance: float = 1e-2
+    iterations: int = 15
+    tolerance: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -199,10 +200,13 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> Solution:
     """Pose of the mean face first, then everything together."""
     k, size = problem.basis.identity_size, problem.basis.basis.shape[2]
     free = np.ones(POSE + size + problem.basis.modes.shape[2], dtype=bool)
-    free[6] = problem.log_focal[1] > 0
+    free[6] = problem.focal_free
     pose_only = free.copy()
     pose_only[POSE:] = False
-    state = solve(problem, initial_state(problem), free=pose_only, iterations=6, tolerance=1.0).state
+    # The mean face misses by more than the noise: its pose is fitted with all of the expected misfit as noise.
+    misfit = np.sqrt(problem.sigma**2 + (problem.basis.modes**2).sum(axis=2) + _MISFIT**2)
+    rough = replace(problem, sigma=misfit)
+    state = solve(rough, initial_state(problem), free=pose_only, iterations=4, tolerance=0.5).state
     solution = solve(problem, state, free=free, iterations=settings.iterations, tolerance=settings.tolerance)
     if settings.identity_shrinkage != 1.0:
         coefficients = solution.state.coefficients.copy()
@@ -218,11 +222,11 @@ def _result(
 ) -> LandmarkFit:
     state = solution.state
     k = problem.basis.identity_size
-    predicted, _ = predict(problem.basis, state, problem.principal, solution.choice, jacobian=False)
+    predicted = predict(problem.basis, state, problem.principal, solution.choice).pixels
     residual = predicted - problem.observed
     squared = (residual**2).sum(axis=1)
     rms = float(np.sqrt((solution.weights * squared).sum() / max(solution.weights.sum(), 1e-9)))
-    information = _marginal(solution.information, slice(POSE, POSE + k), problem.log_focal[1] > 0)
+    information = _marginal(solution.information, slice(POSE, POSE + k), problem.focal_free)
     like = model.mean.new_tensor
 
     parameters = Parameters(

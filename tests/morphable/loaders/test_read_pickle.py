@@ -123,6 +123,8 @@ def test_never_runs_code(tmp_path: Path, number: int, protocol: int) -> None:
 def test_names_what_was_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"some\.pkl asks for (posix|nt)\.system.*nothing in it was run"):
         read_pickle(pickle.dumps(Call(os.system, "true")), WHERE)
+    with pytest.raises(ModelFileError, match=r"asks for __builtin__\.eval"):
+        read_pickle(pickle.dumps(Call(builtins.eval, "1"), protocol=2), WHERE)
 
 
 def test_opcodes_that_call_are_refused() -> None:

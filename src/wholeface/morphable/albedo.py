@@ -18,7 +18,9 @@ AlbedoSpace = Literal["log", "srgb", "linear"]
 def srgb_to_linear(values: Tensor) -> Tensor:
     """Linear light from sRGB-encoded values in [0, 1] (IEC 61966-2-1), any shape."""
     values = values.clamp(min=0.0)
-    return torch.where(values <= 0.04045, values / 12.92, ((values.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
+    return torch.where(
+        values <= 0.04045, values / 12.92, ((values.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4
+    )
 
 
 def linear_to_srgb(values: Tensor) -> Tensor:

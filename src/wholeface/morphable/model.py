@@ -132,12 +132,16 @@ class MorphableModel:
         if not isinstance(weights, Mapping):
             vector = torch.as_tensor(weights, dtype=self.mean.dtype, device=self.mean.device)
             if vector.shape != (self.expression_size,):
-                raise UsageError(f"expected {self.expression_size} expression weights, got shape {tuple(vector.shape)}")
+                raise UsageError(
+                    f"expected {self.expression_size} expression weights, got shape {tuple(vector.shape)}"
+                )
             return vector
         vector = self.mean.new_zeros(self.expression_size)
         for name, weight in weights.items():
             if name not in self.expression_names:
-                raise UsageError(f"unknown expression {name!r}; this model has: {', '.join(self.expression_names)}")
+                raise UsageError(
+                    f"unknown expression {name!r}; this model has: {', '.join(self.expression_names)}"
+                )
             vector[self.expression_names.index(name)] = weight
         return vector
 
@@ -150,11 +154,15 @@ class MorphableModel:
         mask = torch.zeros(self.vertex_count, dtype=torch.bool, device=self.mean.device)
         for name in names:
             if name not in self.regions:
-                raise UsageError(f"model {self.name!r} has no region {name!r}; it has: {', '.join(sorted(self.regions))}")
+                raise UsageError(
+                    f"model {self.name!r} has no region {name!r}; it has: {', '.join(sorted(self.regions))}"
+                )
             mask |= self.regions[name]
         return mask
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MorphableModel:
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> MorphableModel:
         """The same model on another device; ``dtype`` applies to floating-point tensors."""
 
         def move(value: object) -> object:

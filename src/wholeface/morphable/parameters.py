@@ -41,7 +41,9 @@ class ParameterLayout:
             UsageError: the last dimension is not ``size``.
         """
         if vector.shape[-1] != self.size:
-            raise UsageError(f"parameter vector has {vector.shape[-1]} entries, this layout needs {self.size}: {self}")
+            raise UsageError(
+                f"parameter vector has {vector.shape[-1]} entries, this layout needs {self.size}: {self}"
+            )
         parts = torch.split(vector, [size for _, size in self.blocks], dim=-1)
         return {name: part for (name, _), part in zip(self.blocks, parts)}
 
@@ -56,7 +58,9 @@ class ParameterLayout:
             raise UsageError(f"layout needs the blocks {names}, got {sorted(parts)}")
         for name, size in self.blocks:
             if parts[name].shape[-1] != size:
-                raise UsageError(f"block {name!r} has {parts[name].shape[-1]} entries, this layout needs {size}")
+                raise UsageError(
+                    f"block {name!r} has {parts[name].shape[-1]} entries, this layout needs {size}"
+                )
         return torch.cat([parts[name] for name in names], dim=-1)
 
     def __str__(self) -> str:
@@ -68,7 +72,15 @@ DEEP3D_257 = ParameterLayout(
 )
 """Deng et al. 2019 (Deep3D), FOCUS: 80 + 64 + 80 + 27 + 3 + 3."""
 LAYOUT_239 = ParameterLayout(
-    (("identity", 80), ("expression", 64), ("albedo", 80), ("light", 9), ("rotation", 3), ("scale", 1), ("shift", 2))
+    (
+        ("identity", 80),
+        ("expression", 64),
+        ("albedo", 80),
+        ("light", 9),
+        ("rotation", 3),
+        ("scale", 1),
+        ("shift", 2),
+    )
 )
 """Zhao & Qi, eyeglasses (§3): 80 + 64 + 80, one light for all channels, and the pose {pitch, yaw, roll, f, t2D}."""
 LAYOUT_175 = ParameterLayout(
@@ -114,7 +126,8 @@ class Parameters:
         """The flat layout of these parameters (light flattened to 27)."""
         return ParameterLayout(
             tuple(
-                (f.name, 27 if f.name == "light" else int(getattr(self, f.name).shape[-1])) for f in fields(self)
+                (f.name, 27 if f.name == "light" else int(getattr(self, f.name).shape[-1]))
+                for f in fields(self)
             )
         )
 
@@ -140,4 +153,6 @@ class Parameters:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Parameters:
         """The same parameters on another device or in another dtype."""
-        return Parameters(**{f.name: getattr(self, f.name).to(device=device, dtype=dtype) for f in fields(self)})
+        return Parameters(
+            **{f.name: getattr(self, f.name).to(device=device, dtype=dtype) for f in fields(self)}
+        )

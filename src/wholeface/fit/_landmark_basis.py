@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +17,12 @@ from ..perceive.landmarks import LANDMARK_COUNTS, LandmarkScheme
 from ._landmark_contour import IBUG68_CONTOUR, contour_candidates
 
 Array = NDArray[np.float64]
+NoiseKind = Literal["clean", "occluded", "any"]
+
+_KINDS: tuple[NoiseKind, ...] = ("clean", "occluded", "any")
+# Noise of a detector that was never measured on this model: smooth over the face, and a little per point (mm).
+_INDEPENDENT, _INDEPENDENT_CONTOUR = 1.0, 3.0
+_SMOOTH, _SMOOTH_LENGTH, _SMOOTH_MODES = {"clean": 1.2, "occluded": 1.6, "any": 1.6}, 35.0, 12
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,7 @@ class LandmarkBasis:
         contour: (C,) indices of sliding landmarks.
         candidate_mean: (C, M, 3) mm; candidate 0 is the landmark's own place.
         candidate_basis: (C, M, 3, K + E).
-        sigma: (L, 2) mm, noise across and along the face's own x and y axis in the image.
-        sigma_hidden: (L, 2) mm, the same for points behind an occluder.
+        sigma: (L, 2) mm, independent noise along the face's own x and y axis in the image.
         modes: (L, 2, Q) mm, directions of correlated noise at one standard deviation.
         identity_size: K.
         expression_rate: (E,) rate of the exponential prior of each expression weight.
@@ -47,7 +53,6 @@ class LandmarkBasis:
     candidate_mean: Array
     candidate_basis: Array
     sigma: Array
-    sigma_hidden: Array
     modes: Array
     identity_size: int
     expression_rate: Array
@@ -60,26 +65,32 @@ class LandmarkBasis:
         return int(self.basis.shape[2]) - self.identity_size
 
 
-_cache: dict[tuple[int, str], tuple[weakref.ref[MorphableModel], LandmarkBasis]] = {}
+_cache: dict[tuple[int, str, NoiseKind], tuple[weakref.ref[MorphableModel], LandmarkBasis]] = {}
 _lock = threading.Lock()
 
 
-def landmark_basis(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
-    """The (cached) basis of one model and landmark scheme.
+def landmark_basis(model: MorphableModel, scheme: LandmarkScheme, kind: NoiseKind = "any") -> LandmarkBasis:
+    """The (cached) basis of one model and landmark scheme, with the noise of one kind of picture.
+
+    Args:
+        model: face model.
+        scheme: landmark scheme.
+        kind: ``clean`` (no occluder), ``occluded`` (the points beside an occluder) or ``any`` (not known).
 
     Raises:
         UsageError: the model does not know where these landmarks lie.
     """
-    key = (id(model), scheme)
     with _lock:
-        held = _cache.get(key)
+        held = _cache.get((id(model), scheme, kind))
         if held is not None and held[0]() is model:
             return held[1]
         for stale in [k for k, (ref, _) in _cache.items() if ref() is None]:
             del _cache[stale]
         built = _build(model, scheme)
-        _cache[key] = (weakref.ref(model), built)
-        return built
+        for index, name in enumerate(_KINDS):
+            sigma, modes = _noise(model, scheme, index, built)
+            _cache[id(model), scheme, name] = (weakref.ref(model), replace(built, sigma=sigma, modes=modes))
+        return _cache[id(model), scheme, kind][1]
 
 
 def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
@@ -91,7 +102,9 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
         )
     count = LANDMARK_COUNTS[scheme]
     if len(embedding) != count:
-        raise UsageError(f"face model {model.name!r} embeds {len(embedding)} {scheme} landmarks, expected {count}")
+        raise UsageError(
+            f"face model {model.name!r} embeds {len(embedding)} {scheme} landmarks, expected {count}"
+        )
     valid = torch.isfinite(embedding.barycentric).all(dim=1).cpu()
     embedding = Embedding(embedding.triangle, torch.nan_to_num(embedding.barycentric))
     mean, basis = _embed(model, embedding)
@@ -110,12 +123,6 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
     size = model.expression_size
     rate = _extra(model, "expression_rate", (size,))
     precision = _extra(model, "expression_precision", (size, size))
-    sigma = _extra(model, f"landmarks_{count}_sigma", (count, 2))
-    hidden = _extra(model, f"landmarks_{count}_sigma_hidden", (count, 2))
-    modes = _extra(model, f"landmarks_{count}_modes", (count, 2, None))
-    if sigma is None:
-        sigma = np.full((count, 2), 2.5)
-        sigma[contour] = 5.0
     return LandmarkBasis(
         mean=mean,
         basis=basis,
@@ -123,14 +130,36 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
         contour=contour,
         candidate_mean=np.concatenate([mean[contour][:, None], slid_mean], axis=1),
         candidate_basis=np.concatenate([basis[contour][:, None], slid_basis], axis=1),
-        sigma=sigma,
-        sigma_hidden=4.0 * sigma if hidden is None else hidden,
-        modes=np.zeros((count, 2, 0)) if modes is None else modes,
+        sigma=np.zeros((count, 2)),
+        modes=np.zeros((count, 2, 0)),
         identity_size=model.identity_size,
         expression_rate=np.full(size, 4.0) if rate is None else rate,
         expression_precision=4.0 * np.eye(size) if precision is None else precision,
         centre=mean[valid.numpy()].mean(axis=0),
     )
+
+
+def _noise(
+    model: MorphableModel, scheme: LandmarkScheme, index: int, basis: LandmarkBasis
+) -> tuple[Array, Array]:
+    """Independent sigma (L, 2) and correlated modes (L, 2, Q): the model's own, else plain smooth ones."""
+    count = LANDMARK_COUNTS[scheme]
+    sigma = _extra(model, f"landmarks_{count}_sigma", (len(_KINDS), count, 2))
+    modes = _extra(model, f"landmarks_{count}_modes", (len(_KINDS), count, 2, None))
+    if sigma is not None and modes is not None:
+        return sigma[index], np.ascontiguousarray(modes[index])
+    sigma = np.full((count, 2), _INDEPENDENT)
+    sigma[basis.contour] = _INDEPENDENT_CONTOUR
+    valid = np.nonzero(basis.valid)[0]
+    offsets = basis.mean[valid, None] - basis.mean[None, valid]
+    kernel = np.exp(-0.5 * (offsets**2).sum(axis=2) / _SMOOTH_LENGTH**2)
+    values, vectors = np.linalg.eigh(kernel)
+    amplitude = _SMOOTH[_KINDS[index]] * vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0.0))
+    size = min(_SMOOTH_MODES, len(valid))
+    modes = np.zeros((count, 2, 2 * size))
+    modes[valid, 0, :size] = amplitude[:, :size]
+    modes[valid, 1, size:] = amplitude[:, :size]
+    return sigma, modes
 
 
 def _embed(model: MorphableModel, embedding: Embedding) -> tuple[Array, Array]:
@@ -148,6 +177,8 @@ def _extra(model: MorphableModel, name: str, shape: tuple[int | None, ...]) -> A
     if value is None:
         return None
     array: Array = value.detach().double().cpu().numpy()
-    if array.ndim != len(shape) or any(want is not None and have != want for have, want in zip(array.shape, shape)):
+    if array.ndim != len(shape) or any(
+        want is not None and have != want for have, want in zip(array.shape, shape)
+    ):
         raise UsageError(f"{name} of face model {model.name!r} has shape {array.shape}, expected {shape}")
     return array

@@ -45,7 +45,9 @@ def contour_candidates(model: MorphableModel, points: NDArray[np.float64]) -> ND
     radial /= np.maximum(length, 1e-9)
     start = np.arctan2(length[:, 0], offsets[:, 2])  # angle from the face's axis
     angles = start[:, None] - np.linspace(0.0, _REACH, _STEPS + 1)[None, 1:]  # (C, M)
-    wanted = np.sin(angles)[..., None] * radial[:, None] + np.cos(angles)[..., None] * np.array([0.0, 0.0, 1.0])
+    wanted = np.sin(angles)[..., None] * radial[:, None] + np.cos(angles)[..., None] * np.array(
+        [0.0, 0.0, 1.0]
+    )
     nearest = np.argmax(wanted.reshape(-1, 3) @ directions.T, axis=1)
     return np.asarray(skin.numpy()[nearest].reshape(angles.shape), dtype=np.int64)
 

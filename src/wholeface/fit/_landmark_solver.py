@@ -90,7 +90,9 @@ def initial_state(problem: Problem) -> State:
     scale = float(s.mean())
     extent = float(np.ptp(image, axis=0).max())
     if not np.isfinite(scale) or extent < 2.0 or s[1] < 0.02 * s[0]:
-        raise UsageError("the landmarks do not spread over a face (all in one place or on one line); no pose fits them")
+        raise UsageError(
+            "the landmarks do not spread over a face (all in one place or on one line); no pose fits them"
+        )
     rows = u @ vt
     rotation = np.vstack([rows, np.cross(rows[0], rows[1])])
     log_focal = problem.log_focal[0]
@@ -203,7 +205,9 @@ def cost_of(problem: Problem, state: State, choice: NDArray[np.int64], whitener:
 def _rows(problem: Problem, at: _Evaluation, whitener: Array, pose_only: bool) -> tuple[Array, Array]:
     """Whitened, weighted Jacobian (2L, n) of the landmarks in use, and residuals (2L,)."""
     root = np.sqrt(at.weights)[:, None]
-    rows = jacobian(problem.basis, at.state, at.prediction, whitener * root[..., None], problem.focal_free, pose_only)
+    rows = jacobian(
+        problem.basis, at.state, at.prediction, whitener * root[..., None], problem.focal_free, pose_only
+    )
     return rows.reshape(-1, rows.shape[2]), (at.white * root).ravel()
 
 
@@ -234,7 +238,9 @@ def bounded_step(system: Array, gradient: Array, low: Array, high: Array, rounds
     return step
 
 
-def solve(problem: Problem, state: State, *, free: NDArray[np.bool_], iterations: int, tolerance: float) -> Solution:
+def solve(
+    problem: Problem, state: State, *, free: NDArray[np.bool_], iterations: int, tolerance: float
+) -> Solution:
     """Minimise the negative log posterior.
 
     Args:

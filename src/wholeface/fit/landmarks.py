@@ -12,13 +12,15 @@ from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..perceive.landmarks import FaceLandmarks
 from ..render import Camera, ambient_light, axis_angle
-from ._landmark_basis import landmark_basis
+from ._landmark_basis import NoiseKind, landmark_basis
 from ._landmark_problem import POSE, predict
 from ._landmark_solver import Problem, Solution, initial_state, solve
 
 __all__ = ["LandmarkFit", "LandmarkFitSettings", "fit_landmarks"]
 
 _MISFIT = 4.0  # mm, how far landmarks of faces lie from the mean face's
+_TOUCHED = 0.01  # share of hidden landmarks from which on a face counts as occluded
+_ENOUGH = 0.2  # least share of visible landmarks on which a fit is based alone
 _MINIMUM = 12  # landmarks without which no face is fitted
 
 
@@ -37,7 +39,7 @@ class LandmarkFitSettings:
         distance: prior mean of the distance between camera and face, mm.
         distance_sigma: its standard deviation in log d.
         minimum_visibility: landmarks seen less than this take no part.
-        hidden_threshold: landmarks whose ``occluded`` value exceeds it count as occluded.
+        hidden_threshold: landmarks whose ``occluded`` value exceeds it count as hidden.
         slide_contour: whether contour landmarks follow the silhouette.
         iterations: limit of the full fit's steps.
         tolerance: least worthwhile drop of the negative log posterior.
@@ -126,8 +128,10 @@ def fit_landmarks(
         focal: focal length in pixels, e.g. from EXIF; None to estimate it.
         principal_point: pixels; None for the photo's middle.
         visibility: (L,) in [0, 1], replaces the landmarks' own.
-        occluded: (L,) in [0, 1], how surely each landmark lies behind an occluder; those get the (far larger)
-            noise that was measured behind occluders.
+        occluded: (L,) in [0, 1], how surely each landmark lies behind an occluder. Those that do take no part
+            (unless hardly any others are left), and the others get the noise that was measured beside occluders.
+            All zeros says that there is no occluder; None that it is not known, and the noise is that of a
+            mixture of both.
         settings: strengths and limits.
 
     Returns:
@@ -140,7 +144,9 @@ def fit_landmarks(
     Source: Levenberg 1944, Marquardt 1963; robust reweighting after Lange, Little & Taylor 1989.
     """
     settings = settings or LandmarkFitSettings()
-    problem = _problem(model, landmarks, width, height, focal, principal_point, visibility, occluded, settings)
+    problem = _problem(
+        model, landmarks, width, height, focal, principal_point, visibility, occluded, settings
+    )
     solution = _fit(problem, settings)
     return _result(model, landmarks, width, height, problem, solution)
 
@@ -160,19 +166,26 @@ def _problem(
         raise UsageError(f"the photo's size must be positive, got {width}×{height}")
     if focal is not None and not (np.isfinite(focal) and focal > 0):
         raise UsageError(f"the focal length must be a positive number of pixels, got {focal}")
-    basis = landmark_basis(model, landmarks.scheme)
     count = len(landmarks.points)
     seen = landmarks.visibility if visibility is None else np.asarray(visibility, dtype=np.float64)
     hidden = np.zeros(count) if occluded is None else np.asarray(occluded, dtype=np.float64)
     for name, values in (("visibility", seen), ("occluded", hidden)):
         if values.shape != (count,):
             raise UsageError(f"{name} must have one value per landmark, shape ({count},), got {values.shape}")
+    behind = hidden > settings.hidden_threshold
+    kind: NoiseKind = "any" if occluded is None else "occluded" if behind.mean() > _TOUCHED else "clean"
+    basis = landmark_basis(model, landmarks.scheme, kind)
     use = basis.valid & (seen >= settings.minimum_visibility)
+    if (use & ~behind).sum() >= _ENOUGH * use.sum():
+        use &= ~behind  # what the detector says of hidden points it knows from the visible ones
+    else:
+        basis = landmark_basis(model, landmarks.scheme, "any")
     if use.sum() < _MINIMUM:
         raise UsageError(f"only {int(use.sum())} landmarks are visible; a face fit needs at least {_MINIMUM}")
-    sigma = np.where((hidden > settings.hidden_threshold)[:, None], basis.sigma_hidden, basis.sigma)
     # A point that is turning away is less certain, by the same token as it is less visible.
-    sigma = settings.noise_scale * sigma / np.sqrt(np.clip(seen, settings.minimum_visibility, 1.0))[:, None]
+    turned = np.sqrt(np.clip(seen, settings.minimum_visibility, 1.0))[:, None]
+    basis = replace(basis, modes=settings.noise_scale * basis.modes)
+    sigma = settings.noise_scale * basis.sigma / turned
     log_focal = (
         (float(np.log(focal)), 0.0)
         if focal is not None
@@ -211,14 +224,23 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> Solution:
     if settings.identity_shrinkage != 1.0:
         coefficients = solution.state.coefficients.copy()
         coefficients[:k] *= settings.identity_shrinkage
-        state = type(state)(solution.state.rotation, solution.state.pose, coefficients, solution.state.nuisance)
+        state = type(state)(
+            solution.state.rotation, solution.state.pose, coefficients, solution.state.nuisance
+        )
         free[POSE : POSE + k] = False
-        solution = solve(problem, state, free=free, iterations=settings.iterations, tolerance=settings.tolerance)
+        solution = solve(
+            problem, state, free=free, iterations=settings.iterations, tolerance=settings.tolerance
+        )
     return solution
 
 
 def _result(
-    model: MorphableModel, landmarks: FaceLandmarks, width: int, height: int, problem: Problem, solution: Solution
+    model: MorphableModel,
+    landmarks: FaceLandmarks,
+    width: int,
+    height: int,
+    problem: Problem,
+    solution: Solution,
 ) -> LandmarkFit:
     state = solution.state
     k = problem.basis.identity_size

@@ -61,7 +61,8 @@ class _Window:
         offset = (points - (self.size - 1) / 2) * self.scale
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return self.centre + np.stack(
-            [cos * offset[..., 0] - sin * offset[..., 1], sin * offset[..., 0] + cos * offset[..., 1]], axis=-1
+            [cos * offset[..., 0] - sin * offset[..., 1], sin * offset[..., 0] + cos * offset[..., 1]],
+            axis=-1,
         )
 
     def cut(self, photo: Image.Image) -> NDArray[np.uint8]:
@@ -83,7 +84,9 @@ class _Window:
             cos, -sin, centre[0] - middle * (cos - sin),
             sin, cos, centre[1] - middle * (sin + cos),
         )  # fmt: skip
-        cropped = source.transform((self.size, self.size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+        cropped = source.transform(
+            (self.size, self.size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+        )
         return np.asarray(cropped, dtype=np.uint8)
 
 
@@ -197,7 +200,9 @@ class MediapipeDetector:
             if not views:
                 return None
             better = _candidate_of_points(window.to_photo(np.mean(views, axis=0)[:, :2]), candidate.score)
-            settled = abs(better.size / candidate.size - 1) < 0.15 and abs(better.angle - candidate.angle) < 0.15
+            settled = (
+                abs(better.size / candidate.size - 1) < 0.15 and abs(better.angle - candidate.angle) < 0.15
+            )
             candidate = better
             if settled:
                 break

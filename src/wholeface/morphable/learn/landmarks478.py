@@ -78,9 +78,14 @@ def embed_478(model: MorphableModel, samples: DetectionSet) -> Calibration478:
     triangles = model.triangles.cpu().numpy()
     mean = model.mean.double().cpu().numpy()
     eyeballs = _triangle_mask(model, "eyeballs", triangles)
-    hollow = eyeballs | _triangle_mask(model, "teeth", triangles) | _triangle_mask(model, "inner_mouth", triangles)
+    hollow = (
+        eyeballs | _triangle_mask(model, "teeth", triangles) | _triangle_mask(model, "inner_mouth", triangles)
+    )
     skin = ~hollow
-    surfaces = {True: Surface(mean, triangles[eyeballs]) if eyeballs.any() else None, False: Surface(mean, triangles[skin])}
+    surfaces = {
+        True: Surface(mean, triangles[eyeballs]) if eyeballs.any() else None,
+        False: Surface(mean, triangles[skin]),
+    }
     owners = {True: np.nonzero(eyeballs)[0], False: np.nonzero(skin)[0]}
     frontal = samples.rotation[:, 2, 2] > _FRONTAL
     centres, spread = np.full((478, 3), np.nan), np.full(478, np.nan)

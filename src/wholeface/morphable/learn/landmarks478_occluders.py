@@ -64,11 +64,15 @@ def _texture(kind: OccluderKind, height: int, width: int, rng: np.random.Generat
     else:
         base = rng.uniform(20, 245, 3)
     coarse = Image.fromarray(rng.integers(0, 255, (12, 12), dtype=np.uint8))
-    smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(2)))
+    smooth = np.asarray(
+        coarse.resize((width, height), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(2))
+    )
     return np.asarray(base * (0.75 + 0.5 * smooth[..., None] / 255))
 
 
-def _ellipse(centre: Array, axis: Array, ratio: float, rng: np.random.Generator, wobble: float = 0.1) -> Array:
+def _ellipse(
+    centre: Array, axis: Array, ratio: float, rng: np.random.Generator, wobble: float = 0.1
+) -> Array:
     """(40, 2) ellipse with one half-axis vector ``axis`` and an uneven rim."""
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     across = np.array([-axis[1], axis[0]]) * ratio
@@ -82,7 +86,10 @@ def _glasses(points: Array, rng: np.random.Generator) -> list[Array]:
     between = left - right
     down = points[30] - points[27]
     size = rng.uniform(0.34, 0.45)
-    shapes = [_ellipse(eye + 0.08 * down, size * between, rng.uniform(0.65, 0.95), rng, 0.04) for eye in (right, left)]
+    shapes = [
+        _ellipse(eye + 0.08 * down, size * between, rng.uniform(0.65, 0.95), rng, 0.04)
+        for eye in (right, left)
+    ]
     thick = 0.06 * np.array([-between[1], between[0]])
     for a, b in ((right, left), (points[0], right), (left, points[16])):
         shapes.append(np.stack([a - thick, b - thick, b + thick, a + thick]))

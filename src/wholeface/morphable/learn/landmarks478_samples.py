@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...errors import UsageError
 from ...perceive import LandmarkDetector
+from ...perceive._mirror_478 import MIRROR_478
 from ...render import rotation_matrix
 from ..model import MorphableModel
 from .landmarks478_views import View, ViewSettings, random_view
 
-__all__ = ["DetectionSet", "detect_views", "detections"]
+__all__ = ["DetectionSet", "detect_views", "detections", "expression_mirror", "identity_mirror"]
 
 Array = NDArray[np.float64]
 
@@ -68,6 +70,32 @@ class DetectionSet:
             **{f.name: np.concatenate([getattr(s, f.name) for s in sets]) for f in fields(DetectionSet)}
         )
 
+    def mirrored(self, model: MorphableModel) -> DetectionSet:
+        """The same detections in mirrored pictures of the mirrored people (without votes for surface points).
+
+        Raises:
+            UsageError: the model's mesh or expressions are not mirror-symmetric.
+        """
+        flip = np.array([-1.0, 1.0, 1.0])
+        camera, points = self.camera.copy(), self.points[:, MIRROR_478].copy()
+        camera[:, 1] = self.size - 1 - camera[:, 1]
+        points[..., 0] = self.size[:, None] - 1 - points[..., 0]
+        return DetectionSet(
+            points=points,
+            sigma=self.sigma[:, MIRROR_478],
+            visibility=self.visibility[:, MIRROR_478],
+            occluded=self.occluded[:, MIRROR_478],
+            triangle=np.full_like(self.triangle, -1),
+            barycentric=self.barycentric[:, MIRROR_478],
+            identity=self.identity @ identity_mirror(model).T,
+            expression=self.expression[:, expression_mirror(model)],
+            rotation=self.rotation * flip[:, None] * flip,
+            translation=self.translation * flip,
+            camera=camera,
+            size=self.size,
+            has_occluder=self.has_occluder,
+        )
+
     def save(self, path: Path) -> None:
         """Write an .npz."""
         np.savez(path, **{f.name: getattr(self, f.name) for f in fields(self)})
@@ -79,8 +107,35 @@ class DetectionSet:
             return DetectionSet(**{f.name: data[f.name] for f in fields(DetectionSet)})
 
 
+def identity_mirror(model: MorphableModel) -> Array:
+    """(K, K) map from a face's identity coefficients to those of its mirror image."""
+    if model.mirror is None:
+        raise UsageError(f"face model {model.name!r} has no mirror index")
+    basis = model.identity.double()
+    flipped = basis[:, model.mirror] * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
+    found = torch.linalg.lstsq(basis.flatten(1).T, flipped.flatten(1).T).solution
+    return np.asarray(found.numpy())
+
+
+def expression_mirror(model: MorphableModel) -> NDArray[np.int64]:
+    """(E,) for each expression the one that does the same on the other side."""
+    names = list(model.expression_names)
+    swaps = {"_L": "_R", "_R": "_L", "Left": "Right", "Right": "Left"}
+    result = []
+    for name in names:
+        other = next((name[: -len(a)] + b for a, b in swaps.items() if name.endswith(a)), name)
+        if other not in names:
+            raise UsageError(f"expression {name!r} of face model {model.name!r} has no counterpart {other!r}")
+        result.append(names.index(other))
+    return np.array(result, dtype=np.int64)
+
+
 def detections(
-    model: MorphableModel, detector: LandmarkDetector, count: int, seed: int, settings: ViewSettings | None = None
+    model: MorphableModel,
+    detector: LandmarkDetector,
+    count: int,
+    seed: int,
+    settings: ViewSettings | None = None,
 ) -> DetectionSet:
     """Render ``count`` random views and detect landmarks in each; views without a found face are left out.
 
@@ -97,7 +152,11 @@ def detect_views(views: Iterable[View], detector: LandmarkDetector) -> Detection
     for view in views:
         truth = view.translation
         expected = view.camera.project(torch.zeros(1, 3).to(truth) + truth)[0].numpy()  # the head's origin
-        faces = [f for f in detector.detect(view.pixels) if np.abs(_middle(f.box) - expected).max() < 0.4 * view.camera.width]
+        faces = [
+            f
+            for f in detector.detect(view.pixels)
+            if np.abs(_middle(f.box) - expected).max() < 0.4 * view.camera.width
+        ]
         if faces:
             rows.append(_row(view, faces[0].points, faces[0].sigma, faces[0].visibility))
     return DetectionSet(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})

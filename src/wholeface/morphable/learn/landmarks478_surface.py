@@ -62,7 +62,10 @@ def closest_in_triangles(points: Array, corners: Array) -> Array:
 
     Source: Ericson, "Real-Time Collision Detection", 2005, §5.1.5, without branches.
     """
-    a, b, c = (np.broadcast_to(corners[..., i, :], np.broadcast_shapes(points.shape, corners[..., i, :].shape)) for i in range(3))
+    a, b, c = (
+        np.broadcast_to(corners[..., i, :], np.broadcast_shapes(points.shape, corners[..., i, :].shape))
+        for i in range(3)
+    )
     ab, ac, ap = b - a, c - a, points - a
     d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
     d20, d21 = (ap * ab).sum(-1), (ap * ac).sum(-1)
@@ -80,5 +83,7 @@ def closest_in_triangles(points: Array, corners: Array) -> Array:
     edges = [on_edge(a, b, 0, 1), on_edge(b, c, 1, 2), on_edge(c, a, 2, 0)]
     distances = np.stack([d for _, d in edges], axis=-1)
     choice = distances.argmin(axis=-1)
-    clamped = np.take_along_axis(np.stack([w for w, _ in edges], axis=-2), choice[..., None, None], axis=-2)[..., 0, :]
+    clamped = np.take_along_axis(np.stack([w for w, _ in edges], axis=-2), choice[..., None, None], axis=-2)[
+        ..., 0, :
+    ]
     return np.where((inside >= 0).all(axis=-1, keepdims=True), inside, clamped)

@@ -153,7 +153,9 @@ def random_expression(model: MorphableModel, rng: np.random.Generator, neutral: 
             both("mouthLowerDown", max(0.0, rng.normal(0, 0.25)))
         else:
             for _ in range(int(rng.integers(1, 4))):
-                weights[model.expression_names[int(rng.integers(model.expression_size))]] = float(rng.uniform(0, 0.6))
+                weights[model.expression_names[int(rng.integers(model.expression_size))]] = float(
+                    rng.uniform(0, 0.6)
+                )
         if rng.random() < 0.25:
             both(str(rng.choice(["browDown", "browOuterUp"])), rng.uniform(0.1, 0.8))
         if rng.random() < 0.2:
@@ -218,7 +220,9 @@ def render_head(
             pad = (0, 0, 2, 2) if shape[2] == 5 else (2, 2, 0, 0)
             padded = torch.nn.functional.pad(encoded[:, None], pad, mode="replicate")
             encoded = torch.nn.functional.conv2d(padded, kernel.view(shape))[:, 0]
-    noisy = encoded.permute(1, 2, 0).double().numpy() * 255 + rng.normal(0, rng.uniform(0, 4), (camera.height, camera.width, 1))
+    noisy = encoded.permute(1, 2, 0).double().numpy() * 255 + rng.normal(
+        0, rng.uniform(0, 4), (camera.height, camera.width, 1)
+    )
     return np.clip(noisy + 0.5, 0, 255).astype(np.uint8), rasterize(points, triangles, camera)
 
 

@@ -1,0 +1,119 @@
+"""The landmark type, the mirror table, visibility, and the log filter."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from wholeface.errors import UsageError
+from wholeface.perceive import FaceLandmarks, LandmarkDetector
+from wholeface.perceive._face_normals import facing_visibility, oriented_triangles
+from wholeface.perceive._mirror_478 import MIRROR_478
+from wholeface.perceive._native_logs import keep, quiet_native_logs
+
+
+def test_from_points_fills_in_plain_values():
+    points = np.random.default_rng(0).uniform(10, 90, (68, 2))
+    landmarks = FaceLandmarks.from_points(points, "ibug68")
+    np.testing.assert_array_equal(landmarks.box, [*points.min(0), *points.max(0)])
+    assert landmarks.visibility.tolist() == [1.0] * 68
+    assert landmarks.sigma.shape == (68,)
+    assert landmarks.depth is None
+
+
+def test_wrong_shapes_and_values_are_refused():
+    points = np.zeros((68, 2))
+    with pytest.raises(UsageError, match="mediapipe478 landmarks must have shape"):
+        FaceLandmarks.from_points(points, "mediapipe478")
+    with pytest.raises(UsageError, match="not finite"):
+        FaceLandmarks.from_points(points + np.nan, "ibug68")
+    with pytest.raises(UsageError, match="scheme"):
+        FaceLandmarks(points, "aflw", np.zeros(4), 1.0, np.ones(68), np.ones(68))
+
+
+def test_mirror_table_is_an_involution_that_swaps_known_pairs():
+    np.testing.assert_array_equal(MIRROR_478[MIRROR_478], np.arange(478))
+    for right, left in ((33, 263), (133, 362), (61, 291), (234, 454), (468, 473), (159, 386), (105, 334)):
+        assert MIRROR_478[right] == left
+    for middle in (1, 4, 10, 152, 0, 17, 168):
+        assert MIRROR_478[middle] == middle
+
+
+def test_protocol_is_met_by_anything_that_detects():
+    class Nothing:
+        def detect(self, pixels):
+            return ()
+
+    assert isinstance(Nothing(), LandmarkDetector)
+
+
+def test_orientation_is_consistent_over_a_mesh():
+    # A 4 × 4 grid with diagonals: every triangle must turn the same way round.
+    edges = set()
+    for r in range(4):
+        for c in range(4):
+            i = 4 * r + c
+            if c < 3:
+                edges.add((i, i + 1))
+            if r < 3:
+                edges.add((i + 4, i))
+            if c < 3 and r < 3:
+                edges.add((i, i + 5))
+    triangles = oriented_triangles(edges)
+    assert len(triangles) == 18
+    x, y = np.arange(16) % 4, np.arange(16) // 4
+    a, b, c = triangles.T
+    area = (x[b] - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (y[b] - y[a])
+    assert len(set(np.sign(area))) == 1
+
+
+def test_visibility_of_a_turned_shell():
+    """Points on a half-cylinder: those that face away are hidden, a shut eye hides its iris."""
+    angles = np.linspace(-1.4, 1.4, 26)
+    heights = np.linspace(-1, 1, 18)
+    grid = np.array([(np.sin(a), h, np.cos(a)) for h in heights for a in angles])  # 468
+    turn = np.deg2rad(50.0)
+    rotated = grid * 100
+    rotated = np.stack(
+        [np.cos(turn) * rotated[:, 0] + np.sin(turn) * rotated[:, 2], rotated[:, 1],
+         -np.sin(turn) * rotated[:, 0] + np.cos(turn) * rotated[:, 2]], axis=1
+    )  # fmt: skip
+    triangles = []
+    for r in range(17):
+        for c in range(25):
+            i = 26 * r + c
+            triangles += [(i, i + 1, i + 26), (i + 1, i + 27, i + 26)]
+    points = np.concatenate([rotated, rotated[:10]])
+    visibility = facing_visibility(points, np.array(triangles))
+    normal_z = np.cos(np.tile(angles, 18) + turn)
+    inner = (normal_z > 0.35) | (normal_z < -0.2)
+    np.testing.assert_array_equal(visibility[:468][inner] > 0.5, (normal_z > 0)[inner])
+    points[[159, 386]] = points[[145, 374]]  # lids together
+    shut = facing_visibility(points, np.array(triangles))
+    assert shut[468:].max() == 0.0
+
+
+def test_only_known_chatter_is_dropped():
+    chatter = (
+        b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
+        b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+        b"W0000 00:00:1795220504.045389    5862 inference_feedback_manager.cc:114] Feedback manager requires a model\n"
+        b"I0000 00:00:1795220504.045389    5862 gl_context.cc:357] GL version: 3.1\n"
+    )
+    mine = b"E0000 00:00:1795220504.045389    5862 file.cc:1] an error\nwarning: mine\nno newline"
+    assert keep(chatter) == b""
+    assert keep(chatter + mine) == mine
+
+
+def test_other_output_to_stderr_survives(capfd):
+    with quiet_native_logs():
+        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
+        os.write(2, b"from C\n")
+        print("from Python", file=sys.stderr)
+    os.write(2, b"after\n")
+    captured = capfd.readouterr().err
+    assert "TensorFlow" not in captured
+    assert all(text in captured for text in ("from C", "from Python", "after"))

@@ -74,8 +74,10 @@ def test_kinds_follow_the_regions(small_model: MorphableModel) -> None:
     eyes = small_model.regions["eyeballs"][triangles].all(1).numpy()
     face = small_model.regions["face"][triangles].all(1).numpy()
     scalp = small_model.regions["scalp"][triangles].all(1).numpy()
-    assert eyes.any() and (kind[eyes] == EYEBALL).all()
-    assert face.any() and (kind[face & ~eyes] == FACE).all()
+    assert eyes.any()
+    assert face.any()
+    assert (kind[eyes] == EYEBALL).all()
+    assert (kind[face & ~eyes] == FACE).all()
     assert (kind[scalp & ~face] == HIDDEN).all()
     assert (kind == OUTER).any()
 

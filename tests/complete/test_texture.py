@@ -176,7 +176,8 @@ def test_confidence_falls_with_the_viewing_angle_and_orders_the_sources(
     assert scores[codes == MIRRORED].max() < 0.6 + 1e-6
     assert np.median(scores[codes == MODEL]) == pytest.approx(0.1, abs=1e-6)
     assert result.confidence[result.provenance == NONE].max(initial=0) == 0
-    assert 0 <= result.confidence.min() and result.confidence.max() <= 1
+    assert result.confidence.min() >= 0
+    assert result.confidence.max() <= 1
 
 
 def test_confidence_falls_with_the_photo_s_resolution(

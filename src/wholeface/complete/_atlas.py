@@ -1,4 +1,4 @@
-"""What is constant for a model and a texture size: which surface point each texel shows, and its mirror image."""
+"""Constant for a model and a texture size: the surface point that each texel shows, and its mirror."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class Surface:
         skin: (V,) bool, vertices of skin triangles.
         rim: (V,) mm, distance of face vertices from the rim of the face region; 0 outside it.
         side: (V,) float32 mm, x of the mean model: positive on the face's left.
-        eyes: (2, 4) centre (mm) and radius of the two eyeballs (the face's left first), NaN if there are none.
+        eyes: (2, 4) centre (mm) and radius of the two eyeballs (the face's left first), NaN if there are
+            none.
     """
 
     triangles: Array
@@ -176,7 +177,7 @@ def _adjacency(triangles: Array, count: int) -> tuple[Array, Array]:
 
 
 def _mirror_vertices(model: MorphableModel, mean: Array) -> Array | None:
-    """The model's own mirror index, or the nearest vertex of the reflected mean if that is close everywhere."""
+    """The model's own mirror index, or the nearest vertex of the reflected mean if that is close."""
     if model.mirror is not None:
         return model.mirror.cpu().numpy().astype(np.int32)
     from scipy.spatial import cKDTree
@@ -213,7 +214,7 @@ def _mirror_triangles(triangles: Array, mirror: Array | None) -> tuple[Array, Ar
 def _mirror_points(
     model: MorphableModel, surface: Surface, triangle: Array, barycentric: Array
 ) -> tuple[Array, Array]:
-    """Mirror images (T,), (T, 3) of surface points: by triangle where the mesh is symmetric, else by position."""
+    """Mirror images (T,), (T, 3) of surface points: by triangle where symmetric, else by position."""
     image = surface.mirror_triangle[triangle]
     mirrored = np.zeros_like(barycentric)
     np.put_along_axis(mirrored, surface.mirror_corner[triangle].astype(np.int64), barycentric, axis=1)
@@ -256,7 +257,7 @@ def _project_onto(points: Array, corners: Array) -> Array:
 
 
 def _rim_distance(mean: Array, triangles: Array, face: Array) -> Array:
-    """Distance from the outer rim of the face region: the longest of its border loops (others are eyes and mouth)."""
+    """Distance from the outer rim of the face region: its longest border loop (others are eyes and mouth)."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
@@ -293,7 +294,8 @@ def _eye_spheres(mean: Array, eyeballs: Array) -> Array:
             low, high = points.min(axis=0), points.max(axis=0)
             radius = 0.25 * float((high - low)[:2].sum())
             centre = 0.5 * (low + high)
-            # The cornea bulges forward, so only the extents in x and y tell the radius and z is anchored behind it.
+            # The cornea bulges forward, so only the extents in x and y tell the radius and z is anchored
+            # behind it.
             eyes[row] = (*centre, radius)
     return eyes
 

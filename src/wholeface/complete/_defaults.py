@@ -25,13 +25,13 @@ def vertex_albedo(model: MorphableModel, parameters: Parameters) -> Array:
     if model.albedo is not None:
         with torch.no_grad():
             return model.albedo.vertices(parameters.albedo.detach().cpu()).clamp(0.003, 1.0).float().numpy()
-    albedo = np.tile(np.float32(_SKIN), (model.vertex_count, 1))
+    albedo = np.tile(np.array(_SKIN, np.float32), (model.vertex_count, 1))
     for name, tint in _TINTS.items():
         if name in model.regions:
-            albedo[model.regions[name].cpu().numpy()] *= np.float32(tint)
+            albedo[model.regions[name].cpu().numpy()] *= np.array(tint, np.float32)
     for name, colour in (("inner_mouth", _INNER), ("teeth", _TEETH), ("eyeballs", tuple(_SCLERA))):
         if name in model.regions:
-            albedo[model.regions[name].cpu().numpy()] = np.float32(colour)
+            albedo[model.regions[name].cpu().numpy()] = np.array(colour, np.float32)
     return albedo
 
 
@@ -40,8 +40,8 @@ def texel_albedo(
 ) -> Array:
     """(T, 3) float32 linear-light albedo of the fitted face at the atlas' texels.
 
-    Uses the model's UV-space statistics where there are any, else interpolates ``vertices`` (V, 3); eyes, teeth
-    and inner mouth of a model without colours are drawn from its geometry.
+    Uses the model's UV-space statistics where there are any, else interpolates ``vertices`` (V, 3); eyes,
+    teeth and inner mouth of a model without colours are drawn from its geometry.
     """
     albedo = model.albedo
     if albedo is not None and albedo.mean_texture is not None and albedo.basis_texture is not None:

@@ -1,4 +1,4 @@
-"""Smooth fields over the mesh: how the person differs from the fitted model, and what light the fit has missed."""
+"""Smooth fields over the mesh: how the person differs from the fitted model, and light the fit missed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from ._view import Pose, View, smoothstep
 
 __all__ = ["Fields", "estimate_fields", "luminance"]
 
-_FLOOR = 0.12  # darkest shading that is divided out, relative to the mean over the face
+_FLOOR = 0.2  # darkest shading that is divided out, relative to the mean over the face
+_PRIOR = np.array((1.0, *(0.7,) * 3, *(0.4,) * 5))  # the fit's directional parts are kept with less faith
 _LUMA = np.array((0.2126, 0.7152, 0.0722))
 _CLIP = 1.2
+_FLATTEN = (0.8, 0.35)  # share of the wide, symmetric residual that counts as light where it is bright, dark
+_CHROMA, _DARKER, _LIGHTER = 0.1, -1.6, 0.6  # how far a person may be from the fitted albedo, in log
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Fields:
     Args:
         light: (9, 3) float32, the light that was divided out.
         floor: (3,) float32, smallest shading per channel.
-        log_shade: (V, 3) float32, further log shading at the vertices (cast shadows, what nine coefficients miss).
+        log_shade: (V, 3) float32, further log shading at the vertices (cast shadows, what nine coefficients
+            miss).
         offset: (V, 3) float32, log albedo of the person minus log albedo of the fitted model, smooth.
         weight: (h, w) float32, the view's weight without pixels whose colour is not skin.
         tone: (3,) median shading over the trusted face: photo colour ≈ albedo · tone.
@@ -102,8 +106,8 @@ def refine_light(
 ) -> Array:
     """Robust refit of nine coefficients per channel around a given light, its overall level kept.
 
-    Minimises the Huber loss of (colour − g · albedo · Φγ) / (g · albedo · s̄) with the median gain g of the given
-    light and a ridge towards it.
+    Minimises the Huber loss of (colour − g · albedo · Φγ) / (g · albedo · s̄) with the median gain g of the
+    given light and a ridge towards it, its directional parts shrunk.
     """
     basis = _basis(normals)
     result = np.array(light, np.float64)
@@ -112,7 +116,7 @@ def refine_light(
         level = float(np.median(start))
         gain = _weighted_median(colour[:, c] / (albedo[:, c] * start), weight)
         target = colour[:, c] / np.maximum(gain * albedo[:, c] * level, 1e-6)
-        prior = light[:, c] / level
+        prior = light[:, c] / level * _PRIOR
         gamma = prior.copy()
         for _ in range(4):
             error = np.abs(target - basis @ gamma)
@@ -177,7 +181,10 @@ def estimate_fields(
         light[0] = np.median(colour, axis=0) / np.median(albedo[surface.skin], axis=0) / 0.28209479
     if refine:
         own = np.einsum("pj,pjc->pc", barycentric[few], albedo[picked])
-        light = refine_light(normals, np.maximum(own, 0.01), colour[few], weight[few], light, 0.02)
+        # A beard must not pass for light that comes from above.
+        low = heights[picked].mean(axis=1) < nose_y
+        trusted = weight[few] * np.where(low, np.float32(0.3), np.float32(1))
+        light = refine_light(normals, np.maximum(own, 0.01), colour[few], trusted, light, 0.03)
     floor = _floors(light, normals)
     residual = np.empty((len(pixels), 3), np.float32)
     shading = np.empty((len(pixels), 3), np.float32)
@@ -207,6 +214,12 @@ def estimate_fields(
         ),
         few,
     )
+    excess = centre - _plausible(centre)
+    light = (light * np.exp(excess)).astype(np.float32)
+    floor = (floor * np.exp(excess)).astype(np.float32)
+    shading *= np.exp(excess).astype(np.float32)
+    residual -= excess.astype(np.float32)
+    centre -= excess
     gated = np.zeros_like(view.weight)
     gated.ravel()[pixels] = weight
     total = np.zeros(count)
@@ -236,6 +249,12 @@ def estimate_fields(
     )
 
 
+def _plausible(centre: Array) -> Array:
+    """The part of the face's median log residual that may be the person's; the rest is light."""
+    luma = float(_LUMA @ centre)
+    return np.asarray(np.clip(centre - luma, -_CHROMA, _CHROMA) + np.clip(luma, _DARKER, _LIGHTER))
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where on the face some pixels lie: see :func:`_gate`."""
@@ -257,7 +276,8 @@ def _gate(residual: Array, weight: Array, place: _Place, few: Array) -> Array:
 
     Likely are: the rim of the face (hair, hat; only off chroma below the nose, because beards are dark), ears
     (hair), silhouettes of the fitted head (background, if the fit is off by a little), and a few millimetres
-    around the occluder (its soft edge, a mask a little too small). An ear that is mostly hidden is dropped whole.
+    around the occluder (its soft edge, a mask a little too small). An ear that is mostly hidden is dropped
+    whole.
 
     Returns:
         (3,) the median residual.
@@ -296,20 +316,24 @@ def _gate(residual: Array, weight: Array, place: _Place, few: Array) -> Array:
 
 
 def _membranes(surface: Surface, data: Array, trust: Array) -> tuple[Array, Array]:
-    """The antisymmetric part of the residual is light that the fit missed; the rest belongs to the person."""
+    """The antisymmetric and most of the widespread residual is light; the rest is the person."""
     graph = (surface.rows, surface.columns)
     log_shade = np.zeros_like(data)
-    if surface.mirror is not None:
-        image, seen = data[surface.mirror], trust[surface.mirror]
-        both = trust * seen
+    mirror = surface.mirror
+    if mirror is not None:
+        both = trust * trust[mirror]
         if (both > 0.3).sum() > 50:
-            log_shade = mesh_membrane(*graph, both, 0.5 * (data - image), stiffness=25.0, screen=0.02)
+            difference = 0.5 * (data - data[mirror])
+            log_shade = mesh_membrane(*graph, both, difference, stiffness=25.0, screen=0.02)
             log_shade = np.clip(log_shade, -0.8, 0.8)
-        borrowed = 0.3 * seen * (1 - trust)
-        corrected, other = data - log_shade, image - log_shade[surface.mirror]
-        data = (trust[:, None] * corrected + borrowed[:, None] * other) / np.maximum(trust + borrowed, 1e-9)[
-            :, None
-        ]
+    # What is bright over a wide area is hardly pigment; what is dark may be a beard.
+    wide = mesh_membrane(*graph, trust, data - log_shade, stiffness=60.0, screen=0.01)
+    log_shade += np.clip(_FLATTEN[0] * np.maximum(wide, 0) + _FLATTEN[1] * np.minimum(wide, 0), -0.8, 0.8)
+    data = data - log_shade
+    if mirror is not None:
+        borrowed = 0.3 * trust[mirror] * (1 - trust)
+        total = np.maximum(trust + borrowed, 1e-9)[:, None]
+        data = (trust[:, None] * data + borrowed[:, None] * data[mirror]) / total
         trust = trust + borrowed
     offset = mesh_membrane(*graph, trust, data, stiffness=1.5, screen=0.001)
     return log_shade, offset

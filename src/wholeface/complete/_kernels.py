@@ -1,4 +1,4 @@
-"""Loops over pixels and texels. Kernels release the GIL; :func:`split` runs them in bands on a few threads."""
+"""Loops over pixels and texels. Kernels release the GIL; :func:`split` runs them in bands on threads."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def sample_texels(  # type: ignore[no-untyped-def]
     first, last, triangle, barycentric, triangles, kind, uv_area, points, normals, intrinsics,
     photo, weight, depth, light, log_shade, floor, colour, quality, resolution,
 ):  # fmt: skip
-    """Photo colour over shading at surface points, with quality weight × visibility × angle, and pixels per texel."""
+    """Photo colour over shading at surface points, weight × visibility × angle, and pixels per texel."""
     focal, cx, cy = intrinsics[0], intrinsics[1], intrinsics[2]
     h, w = depth.shape
     for n in range(first, last):

@@ -5,8 +5,8 @@ Both solvers minimise
 .. math:: \sum_i w_i (x_i - d_i)^2 + \lambda \sum_{(i, j)} (x_i - x_j)^2 + \mu \sum_i x_i^2,
 
 whose normal equations are the screened Poisson equation :math:`(W + \lambda L + \mu) x = W d`. With large
-weights on a rim and none inside, it is the seamless clone of Pérez et al. in the membrane form of Farbman et al.
-Solved on a mesh, the field crosses the borders of UV charts as if they were not there.
+weights on a rim and none inside, it is the seamless clone of Pérez et al. in the membrane form of Farbman et
+al. Solved on a mesh, the field crosses the borders of UV charts as if they were not there.
 
 Source: Pérez, Gangnet, Blake, "Poisson Image Editing", 2003; Farbman et al., "Coordinates for Instant Image
 Cloning", 2009.
@@ -43,8 +43,8 @@ def _mesh_multiply(rows, columns, diagonal, stiffness, p, q):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _mesh_cg(rows, columns, weight, data, stiffness, screen, x, tolerance, limit):  # type: ignore[no-untyped-def]
-    """Conjugate gradients, preconditioned by the diagonal, three right-hand sides side by side, from x = 0."""
+def _mesh_cg(rows, columns, weight, data, stiffness, screen, x, tolerance, limit):  # type: ignore
+    """Conjugate gradients, preconditioned by the diagonal, three right-hand sides, from x = 0."""
     n = weight.shape[0]
     diagonal = np.empty(n)
     r = np.empty((n, 3))
@@ -191,7 +191,7 @@ def _scatter(coarse, fine):  # type: ignore[no-untyped-def]
 
 
 def _cycle(x: Array, weights: list[Array], level: int, data: Array, stiffness: float) -> None:
-    """One W-cycle with aggregation of 2 × 2 blocks; the coarse stiffness is halved against over-stiffening."""
+    """One W-cycle with aggregation of 2 × 2 blocks; coarse stiffness is halved against over-stiffening."""
     weight = weights[level]
     if min(x.shape[:2]) <= 2 or level + 1 >= len(weights):
         _relax(x, weight, data, stiffness, 60)
@@ -203,7 +203,7 @@ def _cycle(x: Array, weights: list[Array], level: int, data: Array, stiffness: f
         coarse = np.zeros((*weights[level + 1].shape, x.shape[2]))
         _gather(residual, coarse)
         step = np.zeros_like(coarse)
-        # Two fine edges join neighbouring blocks, each over twice the distance: 2 · 1/2 = 1 times the stiffness.
+        # Two fine edges join neighbouring blocks, each over twice the distance: 2 · ½ = 1 times the stiffness
         _cycle(step, weights, level + 1, coarse, stiffness)
         _scatter(step, x)
         _relax(x, weight, data, stiffness, 2)

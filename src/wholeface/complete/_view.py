@@ -163,7 +163,7 @@ def _distance(seed: Array) -> Array:
 def _trust(
     linear: Array, hidden: Array, triangle: Array, depth: Array, kinds: Array, scale: float
 ) -> tuple[Array, Array, Array]:
-    """Weight, clearance and inset of each pixel; margins in mm with a floor in pixels, where blur and aliasing live."""
+    """Weight, clearance and inset of each pixel; margins in mm with a floor in pixels against blur."""
     kind = np.where(triangle >= 0, kinds[np.maximum(triangle, 0)], 255)
     wanted = (kind == FACE) | (kind == OUTER)
     # Silhouettes: the head's own outline, and steps in depth where one part of the face hides another.

@@ -28,8 +28,8 @@ class DeoccludeSettings:
         threshold: mask values from here on count as occluder.
         margin_mm: the mask is grown by this much on the face: its edge is mixed with the occluder.
         feather_mm: width of the transition outside the grown mask.
-        hairline_mm: width of the transition at the upper rim of the face, where hair or a hat begins; the width
-            at the other rims is a quarter of it at most.
+        hairline_mm: width of the transition at the upper rim of the face, where hair or a hat begins; the
+            width at the other rims is a quarter of it at most.
     """
 
     threshold: float = 0.5
@@ -89,10 +89,10 @@ def deocclude(
 ) -> Array:
     """Replace the occluder by the completed face under the photo's light.
 
-    Inside the projected face (eyes and mouth included) the occluder's pixels, grown by a thin margin, show the
-    rendered face; a membrane carries the remaining mismatch along the mask's border into it, so that the two meet
-    without a seam (Pérez et al. 2003 in the membrane form). All other pixels are returned bit for bit, and so is
-    what of the occluder lies outside the face.
+    Inside the projected face (eyes and mouth included) the occluder's pixels, grown by a thin margin, show
+    the rendered face; a membrane carries the remaining mismatch along the mask's border into it, so that the
+    two meet without a seam (Pérez et al. 2003 in the membrane form). All other pixels are returned bit for
+    bit, and so is what of the occluder lies outside the face.
 
     Args:
         photo: (H, W, 3) uint8 sRGB.
@@ -194,7 +194,7 @@ def _alpha(
     scale: float,
     settings: DeoccludeSettings,
 ) -> tuple[Array, Array]:
-    """Share of the rendering (1 on the grown mask, 0 beyond the feather and the face), and what is beyond both."""
+    """Share of the rendering (1 on the grown mask, 0 off the feather and the face); off the feather."""
     distance = np.empty(face.shape, np.float32)
     chamfer(blocked, distance)
     start = max(1.0, settings.margin_mm * scale)

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 NONE, OBSERVED, MIRRORED, MODEL = range(4)
-"""Provenance codes: outside the UV charts, seen in the photo, seen on the mirrored side, from the fitted model."""
+"""Provenance codes: outside the UV charts, seen in the photo, seen on the mirrored side, from the model."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,11 @@ class CompleteSettings:
     """How to complete a texture.
 
     Args:
-        refine_light: refit the nine light coefficients per channel, near those of the fit, before dividing by them.
+        refine_light: refit the nine light coefficients per channel, near those of the fit, before dividing by
+            them.
         mirror: use the mirrored side where a texel is not seen.
-        tone: 0 keeps albedo as the fit separates it from light; 1 multiplies it with the light's median colour, so
-            that the face under white light of level 1 is as bright and as tinted as in the photo.
+        tone: 0 keeps albedo as the fit separates it from light; 1 multiplies it with the light's median
+            colour, so that the face under white light of level 1 is as bright and as tinted as in the photo.
         grain: strength of the fine noise, matched to the seen skin, on texels that come from the model.
         monochrome: treat the photo as grey (True), as coloured (False), or look (None).
         seed: of the noise.
@@ -58,16 +59,17 @@ class CompleteSettings:
 class CompletedTexture:
     """An albedo-like texture and where it comes from.
 
-    The texture is the photo divided by the fitted shading in linear light: colour = albedo · shading, so it can be
-    lit anew. Convention: row 0 lies at v = 1, texel centres at (i + ½) / S; texels outside the charts repeat the
-    nearest texel of a chart, so filtering never meets a dark border.
+    The texture is the photo divided by the fitted shading in linear light: colour = albedo · shading, so it
+    can be lit anew. Convention: row 0 lies at v = 1, texel centres at (i + ½) / S; texels outside the charts
+    repeat the nearest texel of a chart, so filtering never meets a dark border.
 
     Args:
         texture: (S, S, 3) uint8 sRGB albedo.
         provenance: (S, S) uint8: 0 none (outside the charts), 1 observed, 2 mirrored, 3 model.
-        confidence: (S, S) float32 in [0, 1]; 0 outside the charts. With the blending weights α of the three sources,
-            confidence = α_observed · c + α_mirrored · 0.6 · c' + α_model · 0.1, where c (c' for the mirrored point) =
-            mask weight · min(1, (cos θ − 0.1) / 0.6) · (0.4 + 0.6 · min(1, photo pixels per texel)).
+        confidence: (S, S) float32 in [0, 1]; 0 outside the charts. With the blending weights α of the three
+            sources, confidence = α_observed · c + α_mirrored · 0.6 · c' + α_model · 0.1, where c (c' for the
+            mirrored point) = mask weight · min(1, (cos θ − 0.1) / 0.6) · (0.4 + 0.6 · min(1, photo pixels per
+            texel)).
         light: (9, 3) float32, the light that was divided out (camera frame, linear, per channel).
         floor: (3,) float32, smallest shading that was divided out, per channel.
         log_shade: (V, 3) float32, log of a further smooth shading at the vertices, so that
@@ -94,6 +96,15 @@ def _ramp(low, high, value):  # type: ignore[no-untyped-def]
     return t * t * (3.0 - 2.0 * t)
 
 
+@njit(cache=True, nogil=True)
+def _dull(value, base):  # type: ignore[no-untyped-def]
+    """Compress what is much brighter than its surroundings: gloss, which no albedo has."""
+    limit = 1.4 * base
+    if value <= limit:
+        return value
+    return limit * (value / limit) ** 0.35
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def _compose(  # type: ignore[no-untyped-def]
     first, last, triangle, barycentric, mirror_triangle, mirror_barycentric, triangles, kind,
@@ -116,18 +127,17 @@ def _compose(  # type: ignore[no-untyped-def]
             here = 0.0
             there = 0.0
             if own:
-                for k in range(3 if over_rest < 1.0 else 0):
+                for k in range(3):
                     here += barycentric[n, k] * offset[triangles[t, k], ch]
                 if over_rest < 1.0 and over_model > 0.0:
                     for k in range(3):
                         there += mirror_barycentric[n, k] * offset[triangles[m, k], ch]
-            value = 0.0
-            if over_rest < 1.0:
-                value = np.sqrt(model[n, ch] * np.exp(here) * fine)
+            base = model[n, ch] * np.exp(here)
+            value = np.sqrt(base * fine)
             if over_rest < 1.0 and over_model > 0.0:
-                value += over_model * (np.sqrt(image[n, ch] * np.exp(here - there)) - value)
+                value += over_model * (np.sqrt(_dull(image[n, ch] * np.exp(here - there), base)) - value)
             if over_rest > 0.0:
-                value += over_rest * (np.sqrt(seen[n, ch]) - value)
+                value += over_rest * (np.sqrt(_dull(seen[n, ch], base)) - value)
             value *= np.sqrt(gain[ch])
             colour[n, ch] = table[min(4095, int(value * 4095.0 + 0.5))]
         c = quality[n] * (0.4 + 0.6 * min(1.0, resolution[n]))
@@ -153,17 +163,18 @@ def complete_texture(
 ) -> CompletedTexture:
     r"""Texture of the whole head: seen texels from the photo, the others mirrored or from the fitted model.
 
-    1. The photo around the face is compared with the fitted face, pixel by pixel, in log linear light. Pixels near
-       the occluder, near silhouettes and of colours that are no skin lose their weight.
-    2. The residual, averaged at the vertices, is split into its antisymmetric part (light that nine coefficients
-       cannot express) and the rest (the person); membranes on the mesh carry both to where nothing was seen, across
-       the borders of UV charts.
+    1. The photo around the face is compared with the fitted face, pixel by pixel, in log linear light. Pixels
+       near the occluder, near silhouettes and of colours that are no skin lose their weight.
+    2. The residual, averaged at the vertices, is split into its antisymmetric part (light that nine
+       coefficients cannot express) and the rest (the person); membranes on the mesh carry both to where
+       nothing was seen, across the borders of UV charts.
     3. Each texel blends :math:`\text{photo} / \text{shading}`, the same at the mirrored point, moved by the
-       difference of the membranes, and the fitted albedo, moved by the membrane. Since all three agree in their low
-       frequencies, the blend has no seams: gradient-domain cloning, solved on the mesh.
+       difference of the membranes, and the fitted albedo, moved by the membrane. Since all three agree in
+       their low frequencies, the blend has no seams: gradient-domain cloning, solved on the mesh.
 
-    Scalp, neck and back of the head are never sampled: they continue the face's colour (heads are bald). Eyeballs,
-    teeth and inner mouth always come from the model.
+    Scalp, neck and back of the head are never sampled: they continue the face's colour (heads are bald).
+    Gloss, more than 1.4 times as bright as its surroundings, is compressed.
+    Eyeballs, teeth and inner mouth always come from the model.
 
     Args:
         model: with UV coordinates; regions and albedo statistics are used where there are any.
@@ -311,7 +322,7 @@ def _nose_height(model: MorphableModel, heights: Array) -> float:
 
 
 def _is_monochrome(photo: Array, hidden: Array, wanted: bool | None) -> tuple[bool, Array]:
-    """Whether all but the occluder has one chromaticity (grey or toned), and that chromaticity (luminance 1)."""
+    """Whether all but the occluder has one chromaticity (grey or toned), and that (luminance 1)."""
     none = np.ones(3, np.float32)
     stride = max(1, int(np.sqrt(photo.shape[0] * photo.shape[1] / 20000)))
     colours = to_linear_table()[photo[::stride, ::stride][hidden[::stride, ::stride] < 0.5]]

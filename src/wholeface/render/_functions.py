@@ -148,7 +148,7 @@ class UnpackFunction(torch.autograd.Function):
         images, height, width = shape
         out = packed.new_zeros(images, packed.shape[1], height * width)
         run_ranges(unpack_forward, len(packed), _LEAST, *_numpy(packed, image, place, out))
-        return out.unflatten(2, (height, width))  # type: ignore[no-untyped-call,no-any-return]
+        return out.unflatten(2, (height, width))  # type: ignore[no-untyped-call]
 
     @staticmethod
     @once_differentiable
@@ -176,14 +176,14 @@ def deferred_images(
     from ._kernels import deferred_forward
 
     images, height, width = fragments.triangle.shape
+    attributes = torch.cat((normals, albedo.expand(normals.shape)), dim=-1)
     out = normals.new_empty(3, images, 3, height, width)
     for n in range(images):
         arrays = _numpy(
             fragments.triangle[n].flatten(),
             fragments.barycentric[n].flatten(0, 1).to(normals.dtype),
             triangles,
-            normals[n],
-            albedo[n % albedo.shape[0]],
+            attributes[n],
             light[n % light.shape[0]],
             *out[:, n].flatten(2),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from .lighting import C0, C1, C2, C20, C22
@@ -329,8 +330,7 @@ def deferred_forward(
     winner: Any,
     bary: Any,
     triangles: Any,
-    normals: Any,
-    albedo: Any,
+    attributes: Any,
     light: Any,
     image: Any,
     unit: Any,
@@ -338,10 +338,17 @@ def deferred_forward(
 ) -> None:
     """Interpolation, normalisation and shading of one image in one pass, for rendering without gradients.
 
-    Reads winner (HW,), bary (HW, 3), normals and albedo (V, 3), light (9, 3); writes image, unit normals and
-    albedo (3, HW), zero in the background.
+    Reads winner (HW,), bary (HW, 3), attributes (V, 6) = normal and albedo, light (9, 3); writes image, unit
+    normals and albedo (3, HW), zero in the background. Unsigned indices spare numba's test for negative ones.
     """
-    for p in range(start, stop):
+    scaled = np.empty((9, 3), attributes.dtype)
+    for b in range(9):
+        scale = C0 if b == 0 else C1 if b < 4 else C20 if b == 6 else C22 if b == 8 else C2
+        for c in range(3):
+            scaled[b, c] = scale * light[b, c]
+    one, three = attributes.dtype.type(1.0), attributes.dtype.type(3.0)
+    for q in range(start, stop):
+        p = np.uint64(q)
         t = winner[p]
         if t < 0:
             for c in range(3):
@@ -349,28 +356,25 @@ def deferred_forward(
                 unit[c, p] = 0.0
                 colours[c, p] = 0.0
             continue
-        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        i = np.uint64(triangles[t, 0])
+        j = np.uint64(triangles[t, 1])
+        k = np.uint64(triangles[t, 2])
         b0, b1, b2 = bary[p, 0], bary[p, 1], bary[p, 2]
-        x = b0 * normals[i, 0] + b1 * normals[j, 0] + b2 * normals[k, 0]
-        y = b0 * normals[i, 1] + b1 * normals[j, 1] + b2 * normals[k, 1]
-        z = b0 * normals[i, 2] + b1 * normals[j, 2] + b2 * normals[k, 2]
-        scale = 1.0 / max(math.sqrt(x * x + y * y + z * z), TINY)
-        x, y, z = x * scale, y * scale, z * scale
-        xy, yz, zz, xz, xxyy = (
-            C2 * x * y,
-            C2 * y * z,
-            C20 * (3.0 * z * z - 1.0),
-            C2 * x * z,
-            C22 * (x * x - y * y),
-        )
+        x = b0 * attributes[i, 0] + b1 * attributes[j, 0] + b2 * attributes[k, 0]
+        y = b0 * attributes[i, 1] + b1 * attributes[j, 1] + b2 * attributes[k, 1]
+        z = b0 * attributes[i, 2] + b1 * attributes[j, 2] + b2 * attributes[k, 2]
+        squared = x * x + y * y + z * z
+        if squared > 0.0:
+            length = one / math.sqrt(squared)
+            x, y, z = x * length, y * length, z * length
         unit[0, p], unit[1, p], unit[2, p] = x, y, z
+        xy, yz, zz, xz, xxyy = x * y, y * z, three * z * z - one, x * z, x * x - y * y
         for c in range(3):
-            a = b0 * albedo[i, c] + b1 * albedo[j, c] + b2 * albedo[k, c]
-            shading = (
-                C0 * light[0, c]
-                + C1 * (y * light[1, c] + z * light[2, c] + x * light[3, c])
-                + (xy * light[4, c] + yz * light[5, c] + zz * light[6, c])
-                + (xz * light[7, c] + xxyy * light[8, c])
-            )
+            a = b0 * attributes[i, 3 + c] + b1 * attributes[j, 3 + c] + b2 * attributes[k, 3 + c]
             colours[c, p] = a
-            image[c, p] = a * shading
+            image[c, p] = a * (
+                scaled[0, c]
+                + (scaled[1, c] * y + scaled[2, c] * z + scaled[3, c] * x)
+                + (scaled[4, c] * xy + scaled[5, c] * yz + scaled[6, c] * zz)
+                + (scaled[7, c] * xz + scaled[8, c] * xxyy)
+            )

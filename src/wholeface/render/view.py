@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,9 @@ from torch import Tensor
 
 from ..morphable import linear_to_srgb, srgb_to_linear
 from .camera import Camera
-from .interpolate import Covered, interpolate_covered
-from .lighting import ambient_light, directional_light, shade
-from .normals import vertex_normals
-from .rasterize import rasterize
+from .deferred import render_mesh
+from .lighting import ambient_light, directional_light
 from .rotation import rotation_from_degrees, to_camera
-from .texture import sample_texture
 
 __all__ = ["framing_camera", "render_view"]
 
@@ -61,12 +59,13 @@ def _studio_light(textured: bool) -> Tensor:
     )
 
 
+@lru_cache(maxsize=4)
 def _backdrop(size: int) -> Tensor:
-    """(size, size, 3) linear: light grey, brighter behind the head."""
+    """(3, size, size) linear: light grey, brighter behind the head."""
     axis = torch.linspace(-1, 1, size)
-    r2 = (axis[:, None] + 0.15) ** 2 + axis[None] ** 2
-    level = 0.62 + 0.26 * torch.exp(-r2 / 0.9)
-    return srgb_to_linear(level)[..., None] * torch.tensor([0.985, 0.995, 1.01])
+    squared = (axis[:, None] + 0.15) ** 2 + axis[None] ** 2
+    level = srgb_to_linear(0.62 + 0.26 * torch.exp(-squared / 0.9))
+    return level * torch.tensor([0.985, 0.995, 1.01])[:, None, None]
 
 
 def render_view(
@@ -101,42 +100,51 @@ def render_view(
     Returns:
         (size, size, 3) uint8 sRGB.
     """
-    shape = torch.as_tensor(vertices, dtype=torch.float32).detach().cpu()
+    shape = _floats(vertices)
     faces = torch.as_tensor(triangles).long().cpu()
-    big = size * _SUPERSAMPLING
-    camera, translation = framing_camera(shape, big)
+    camera, translation = framing_camera(shape, size * _SUPERSAMPLING)
     middle = (shape.amin(0) + shape.amax(0)) / 2
     points = to_camera(shape - middle, rotation_from_degrees(yaw_deg, pitch_deg), translation)
-    fragments = rasterize(points, faces, camera)
-    covered = Covered(fragments)
-    normals = torch.nn.functional.normalize(
-        interpolate_covered(vertex_normals(points, faces), faces, covered), dim=-1
-    )
     textured = texture is not None or vertex_colours is not None
-    if texture is not None and uv is not None and uv_triangles is not None:
-        at = interpolate_covered(
-            torch.as_tensor(uv, dtype=torch.float32).cpu(),
-            torch.as_tensor(uv_triangles).long().cpu(),
-            covered,
-        )
-        image = torch.as_tensor(texture).cpu().permute(2, 0, 1).float() / 255
-        albedo = srgb_to_linear(sample_texture(image, at))
-    elif vertex_colours is not None:
-        albedo = interpolate_covered(
-            torch.as_tensor(vertex_colours, dtype=torch.float32).detach().cpu(), faces, covered
-        )
-    else:
-        albedo = torch.full_like(normals, _CLAY)
-    colour = shade(albedo, normals, _studio_light(textured) if light is None else light.float().cpu())
-    if background is None:
-        canvas = _backdrop(big)
-    else:
-        canvas = (
-            srgb_to_linear(torch.tensor(background, dtype=torch.float32) / 255).expand(big, big, 3).clone()
-        )
-    canvas.view(-1, 3)[fragments.pixels] = colour.clamp(0, 1)
-    small = torch.nn.functional.avg_pool2d(canvas.permute(2, 0, 1)[None], _SUPERSAMPLING)[0]
-    encoded: _Array = (
-        (linear_to_srgb(small) * 255 + 0.5).clamp(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
-    )
+    lamp = _studio_light(textured) if light is None else light.float().cpu()
+    with torch.no_grad():
+        if texture is not None and uv is not None and uv_triangles is not None:
+            decoded = _decoding()[torch.as_tensor(texture).cpu().long()].permute(2, 0, 1)
+            corners = torch.as_tensor(uv_triangles).long().cpu()
+            rendering = render_mesh(
+                points, faces, camera, lamp, texture=decoded, uv=_floats(uv), uv_triangles=corners
+            )
+        else:
+            albedo = torch.full_like(shape, _CLAY) if vertex_colours is None else _floats(vertex_colours)
+            rendering = render_mesh(points, faces, camera, lamp, albedo=albedo)
+        # Average in linear light, coverage as alpha
+        colour = torch.nn.functional.avg_pool2d(rendering.image.clamp_(0, 1), _SUPERSAMPLING)[0]
+        alpha = torch.nn.functional.avg_pool2d(rendering.mask.float(), _SUPERSAMPLING)
+        if background is None:
+            behind = _backdrop(size)
+        else:
+            behind = _decoding()[torch.tensor(background)][:, None, None]
+        return _encode(colour + (1 - alpha) * behind)
+
+
+def _floats(values: Tensor | _Array) -> Tensor:
+    return torch.as_tensor(values, dtype=torch.float32).detach().cpu()
+
+
+@lru_cache(maxsize=1)
+def _decoding() -> Tensor:
+    """(256,) linear light of the sRGB codes."""
+    return srgb_to_linear(torch.arange(256) / 255)
+
+
+@lru_cache(maxsize=1)
+def _encoding() -> Tensor:
+    """(65536,) uint8 sRGB codes of linear light in steps of 1/65535: a table spares three million powers."""
+    return (linear_to_srgb(torch.linspace(0, 1, 65536)) * 255 + 0.5).to(torch.uint8)
+
+
+def _encode(linear: Tensor) -> _Array:
+    """(H, W, 3) uint8 sRGB from (3, H, W) linear light."""
+    index = (linear.clamp(0, 1) * 65535 + 0.5).int().permute(1, 2, 0)
+    encoded: _Array = _encoding()[index].numpy()
     return encoded

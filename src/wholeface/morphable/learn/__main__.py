@@ -26,8 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0, or 2 with one line on standard error.
     """
     parser = argparse.ArgumentParser(prog="python -m wholeface.morphable.learn", description=main.__doc__)
-    parser.add_argument("--source", type=Path, default=Path("../shared/data"), help="folder of the source material")
-    parser.add_argument("--out", type=Path, default=SHIPPED_ASSET, help="model file to write; its card lies beside it")
+    parser.add_argument(
+        "--source", type=Path, default=Path("../shared/data"), help="folder of the source material"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=SHIPPED_ASSET, help="model file to write; its card lies beside it"
+    )
     parser.add_argument("--stage", choices=("all", *_STAGES), default="all", help="what to (re)build")
     options = parser.parse_args(arguments)
     try:

@@ -128,6 +128,10 @@ def write_asset(path: str | Path, model: MorphableModel, card: Mapping[str, Any]
         "version": model.version,
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
+        "quantisation_max_mm": {
+            "identity": round(float(scale.max()) / 2.0, 6),
+            "expression": round(max(float(arrays["expression_scale"].max()) / 2.0, _NEGLIGIBLE_MM), 6),
+        },
         "shapes": {name: list(array.shape) for name, array in sorted(arrays.items()) if name != "header"},
     }
     text = json.dumps(written, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -159,7 +163,11 @@ def _expressions(model: MorphableModel, pairs: list[list[int]]) -> dict[str, NDA
     for e, _ in pairs:
         offsets = model.expression[e]
         moved = torch.nonzero(offsets.abs().amax(dim=1) > _NEGLIGIBLE_MM)[:, 0]
-        integers, scale = _quantised(offsets[moved][None], 32767, 1) if len(moved) else (offsets[None, moved], torch.ones(1))
+        integers, scale = (
+            _quantised(offsets[moved][None], 32767, 1)
+            if len(moved)
+            else (offsets[None, moved], torch.ones(1))
+        )
         counts.append(len(moved))
         scales.append(float(scale[0]))
         vertices.append(moved.numpy().astype(np.uint16))

@@ -16,7 +16,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_SPRING = 0.01  # share of the point-to-point distance in the quadrics: keeps density where the surface is flat
+_SPRING = (
+    0.01  # share of the point-to-point distance in the quadrics: keeps density where the surface is flat
+)
 _BORDER = 4.0  # strength of the planes that hold borders between parts
 _MIN_COSINE = 0.3  # a collapse may turn no triangle further than this in any sample shape
 _MIN_QUALITY = 0.25  # 4√3·area / Σ edge², 1 = equilateral
@@ -43,55 +45,67 @@ class CollapseProblem:
     weight: Floats
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)  # type: ignore[misc]
+def _cross(samples: Any, s: int, a: int, b: int, c: int) -> tuple[float, float, float, float]:
+    """Twice the area vector of a triangle, and the sum of its squared edges."""
+    x1 = samples[s, b, 0] - samples[s, a, 0]
+    y1 = samples[s, b, 1] - samples[s, a, 1]
+    z1 = samples[s, b, 2] - samples[s, a, 2]
+    x2 = samples[s, c, 0] - samples[s, a, 0]
+    y2 = samples[s, c, 1] - samples[s, a, 1]
+    z2 = samples[s, c, 2] - samples[s, a, 2]
+    edges = x1 * x1 + y1 * y1 + z1 * z1 + x2 * x2 + y2 * y2 + z2 * z2
+    edges += (x2 - x1) ** 2 + (y2 - y1) ** 2 + (z2 - z1) ** 2
+    return y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2, edges
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
 def _cost(
-    samples: Any, quadrics: Any, triangles: Any, ring: Any, u: int, v: int, midline: Any, cosine: float, quality: float
+    samples: Any,
+    quadrics: Any,
+    triangles: Any,
+    ring: Any,
+    u: int,
+    v: int,
+    midline: Any,
+    cosine: float,
+    quality: float,
 ) -> float:
     """Cost of moving ``u`` onto ``v``, inf if a triangle would flip, degenerate or lie in the mirror plane."""
-    total = 0.0
     count = samples.shape[0]
-    for s in range(count):
-        p = samples[s, v]
-        for k in range(2):
-            q = quadrics[s, u] if k == 0 else quadrics[s, v]
-            total += (
-                q[0] * p[0] * p[0] + 2 * q[1] * p[0] * p[1] + 2 * q[2] * p[0] * p[2] + 2 * q[3] * p[0]
-                + q[4] * p[1] * p[1] + 2 * q[5] * p[1] * p[2] + 2 * q[6] * p[1]
-                + q[7] * p[2] * p[2] + 2 * q[8] * p[2] + q[9]
-            )
     worst_old = 1.0
     worst_new = 1.0
     for r in range(len(ring)):
-        t = triangles[ring[r]]
-        if t[0] == v or t[1] == v or t[2] == v:
+        t0, t1, t2 = triangles[ring[r], 0], triangles[ring[r], 1], triangles[ring[r], 2]
+        if v in (t0, t1, t2):
             continue
-        a = v if t[0] == u else t[0]
-        b = v if t[1] == u else t[1]
-        c = v if t[2] == u else t[2]
+        a = v if t0 == u else t0
+        b = v if t1 == u else t1
+        c = v if t2 == u else t2
         if midline[a] and midline[b] and midline[c]:
             return np.inf
         for s in range(count):
-            old = np.cross(samples[s, t[1]] - samples[s, t[0]], samples[s, t[2]] - samples[s, t[0]])
-            e1 = samples[s, b] - samples[s, a]
-            e2 = samples[s, c] - samples[s, a]
-            new = np.cross(e1, e2)
-            length_old = np.sqrt((old * old).sum())
-            length_new = np.sqrt((new * new).sum())
-            if length_old > 0.02 and (old * new).sum() < cosine * length_old * length_new:
+            ox, oy, oz, old_edges = _cross(samples, s, t0, t1, t2)
+            nx, ny, nz, new_edges = _cross(samples, s, a, b, c)
+            old = np.sqrt(ox * ox + oy * oy + oz * oz)
+            new = np.sqrt(nx * nx + ny * ny + nz * nz)
+            if old > 0.02 and ox * nx + oy * ny + oz * nz < cosine * old * new:
                 return np.inf
             if s == 0:
-                if length_new < 1e-4:
+                if new < 1e-4:
                     return np.inf
-                e3 = e2 - e1
-                o1 = samples[s, t[1]] - samples[s, t[0]]
-                o2 = samples[s, t[2]] - samples[s, t[0]]
-                o3 = o2 - o1
-                sum_new = (e1 * e1).sum() + (e2 * e2).sum() + (e3 * e3).sum()
-                sum_old = (o1 * o1).sum() + (o2 * o2).sum() + (o3 * o3).sum()
-                worst_new = min(worst_new, 3.4641016 * length_new / sum_new)
-                worst_old = min(worst_old, 3.4641016 * length_old / sum_old)
+                worst_new = min(worst_new, 3.4641016 * new / new_edges)
+                worst_old = min(worst_old, 3.4641016 * old / old_edges)
     if worst_new < min(quality, worst_old):
         return np.inf
+    total = 0.0
+    for s in range(count):
+        x, y, z = samples[s, v, 0], samples[s, v, 1], samples[s, v, 2]
+        for w in (u, v):
+            q = quadrics[s, w]
+            total += q[0] * x * x + 2 * q[1] * x * y + 2 * q[2] * x * z + 2 * q[3] * x
+            total += q[4] * y * y + 2 * q[5] * y * z + 2 * q[6] * y
+            total += q[7] * z * z + 2 * q[8] * z + q[9]
     return max(total, 0.0) / count
 
 
@@ -99,7 +113,10 @@ def _planes(normals: Floats, points: Floats, weights: Floats) -> Floats:
     """(…, 10) upper triangles of w·(n, -n·p)(n, -n·p)ᵀ."""
     d = -(normals * points).sum(axis=-1)
     x, y, z = normals[..., 0], normals[..., 1], normals[..., 2]
-    return np.stack([x * x, x * y, x * z, x * d, y * y, y * z, y * d, z * z, z * d, d * d], axis=-1) * weights[..., None]
+    return (
+        np.stack([x * x, x * y, x * z, x * d, y * y, y * z, y * d, z * z, z * d, d * d], axis=-1)
+        * weights[..., None]
+    )
 
 
 def _edge_kinds(problem: CollapseProblem) -> dict[tuple[int, int], int]:
@@ -126,8 +143,8 @@ def _quadrics(problem: CollapseProblem, kinds: dict[tuple[int, int], int]) -> Fl
     cross = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
     length = np.linalg.norm(cross, axis=-1)
     normals = cross / np.maximum(length, 1e-12)[..., None]
-    # The neutral area weighs all samples, so that stretched shapes do not count more.
-    area = np.broadcast_to(length[:1] / 6.0 * problem.weight[triangles].mean(axis=1), length.shape)
+    # Each shape with its own areas: lids count while they are closed, lips while they are stretched.
+    area = length / 6.0 * problem.weight[triangles].mean(axis=1)
     planes = _planes(normals, corners[:, :, 0], area)
     point_area = np.zeros(samples.shape[1])
     for j in range(3):
@@ -169,9 +186,13 @@ def collapse(problem: CollapseProblem, target: float) -> tuple[Ints, Ints, Ints]
     samples, midline = np.ascontiguousarray(problem.samples), problem.midline
     count = samples.shape[1]
     around: list[set[int]] = [set() for _ in range(count)]
+    links: list[set[int]] = [set() for _ in range(count)]
     for f, triangle in enumerate(triangles.tolist()):
         for v in triangle:
             around[v].add(f)
+            links[v].update(triangle)
+    for v in range(count):
+        links[v].discard(v)
     lines: list[dict[int, int]] = [{} for _ in range(count)]
     for (a, b), kind in kinds.items():
         lines[a][b] = kind
@@ -183,19 +204,18 @@ def collapse(problem: CollapseProblem, target: float) -> tuple[Ints, Ints, Ints]
     alive = np.ones(count, dtype=bool)
     stamp = [0] * count
 
-    def neighbours(v: int) -> set[int]:
-        return {int(w) for f in around[v] for w in triangles[f]} - {v}
-
     def best(u: int) -> tuple[float, int]:
         ring = np.fromiter(sorted(around[u]), dtype=np.int64)
-        mine = neighbours(u)
+        mine = links[u]
         choice, cheapest = -1, np.inf
         for v in sorted(lines[u] if lines[u] else mine):
             shared = len(around[u] & around[v])
-            if len(mine & neighbours(v)) != shared:
+            if len(mine & links[v]) != shared:
                 continue
             # Two mirror-plane points may be joined along the plane only, or four triangles would share an edge.
-            if midline[v] and any(midline[w] and w != v and w not in lines[v] and w not in lines[u] for w in mine):
+            if midline[v] and any(
+                midline[w] and w != v and w not in lines[v] and w not in lines[u] for w in mine
+            ):
                 continue
             cost = float(_cost(samples, quadrics, triangles, ring, u, v, midline, _MIN_COSINE, _MIN_QUALITY))
             if cost < cheapest:
@@ -229,6 +249,12 @@ def collapse(problem: CollapseProblem, target: float) -> tuple[Ints, Ints, Ints]
                 triangles[f][triangles[f] == u] = v
                 around[v].add(f)
         around[u] = set()
+        for w in links[u]:
+            links[w].discard(u)
+            if w != v:
+                links[w].add(v)
+                links[v].add(w)
+        links[u] = set()
         for w, kind in lines[u].items():
             del lines[w][u]
             if w != v:
@@ -238,7 +264,7 @@ def collapse(problem: CollapseProblem, target: float) -> tuple[Ints, Ints, Ints]
         quadrics[:, v] += quadrics[:, u]
         alive[u] = False
         size -= 1.0 if midline[u] else 2.0
-        for w in sorted(neighbours(v) | {v}):
+        for w in sorted(links[v] | {v}):
             push(w)
     alive &= np.array([bool(a) for a in around])
     kept = np.flatnonzero(alive)

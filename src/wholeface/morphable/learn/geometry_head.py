@@ -13,7 +13,7 @@ from .geometry_decimate import CollapseProblem, collapse
 from .geometry_eye import EyeballRings, eyeball_rings
 from .geometry_source import LANDMARKS_68, PARTS, HalfMesh, IctSource, half_mesh
 
-__all__ = ["HeadMesh", "decimate_head"]
+__all__ = ["HeadMesh", "decimate_head", "in_nostrils"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,8 +21,8 @@ Ints = NDArray[np.int64]
 _PART = {name: number for number, name in enumerate(PARTS)}
 # Points in the whole mesh after decimation.
 _TARGETS: dict[tuple[str, ...], int] = {
-    ("face", "head", "mouth_socket", "eye_socket"): 7650,
-    ("gums_tongue",): 800,
+    ("face", "head", "mouth_socket", "eye_socket"): 7850,
+    ("gums_tongue",): 640,
     ("teeth",): 1050,
 }
 _NARROW_FACE = 6706
@@ -32,10 +32,18 @@ _POSES: tuple[tuple[str, ...], ...] = (
     ("eyeBlink_L", "eyeBlink_R"),
     ("mouthSmile_L", "mouthSmile_R", "cheekRaiser_L", "cheekRaiser_R"),
     ("mouthPucker", "browInnerUp_L", "browInnerUp_R"),
-    ("mouthUpperUp_L", "mouthUpperUp_R", "mouthLowerDown_L", "mouthLowerDown_R", "noseSneer_L", "noseSneer_R"),
+    (
+        "mouthUpperUp_L",
+        "mouthUpperUp_R",
+        "mouthLowerDown_L",
+        "mouthLowerDown_R",
+        "noseSneer_L",
+        "noseSneer_R",
+    ),
     ("eyeWide_L", "eyeWide_R", "browDown_L", "browDown_R", "mouthFunnel"),
     ("mouthRollLower", "mouthRollUpper", "cheekPuff_L", "cheekPuff_R"),
 )
+
 
 @dataclass(frozen=True)
 class HeadMesh:
@@ -85,26 +93,40 @@ def _samples(source: IctSource, mesh: HalfMesh) -> Floats:
     return np.stack([mesh.combine @ face for face in faces])
 
 
+def in_nostrils(points: Floats) -> NDArray[np.bool_]:
+    """(n,) bool: the inside of the nostrils on the mean face."""
+    x, y, z = points.T
+    return np.asarray((np.abs(x) < 13.5) & (y > -8.0) & (y < 10.0) & (z < 107.0))
+
+
 def _importance(source: IctSource, mesh: HalfMesh, points: Floats) -> Floats:
-    """(n,) how much a point's surface matters: features most, then face, ears, the rest."""
+    """(n,) how much a point's surface matters: lids and lips most, then the face, ears, the rest."""
     nearest = np.asarray(mesh.combine.argmax(axis=1)).ravel()
     part = source.part[nearest]
-    landmarks = source.mean[list(LANDMARKS_68)]
-    distance = cKDTree(landmarks[17:]).query(points)[0]  # brows, nose, eyes, mouth
-    weight = np.full(len(points), 0.1)
-    weight[part == _PART["face"]] = 0.25
-    ears = (part == _PART["face"]) & (nearest >= _NARROW_FACE) & (np.abs(points[:, 0]) > 62) & (np.abs(points[:, 1] - 20) < 42)
-    weight[ears] = 0.5
+    marks = source.mean[list(LANDMARKS_68)]
+    blink = np.linalg.norm(source.expression[source.expression_names.index("eyeBlink_L")], axis=1)
     narrow = nearest < _NARROW_FACE
-    weight[narrow] = 1.0 + 3.0 * np.exp(-((distance[narrow] / 8.0) ** 2))
-    # Inside of the nostrils: dense in the source, hardly seen.
+    weight = np.full(len(points), 0.06)
+    weight[part == _PART["face"]] = 0.15
+    ears = (
+        (part == _PART["face"])
+        & ~narrow
+        & (np.abs(points[:, 0]) > 64)
+        & (np.hypot(points[:, 1] - 6, points[:, 2]) < 36)
+    )
+    weight[ears] = 0.4
+    features = cKDTree(marks[17:]).query(points)[0]  # brows, nose, eyes, mouth
+    rims = cKDTree(marks[36:]).query(points)[0]  # eyes, mouth
+    detail = 1.0 + 2.0 * np.exp(-((features / 8.0) ** 2)) + 5.0 * np.exp(-((rims / 5.0) ** 2))
+    detail += 6.0 * np.clip(blink[nearest] / 3.0, 0.0, 1.0)
+    detail[in_nostrils(points)] = 0.15
+    weight[narrow] = detail[narrow]
     weight[part == _PART["mouth_socket"]] = 0.03
     weight[part == _PART["eye_socket"]] = 0.02
+    # Behind the front teeth nothing is seen well.
     front = np.clip((points[:, 2] - 40.0) / 50.0, 0.1, 1.0)
-    weight[part == _PART["gums_tongue"]] = front[part == _PART["gums_tongue"]]
-    # Roots of the teeth lie inside the gums: fade with the distance from the biting edge.
-    root = np.clip(1.0 - (np.abs(points[:, 1] + 31.0) - 9.0) / 4.0, 0.02, 1.0)
-    weight[part == _PART["teeth"]] = (root * front)[part == _PART["teeth"]]
+    inside = (part == _PART["gums_tongue"]) | (part == _PART["teeth"])
+    weight[inside] = front[inside]
     return weight
 
 
@@ -153,7 +175,10 @@ def _carried_uv(mesh: HalfMesh, before: Ints, origin: Ints, triangles: Ints) -> 
         for v, uv in zip(mesh.triangles[f].tolist(), mesh.corner_uv[f]):
             place.setdefault((v, int(mesh.island[f])), uv)
     return np.array(
-        [[place[v, int(mesh.island[f])] for v in corners] for f, corners in zip(origin.tolist(), triangles.tolist())]
+        [
+            [place[v, int(mesh.island[f])] for v in corners]
+            for f, corners in zip(origin.tolist(), triangles.tolist())
+        ]
     )
 
 
@@ -184,5 +209,12 @@ def _mirrored(
     rings = np.concatenate([ring[used], ring[used[middle:]]])
     nearest = np.asarray(combine.argmax(axis=1)).ravel().astype(np.int64)
     return HeadMesh(
-        combine, np.concatenate([left, right]), np.concatenate([part, other]), island, corner_uv, middle, rings, nearest
+        combine,
+        np.concatenate([left, right]),
+        np.concatenate([part, other]),
+        island,
+        corner_uv,
+        middle,
+        rings,
+        nearest,
     )

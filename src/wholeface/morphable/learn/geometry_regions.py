@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .geometry_eye import IRIS_RING, PUPIL_RING
-from .geometry_head import HeadMesh
+from .geometry_head import HeadMesh, in_nostrils
 from .geometry_source import LANDMARKS_68, PARTS, IctSource
 from .geometry_uv import tongue_island
 
@@ -19,7 +19,6 @@ Bools = NDArray[np.bool_]
 _NARROW_FACE = 6706  # source vertices below this: hairline to chin, ear to ear
 _BROW_MM = 4.5
 _LID_MM = 4.0
-_LID_MOTION_MM = 1.5
 
 
 def _near_polyline(points: Floats, line: Floats, radius: float) -> Bools:
@@ -43,9 +42,12 @@ def build_regions(source: IctSource, head: HeadMesh) -> tuple[dict[str, Bools], 
     All are (V,) bool, mirror-symmetric, and made on the mean face:
 
     - ``skin``: all outer skin with the rims of lids and lips, without the sockets behind them;
-    - ``face``: the source's narrow face, hairline to chin, ear to ear, with the underside of the jaw;
+    - ``face``: the source's narrow face, hairline to chin, ear to ear, with the underside of the jaw,
+      without the inside of the nostrils;
     - ``brows``: within 4.5 mm of the line through the brow points; ``lids``: within 4 mm of the eye's outline or
-      moved by more than 1.5 mm in a blink, and the socket behind the lids; ``nose``: around the iBUG nose points;
+      moved by a blink or a look down (above the eye's corners by more than 0.7 mm, below by
+      more than 1.8 mm), and the socket behind the lids; ``nose``: around the iBUG nose points,
+      nostrils included;
       ``lips``: inside the outer lip line;
     - ``ears``: the auricles; ``neck``: below the line chin, ear lobe, nape; ``scalp``: the other skin;
     - ``inner_mouth``: mouth socket, gums and tongue; ``teeth``; ``eyeballs``;
@@ -56,12 +58,17 @@ def build_regions(source: IctSource, head: HeadMesh) -> tuple[dict[str, Bools], 
     x, y, z = points.T
     block = {name: (n >= a) & (n < b) for name, (a, b) in PARTS.items()}
     skin = block["face"] | block["head"]
-    face = skin & (n < _NARROW_FACE)
+    face = skin & (n < _NARROW_FACE) & ~in_nostrils(points)
     marks = source.mean[list(LANDMARKS_68)]
-    brows = face & (_near_polyline(points, marks[17:22], _BROW_MM) | _near_polyline(points, marks[22:27], _BROW_MM))
+    brows = face & (
+        _near_polyline(points, marks[17:22], _BROW_MM) | _near_polyline(points, marks[22:27], _BROW_MM)
+    )
     names = source.expression_names
-    blink = source.expression[names.index("eyeBlink_L")] + source.expression[names.index("eyeBlink_R")]
-    lids = np.linalg.norm(head.combine @ blink, axis=1) > _LID_MOTION_MM
+    lids = np.zeros(len(points), dtype=bool)
+    above = y > marks[[36, 39], 1].mean()
+    for name in ("eyeBlink_L", "eyeBlink_R", "eyeLookDown_L", "eyeLookDown_R"):
+        moved = np.linalg.norm(head.combine @ source.expression[names.index(name)], axis=1)
+        lids |= moved > np.where(above, 0.7, 1.8)
     for eye in (marks[36:42], marks[42:48]):
         lids |= _near_polyline(points, np.concatenate([eye, eye[:1]]), _LID_MM)
     lips = face & _inside(points, marks[48:60] * [1.03, 1.0, 1.0]) & (z > 80.0)
@@ -70,9 +77,9 @@ def build_regions(source: IctSource, head: HeadMesh) -> tuple[dict[str, Bools], 
         [[7.0, marks[27, 1] + 2], [8.5, marks[28, 1]], [11.0, marks[29, 1]], [alar[0] + 9.0, alar[1] + 8.0]]
         + [[alar[0] + 8.0, alar[1]], [alar[0] + 2.0, alar[1] - 2.5], [0.0, marks[33, 1] - 2.5]]
     )
-    nose = face & _inside(points, np.concatenate([outline, outline[::-1] * [-1.0, 1.0]]))
+    nose = skin & (z > 60.0) & _inside(points, np.concatenate([outline, outline[::-1] * [-1.0, 1.0]]))
     ears = skin & ~face & _ear_zone(points)
-    neck = skin & ~face & ~ears & (y < np.where(z > 0, -15.0 - 0.6 * z, -15.0 + 0.3 * z))
+    neck = skin & ~face & ~nose & ~ears & (y < np.where(z > 0, -15.0 - 0.6 * z, -15.0 + 0.3 * z))
     regions = {
         "skin": skin,
         "face": face,
@@ -82,7 +89,7 @@ def build_regions(source: IctSource, head: HeadMesh) -> tuple[dict[str, Bools], 
         "lips": lips,
         "ears": ears,
         "neck": neck,
-        "scalp": skin & ~face & ~ears & ~neck,
+        "scalp": skin & ~face & ~nose & ~ears & ~neck,
         "inner_mouth": block["mouth_socket"] | block["gums_tongue"],
         "teeth": block["teeth"],
         "eyeballs": block["eyeball_left"] | block["eyeball_right"],
@@ -102,4 +109,6 @@ def build_regions(source: IctSource, head: HeadMesh) -> tuple[dict[str, Bools], 
 
 def _ear_zone(points: Floats) -> Bools:
     x, y, z = points.T
-    return np.asarray((np.abs(x) > 69.0) & (y > -22.0) & (y < 56.0) & (z > -40.0) & (z < 14.0))
+    # An ellipse in the side view, leaning back at its top.
+    along, across = y - 6.0 + 0.25 * (1.5 - z), (z - 1.5) + 0.25 * (y - 6.0)
+    return np.asarray((np.abs(x) > 65.0) & ((along / 33.0) ** 2 + (across / 22.0) ** 2 < 1.0))

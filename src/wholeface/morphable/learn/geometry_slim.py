@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import splu
 
 from ...errors import UsageError
 
 __all__ = ["border_loop", "signed_areas", "slim", "tutte"]
+
+_SETTLED = 5e-5  # relative gain of a step below which the map is done
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,10 +32,12 @@ def border_loop(triangles: Ints) -> Ints:
         raise UsageError("a closed mesh has no flat map: it needs one open border")
     start = min(following)
     loop = [start]
-    while following[loop[-1]] != start:
+    while following[loop[-1]] != start and len(loop) < len(following):
         loop.append(following[loop[-1]])
     if len(loop) != len(following):
-        raise UsageError(f"a flat map needs one open border, this mesh has more ({len(loop)} of {len(following)} edges)")
+        raise UsageError(
+            f"a flat map needs one open border, this mesh has more ({len(loop)} of {len(following)} edges)"
+        )
     return np.array(loop, dtype=np.int64)
 
 
@@ -41,6 +45,12 @@ def signed_areas(uv: Floats, triangles: Ints) -> Floats:
     """(F,) signed areas of flat triangles, positive = counter-clockwise."""
     a, b, c = (uv[triangles[:, j]] for j in range(3))
     return 0.5 * ((b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]))
+
+
+def _solve(matrix: sparse.csc_matrix, right: Floats) -> Floats:
+    """Solve a sparse symmetric positive definite system (an ordering for symmetric matrices, no pivoting)."""
+    factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return np.asarray(factors.solve(right))
 
 
 def tutte(count: int, triangles: Ints, border: Ints, places: Floats) -> Floats:
@@ -56,7 +66,7 @@ def tutte(count: int, triangles: Ints, border: Ints, places: Floats) -> Floats:
     inner = np.setdiff1d(np.arange(count), border)
     uv = np.zeros((count, 2))
     uv[border] = places
-    uv[inner] = spsolve(laplace[inner][:, inner].tocsc(), -laplace[inner][:, border] @ places)
+    uv[inner] = _solve(laplace[inner][:, inner].tocsc(), -laplace[inner][:, border] @ places)
     return uv
 
 
@@ -103,7 +113,7 @@ def slim(
     weight: Floats,
     start: Floats,
     on_axis: Bools,
-    iterations: int = 60,
+    iterations: int = 100,
 ) -> Floats:
     r"""Minimise the symmetric Dirichlet energy :math:`\sum_f A_f w_f \sum_i (\sigma_i^2 + \sigma_i^{-2})` without flips.
 
@@ -140,7 +150,8 @@ def slim(
     free_u = np.flatnonzero(~on_axis)
     free = np.concatenate([free_u, count + np.arange(count)])
     dx, dy = (
-        sparse.csr_matrix((gradient[:, :, d].ravel(), (rows, triangles.ravel())), shape=(faces, count)) for d in (0, 1)
+        sparse.csr_matrix((gradient[:, :, d].ravel(), (rows, triangles.ravel())), shape=(faces, count))
+        for d in (0, 1)
     )
     current = energy(uv)
     for _ in range(iterations):
@@ -159,7 +170,7 @@ def slim(
                 right.append(root * (w[:, c, 0] * nearest[:, 0, d] + w[:, c, 1] * nearest[:, 1, d]))
         system = sparse.bmat(blocks, format="csr")[:, free]
         normal = (system.T @ system + 1e-8 * sparse.identity(len(free))).tocsc()
-        solution = spsolve(normal, system.T @ np.concatenate(right))
+        solution = _solve(normal, system.T @ np.concatenate(right))
         target = np.zeros(2 * count)
         target[free] = solution
         step = target.reshape(2, count).T - uv
@@ -169,8 +180,11 @@ def slim(
         while trial > current and t > 1e-8:
             t *= 0.5
             trial = energy(uv + t * step)
-        if trial >= current * (1.0 - 1e-6):
+        if trial >= current:
             break
         uv = uv + t * step
+        settled = trial > current * (1.0 - _SETTLED)
         current = trial
+        if settled:
+            break
     return uv

@@ -11,7 +11,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ...errors import ModelFileError
+from ...errors import ModelFileError, UsageError
+from .geometry_slim import border_loop
 
 __all__ = ["LANDMARKS_68", "PARTS", "HalfMesh", "IctSource", "half_mesh", "mirrored_name", "read_ict"]
 
@@ -45,8 +46,8 @@ _KEPT = 24591
 # The neck ends on the plane y + 0.35 z = -107 mm: above the shoulders, square to the neck's axis.
 _NECK_NORMAL = np.array([0.0, 1.0, 0.35])
 _NECK_OFFSET = -107.0
-# Teeth keep what lies within this height of their biting edge; the rest are roots inside the gums.
-_CROWN_MM = 10.0
+# Teeth keep at most this height above their biting edge; the rest are roots inside the gums.
+_CROWN_MM = 13.5
 _BITE_Y = -31.0
 
 
@@ -116,7 +117,9 @@ def read_ict(folder: Path) -> IctSource:
     if not path.is_file():
         raise ModelFileError(f"{path}: not found; the geometry stage needs ICT-FaceKit's light model there")
     with np.load(path) as data:
-        missing = {"mean", "identity", "expression", "expression_names", "faces", "uv", "uv_faces"} - set(data.files)
+        missing = {"mean", "identity", "expression", "expression_names", "faces", "uv", "uv_faces"} - set(
+            data.files
+        )
         if missing:
             raise ModelFileError(f"{path}: lacks the arrays {', '.join(sorted(missing))}")
         names = [str(n) for n in data["expression_names"]]
@@ -168,7 +171,9 @@ def half_mesh(source: IctSource) -> HalfMesh:
     faces, uv_faces = source.faces[keep], source.uv_faces[keep]
     quad = faces[:, 3] >= 0
     q, uq = faces[quad], uv_faces[quad]
-    along = np.linalg.norm(mean[q[:, 0]] - mean[q[:, 2]], axis=1) <= np.linalg.norm(mean[q[:, 1]] - mean[q[:, 3]], axis=1)
+    along = np.linalg.norm(mean[q[:, 0]] - mean[q[:, 2]], axis=1) <= np.linalg.norm(
+        mean[q[:, 1]] - mean[q[:, 3]], axis=1
+    )
     # A midline edge must not become a diagonal: both ends would lie on the mirror plane.
     along = np.where(own[q[:, 0]] & own[q[:, 2]], False, np.where(own[q[:, 1]] & own[q[:, 3]], True, along))
     order = np.where(along[:, None, None], [[0, 1, 2], [0, 2, 3]], [[0, 1, 3], [1, 2, 3]])  # (Q, 2, 3)
@@ -179,7 +184,9 @@ def half_mesh(source: IctSource) -> HalfMesh:
     part = source.part[triangles].max(axis=1)
     island = _islands(uv_triangles, len(source.uv))
     crown = _crowns(source, triangles, part, island)
-    return _compact(_cut_neck(source, triangles[crown], part[crown], island[crown], source.uv[uv_triangles[crown]]))
+    return _compact(
+        _cut_neck(source, triangles[crown], part[crown], island[crown], source.uv[uv_triangles[crown]])
+    )
 
 
 def _islands(uv_triangles: Ints, count: int) -> Ints:
@@ -191,16 +198,34 @@ def _islands(uv_triangles: Ints, count: int) -> Ints:
 
 
 def _crowns(source: IctSource, triangles: Ints, part: Ints, island: Ints) -> Bools:
-    """(F,) False for the roots of the teeth: further than ``_CROWN_MM`` from the biting edge, inside the gums."""
+    """(F,) False for the roots of the teeth, which lie inside the gums.
+
+    A tooth keeps what lies within ``_CROWN_MM`` of its biting edge; one with several roots is cut where the crown
+    is still in one piece with one opening.
+    """
     keep = np.ones(len(triangles), dtype=bool)
     teeth = part == list(PARTS).index("teeth")
     for tooth in np.unique(island[teeth]):
         mine = np.flatnonzero(island == tooth)
         height = source.mean[:, 1][triangles[mine]]  # (f, 3)
-        upper = height.mean() > _BITE_Y
-        edge = height.min() if upper else height.max()
-        keep[mine] = (np.abs(height - edge) <= _CROWN_MM).all(axis=1)
+        edge = height.min() if height.mean() > _BITE_Y else height.max()
+        depth = np.abs(height - edge).max(axis=1)
+        for crown in np.arange(_CROWN_MM, 3.0, -0.5):
+            keep[mine] = depth <= crown
+            if _is_disc(triangles[mine[depth <= crown]]):
+                break
     return keep
+
+
+def _is_disc(triangles: Ints) -> bool:
+    edges = {tuple(sorted((int(t[i]), int(t[(i + 1) % 3])))) for t in triangles for i in range(3)}
+    if len(np.unique(triangles)) - len(edges) + len(triangles) != 1:
+        return False
+    try:
+        border_loop(triangles)
+    except UsageError:
+        return False
+    return True
 
 
 def _cut_neck(source: IctSource, triangles: Ints, part: Ints, island: Ints, corner_uv: Floats) -> HalfMesh:
@@ -247,7 +272,9 @@ def _cut_neck(source: IctSource, triangles: Ints, part: Ints, island: Ints, corn
     own = source.mirror == np.arange(count)
     midline = np.concatenate([own, own[low.astype(np.int64)] & own[high.astype(np.int64)]])
     of = np.concatenate(origin)
-    return HalfMesh(combine, np.concatenate(new_triangles), part[of], island[of], np.concatenate(new_uv), midline)
+    return HalfMesh(
+        combine, np.concatenate(new_triangles), part[of], island[of], np.concatenate(new_uv), midline
+    )
 
 
 def _compact(mesh: HalfMesh) -> HalfMesh:

@@ -166,13 +166,17 @@ def reduction_cost(
     root = np.sqrt(area)[:, None]
     on = np.flatnonzero(face)
     axes = np.eye(3)
-    motions = np.stack([np.broadcast_to(e, shape.mean.shape) for e in axes] + [np.cross(e, shape.mean) for e in axes])
+    motions = np.stack(
+        [np.broadcast_to(e, shape.mean.shape) for e in axes] + [np.cross(e, shape.mean) for e in axes]
+    )
     basis = np.concatenate([shape.identity, motions])
     solver = np.linalg.pinv((basis * root)[:, on].reshape(len(basis), -1).T)
     # Source vertices of the face: those whose nearest decimated point belongs to the face.
     nearest = cKDTree(head.combine @ source.mean).query(source.mean)[1]
     on_source = np.flatnonzero(face[nearest] & (source.part == 0) & (np.arange(len(source.mean)) < 6706))
-    source_area = vertex_areas(source.mean, np.where(source.faces < 0, source.faces[:, [0]], source.faces)[:, :3])
+    source_area = vertex_areas(
+        source.mean, np.where(source.faces < 0, source.faces[:, [0]], source.faces)[:, :3]
+    )
     face_triangles = head.triangles[face[head.triangles].any(axis=1)]
     squares = {"points_mm": 0.0, "surface_mm": 0.0, "decimation_mm": 0.0}
     count = len(source.expression_names)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from .geometry_head import HeadMesh
+from .geometry_head import HeadMesh, in_nostrils
 from .geometry_slim import border_loop, slim, tutte
 from .geometry_source import PARTS, IctSource
 
@@ -19,10 +19,12 @@ _PART = {name: number for number, name in enumerate(PARTS)}
 _SEAM_Z = -30.0  # mm: the skin is cut along the mirror plane behind this, from the crown to the nape
 _SKIN_HALF_WIDTH = 0.49
 _SKIN_TOP = 0.99
+_SKIN_HEIGHT = 0.838
 # Boxes (u0, v0, u1, v1) of the left half's small charts; the right half's are their mirror images about u = 0.5.
 _MOUTH_BOX = (0.5, 0.008, 0.555, 0.138)
-_GUMS_BOX = (0.565, 0.008, 0.695, 0.138)
-_TEETH_BOX = (0.705, 0.004, 0.805, 0.142)
+_GUMS_BOX = (0.565, 0.008, 0.67, 0.138)
+_TONGUE_BOX = (0.68, 0.03, 0.725, 0.116)
+_TEETH_BOX = (0.731, 0.004, 0.807, 0.142)
 _TONGUE_TIP = (0.0, -36.0, 97.0)  # mm
 _SOCKET_BOX = (0.95, 0.008, 0.994, 0.062)
 EYE_CENTRE = (0.88, 0.073)
@@ -84,9 +86,11 @@ def _skin_chart(points: Floats, triangles: Ints, midline: NDArray[np.bool_], ite
     everything = np.concatenate([triangles, np.array(fan, dtype=np.int64)])
     axis = np.concatenate([midline, [False, True]])
     loop = border_loop(everything).tolist()
-    # Length wanted per mm: full on the face, less on the back of the head and the neck.
-    wanted = 0.35 + 0.65 / (1.0 + np.exp(-(points[:, 2] - 25.0) / 12.0))
-    wanted = np.where(points[:, 1] < -70.0, np.minimum(wanted, 0.45), wanted)
+    # Length wanted per mm: full on the face, less on the back of the head, the neck and in the nostrils.
+    wanted = 0.22 + 0.78 / (1.0 + np.exp(-(points[:, 2] - 22.0) / 12.0))
+    wanted = np.where(points[:, 1] < -70.0, np.minimum(wanted, 0.28), wanted)
+    wanted = np.where(points[:, 1] > 105.0, 0.6 * wanted, wanted)
+    wanted = np.where(in_nostrils(points), 0.4, wanted)
     wanted = _smoothed(wanted, triangles, 8)
     scale = np.concatenate([wanted[triangles].mean(axis=1), np.ones(len(fan))])
     weight = np.concatenate([np.ones(len(triangles)), np.full(len(fan), 0.02)])
@@ -135,7 +139,7 @@ def tongue_island(source: IctSource, head: HeadMesh) -> int:
     return int(head.island[mine[np.linalg.norm(centres - _TONGUE_TIP, axis=1).argmin()]])
 
 
-def uv_atlas(source: IctSource, head: HeadMesh, iterations: int = 60) -> tuple[Floats, Ints]:
+def uv_atlas(source: IctSource, head: HeadMesh, iterations: int = 100) -> tuple[Floats, Ints]:
     """UV coordinates and triangles of the whole head, mirror-symmetric about u = 0.5.
 
     Returns:
@@ -150,13 +154,20 @@ def uv_atlas(source: IctSource, head: HeadMesh, iterations: int = 60) -> tuple[F
     used, local = np.unique(triangles[skin], return_inverse=True)
     local = local.reshape(-1, 3)
     flat = _skin_chart(points[used], local, used < head.midline_count, iterations)
-    size = _SKIN_HALF_WIDTH / flat[:, 0].max()
+    size = min(_SKIN_HALF_WIDTH / flat[:, 0].max(), _SKIN_HEIGHT / float(np.ptp(flat[:, 1])))
     flat = flat * size + [0.5, _SKIN_TOP - size * flat[:, 1].max()]
     corner[skin] = flat[local]
 
-    for name, box in (("mouth_socket", _MOUTH_BOX), ("eye_socket", _SOCKET_BOX), ("gums_tongue", _GUMS_BOX)):
+    for name, box in (("mouth_socket", _MOUTH_BOX), ("eye_socket", _SOCKET_BOX)):
         mine = part == _PART[name]
         corner[mine] = _boxed(head.corner_uv[mine], box)
+    # The tongue's island has slits in the source; as a disc it needs none.
+    tongue = head.island == tongue_island(source, head)
+    gums = (part == _PART["gums_tongue"]) & ~tongue
+    corner[gums] = _boxed(head.corner_uv[gums], _GUMS_BOX)
+    used, local = np.unique(triangles[tongue], return_inverse=True)
+    local = local.reshape(-1, 3)
+    corner[tongue] = _boxed(_disc(points[used], local)[local], _TONGUE_BOX)
     eye = part == _PART["eyeball_left"]
     corner[eye] = head.corner_uv[eye] * EYE_RADIUS + EYE_CENTRE
     teeth = np.unique(head.island[part == _PART["teeth"]])

@@ -41,7 +41,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelFileError(f"{file}: the model's card is missing; it must lie next to the model file") from None
+        raise ModelFileError(
+            f"{file}: the model's card is missing; it must lie next to the model file"
+        ) from None
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{file}: the model's card cannot be read ({error})") from None
     if not isinstance(card, dict) or "sha256" not in card:
@@ -84,7 +86,9 @@ def read_asset(path: str | Path | None = None) -> MorphableModel:
         arrays = load(content)
         header = json.loads(arrays["header"].tobytes().decode("utf-8"))
         if header["format"] != ASSET_FORMAT:
-            raise ModelFileError(f"{file}: has the format {header['format']!r}, this version reads {ASSET_FORMAT!r}")
+            raise ModelFileError(
+                f"{file}: has the format {header['format']!r}, this version reads {ASSET_FORMAT!r}"
+            )
         return _decode(arrays, header)
     except ModelFileError:
         raise
@@ -164,7 +168,8 @@ def _embedding(arrays: Arrays, name: str) -> Embedding | None:
     if f"{name}.triangle" not in arrays:
         return None
     return Embedding(
-        torch.from_numpy(arrays[f"{name}.triangle"].astype(np.int64)), torch.from_numpy(arrays[f"{name}.barycentric"])
+        torch.from_numpy(arrays[f"{name}.triangle"].astype(np.int64)),
+        torch.from_numpy(arrays[f"{name}.barycentric"]),
     )
 
 

@@ -177,7 +177,8 @@ def deferred_images(
 
     images, height, width = fragments.triangle.shape
     attributes = torch.cat((normals, albedo.expand(normals.shape)), dim=-1)
-    out = normals.new_empty(3, images, 3, height, width)
+    # Three blocks, not one: smaller ones come from memory that the allocator has kept
+    out = [normals.new_empty(images, 3, height, width) for _ in range(3)]
     for n in range(images):
         arrays = _numpy(
             fragments.triangle[n].flatten(),
@@ -185,7 +186,7 @@ def deferred_images(
             triangles,
             attributes[n],
             light[n % light.shape[0]],
-            *out[:, n].flatten(2),
+            *(planes[n].flatten(1) for planes in out),
         )
         run_ranges(deferred_forward, height * width, _LEAST, *arrays)
     return out[0], out[1], out[2]

@@ -145,6 +145,6 @@ def _encoding() -> Tensor:
 
 def _encode(linear: Tensor) -> _Array:
     """(H, W, 3) uint8 sRGB from (3, H, W) linear light."""
-    index = (linear.clamp(0, 1) * 65535 + 0.5).int().permute(1, 2, 0)
-    encoded: _Array = _encoding()[index].numpy()
+    index = (linear.clamp(0, 1) * 65535 + 0.5).int().numpy()
+    encoded: _Array = np.ascontiguousarray(_encoding().numpy().take(index).transpose(1, 2, 0))
     return encoded

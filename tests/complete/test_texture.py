@@ -132,6 +132,21 @@ def test_provenance_follows_visibility(head: MorphableModel, scene_of: Callable[
     assert set(np.unique(result.provenance)) <= {NONE, OBSERVED, MIRRORED, MODEL}
 
 
+def test_what_the_nose_hides_is_not_observed(head: MorphableModel, scene_of: Callable[..., Any]) -> None:
+    nosy = replace(
+        head,
+        mean=head.mean + 16 * head.identity[3],
+        triangles=head.triangles.clone(),
+        uv=head.uv.clone(),
+    )
+    scene = scene_of(nosy, yaw=40)
+    codes = _codes(scene, _complete(scene))
+    cosine, _, behind = _geometry(scene)
+    shadowed = (behind > 8) & (cosine > 0.15) & _on_face(scene)
+    assert shadowed.sum() > 60
+    assert not (codes[shadowed] == OBSERVED).any()
+
+
 def test_mirrored_texels_are_the_true_albedo_of_a_symmetric_face(
     head: MorphableModel, scene_of: Callable[..., Any]
 ) -> None:

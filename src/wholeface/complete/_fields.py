@@ -144,7 +144,7 @@ def estimate_fields(
     light: Array,
     *,
     refine: bool,
-    nose_y: float,
+    beard: tuple[float, float],
     heights: Array,
 ) -> Fields:
     """Compare the photo with the fitted face and keep what is smooth.
@@ -156,7 +156,7 @@ def estimate_fields(
         albedo: (V, 3) fitted linear-light albedo.
         light: (9, 3) fitted light.
         refine: refit the light first.
-        nose_y: height of the nose's base on the mean model, mm; below it dark colours may be a beard.
+        beard: heights of chin and nose base on the mean model, mm; between them dark colours may be a beard.
         heights: (V,) y of the mean model, mm.
     """
     pixels = np.flatnonzero(view.weight.ravel() > 0.02)
@@ -182,7 +182,7 @@ def estimate_fields(
     if refine:
         own = np.einsum("pj,pjc->pc", barycentric[few], albedo[picked])
         # A beard must not pass for light that comes from above.
-        low = heights[picked].mean(axis=1) < nose_y
+        low = heights[picked].mean(axis=1) < beard[1]
         trusted = weight[few] * np.where(low, np.float32(0.3), np.float32(1))
         light = refine_light(normals, np.maximum(own, 0.01), colour[few], trusted, light, 0.03)
     floor = _floors(light, normals)
@@ -209,9 +209,7 @@ def estimate_fields(
     centre = _gate(
         residual,
         weight,
-        _Place(
-            surface, triangle, heights, nose_y, view.clearance.ravel()[pixels], view.inset.ravel()[pixels]
-        ),
+        _Place(surface, triangle, heights, beard, view.clearance.ravel()[pixels], view.inset.ravel()[pixels]),
         few,
     )
     excess = centre - _plausible(centre)
@@ -262,7 +260,7 @@ class _Place:
     surface: Surface
     triangle: Array
     heights: Array
-    nose_y: float
+    beard: tuple[float, float]
     clearance: Array
     inset: Array
 
@@ -285,7 +283,7 @@ def _gate(residual: Array, weight: Array, place: _Place, few: Array) -> Array:
     rim = place.of_corners(place.surface.rim)
     outer = place.surface.kind[place.triangle] == OUTER
     height = place.of_corners(place.heights)
-    low = height < place.nose_y
+    low = (height < place.beard[1]) & (height > place.beard[0])
     core = few[(rim[few] > 18) & ~outer[few]]
     if len(core) < 200:
         core = few

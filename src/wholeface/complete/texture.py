@@ -212,7 +212,7 @@ def complete_texture(
         albedo,
         light,
         refine=settings.refine_light,
-        nose_y=_nose_height(model, heights),
+        beard=_beard_heights(model, heights),
         heights=heights,
     )
     gain = np.clip(fields.tone, 0.05, 20.0) ** settings.tone
@@ -313,12 +313,12 @@ def _srgb_table() -> Array:
     return np.asarray(np.round(255 * code), np.uint8)
 
 
-def _nose_height(model: MorphableModel, heights: Array) -> float:
-    """y of the nose's base on the mean model in mm."""
+def _beard_heights(model: MorphableModel, heights: Array) -> tuple[float, float]:
+    """y of the chin and of the nose's base on the mean model in mm."""
     if model.landmarks_68 is not None:
         points = model.landmarks_68.points(model.mean, model.triangles)
-        return float(points[31:36, 1].nanmean())
-    return float(np.median(heights))
+        return float(points[8, 1].nan_to_num(float(heights.min()))), float(points[31:36, 1].nanmean())
+    return float(heights.min()), float(np.median(heights))
 
 
 def _is_monochrome(photo: Array, hidden: Array, wanted: bool | None) -> tuple[bool, Array]:

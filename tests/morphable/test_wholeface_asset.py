@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,7 +71,8 @@ def test_faces_outwards_without_bad_triangles(model):
 
 def test_uv_atlas_is_inside_symmetric_and_without_flips(model):
     uv = model.uv.double()
-    assert float(uv.min()) >= 0 and float(uv.max()) <= 1
+    assert float(uv.min()) >= 0
+    assert float(uv.max()) <= 1
     a, b, c = (uv[model.uv_triangles[:, j]] for j in range(3))
     area = 0.5 * ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
     assert float(area.min()) > 0
@@ -83,27 +85,19 @@ def test_uv_atlas_is_inside_symmetric_and_without_flips(model):
 
 def test_uv_triangles_do_not_overlap(model):
     size = 512
-    a, b, c = (model.uv.double()[model.uv_triangles[:, j]] * size - 0.5 for j in range(3))
-    area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
-    low = torch.stack([a, b, c]).amin(0).floor().long().clamp(min=0)
-    span = int((torch.stack([a, b, c]).amax(0).ceil().long() - low).max()) + 1
-    grid = torch.stack(torch.meshgrid(torch.arange(span), torch.arange(span), indexing="ij"), -1).reshape(
-        -1, 2
-    )
-    count = torch.zeros(size * size, dtype=torch.int64)
-    for start in range(0, len(a), 2000):
-        s = slice(start, start + 2000)
-        p = low[s, None] + grid[None]
-
-        def side(q, r, p=p):
-            return (r - q)[:, None, 0] * (p - q[:, None])[..., 1] - (r - q)[:, None, 1] * (p - q[:, None])[
-                ..., 0
-            ]
-
-        edge = torch.stack([side(a[s], b[s]), side(b[s], c[s]), side(c[s], a[s])]) / area[s][None, :, None]
-        inside = (edge > 1e-6).all(0) & (p < size).all(-1)
-        count += torch.bincount((p[..., 1] * size + p[..., 0])[inside], minlength=size * size)
-    assert int(count.max()) == 1
+    corners = (model.uv.double()[model.uv_triangles] * size - 0.5).numpy()  # (F, 3, 2)
+    count = np.zeros((size, size), dtype=int)
+    for a, b, c in corners:
+        low = np.maximum(np.floor(np.minimum(np.minimum(a, b), c)), 0).astype(int)
+        high = np.minimum(np.ceil(np.maximum(np.maximum(a, b), c)), size - 1).astype(int)
+        x, y = np.arange(low[0], high[0] + 1), np.arange(low[1], high[1] + 1)[:, None]
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        inside = np.ones((y.shape[0], x.shape[0]), dtype=bool)
+        for q, r in ((a, b), (b, c), (c, a)):
+            inside &= ((r[0] - q[0]) * (y - q[1]) - (r[1] - q[1]) * (x - q[0])) / area > 1e-6
+        count[low[1] : high[1] + 1, low[0] : high[0] + 1] += inside
+    assert count.max() == 1
+    assert (count > 0).mean() > 0.6
 
 
 def test_iris_lies_around_the_documented_uv(model):

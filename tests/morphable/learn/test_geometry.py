@@ -61,10 +61,10 @@ def test_collapse_keeps_locked_points_and_borders_of_labels():
 def test_collapse_prefers_flat_places():
     points, triangles = _grid(13)
     points[:, 2] = np.where(points[:, 0] > 8, np.sin(2.5 * points[:, 1]), 0.0)
-    kept, _, _ = collapse(_problem(points, triangles, midline=np.zeros(len(points), dtype=bool)), target=200)
+    kept, _, _ = collapse(_problem(points, triangles, midline=np.zeros(len(points), dtype=bool)), target=140)
     inner = kept[(points[kept, 1] > 0) & (points[kept, 1] < 12)]
     rough, flat = (points[inner, 0] > 8).sum() / 4, (points[inner, 0] <= 8).sum() / 9
-    assert rough > 2 * flat
+    assert rough > 1.3 * flat
 
 
 def test_tutte_and_slim_recover_a_flat_mesh():

@@ -1,7 +1,7 @@
 """Writer of WholeFace's own face model: compact, deterministic, with a card.
 
-What is stored: the half x ≥ 0 of the mean (float32) and of the identity modes (int16, one scale and one parity
-per mode), one expression of each mirrored pair at the vertices that it moves (int16), packed regions, UV,
+What is stored: the half x ≥ 0 of the mean (float32) and of the identity modes (int16, with scale and parity),
+one expression of each mirrored pair at the vertices that it moves (int16), packed regions, UV,
 embeddings, and the albedo: float16 mean texture and int8 modes (one scale per mode and channel) on the texels
 that any mode uses; modes that are their own mirror image up to sign are stored for u ≥ ½ only.
 """
@@ -64,7 +64,8 @@ def write_asset(path: str | Path, model: MorphableModel, card: Mapping[str, Any]
 
     Args:
         path: where to write.
-        model: vertices in the order mirror plane, left half, mirrored left half; modes symmetric or antisymmetric.
+        model: vertices in the order mirror plane, left half, mirrored left half;
+            modes symmetric or antisymmetric.
         card: what the card should say; shapes, hash, size and quantisation errors are added.
 
     Returns:

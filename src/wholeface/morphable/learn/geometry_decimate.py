@@ -45,7 +45,7 @@ class CollapseProblem:
     weight: Floats
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _cross(samples: Any, s: int, a: int, b: int, c: int) -> tuple[float, float, float, float]:
     """Twice the area vector of a triangle, and the sum of its squared edges."""
     x1 = samples[s, b, 0] - samples[s, a, 0]
@@ -59,7 +59,7 @@ def _cross(samples: Any, s: int, a: int, b: int, c: int) -> tuple[float, float, 
     return y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2, edges
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _cost(
     samples: Any,
     quadrics: Any,
@@ -71,7 +71,7 @@ def _cost(
     cosine: float,
     quality: float,
 ) -> float:
-    """Cost of moving ``u`` onto ``v``, inf if a triangle would flip, degenerate or lie in the mirror plane."""
+    """Cost of moving ``u`` onto ``v``, inf if a triangle would flip, vanish or lie in the mirror plane."""
     count = samples.shape[0]
     worst_old = 1.0
     worst_new = 1.0
@@ -212,7 +212,7 @@ def collapse(problem: CollapseProblem, target: float) -> tuple[Ints, Ints, Ints]
             shared = len(around[u] & around[v])
             if len(mine & links[v]) != shared:
                 continue
-            # Two mirror-plane points may be joined along the plane only, or four triangles would share an edge.
+            # Mirror-plane points may be joined along the plane only, else four triangles share an edge.
             if midline[v] and any(
                 midline[w] and w != v and w not in lines[v] and w not in lines[u] for w in mine
             ):

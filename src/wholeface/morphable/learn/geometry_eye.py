@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class EyeballRings:
 
 
 def eyeball_rings(source: IctSource, block: tuple[int, int]) -> EyeballRings:
-    """Keep some rings of the eyeball whose vertices lie in ``block``; the first vertex is the cornea's pole."""
+    """Keep some rings of the eyeball with the vertices ``block``; the first one is the cornea's pole."""
     start, stop = block
     faces = source.faces[(source.faces[:, 0] >= start) & (source.faces[:, 0] < stop)] - start
     links: list[set[int]] = [set() for _ in range(stop - start)]
@@ -65,7 +66,7 @@ def eyeball_rings(source: IctSource, block: tuple[int, int]) -> EyeballRings:
         following = [min(links[v] - seen) for v in rings[-1]]
         seen.update(following)
         rings.append(following)
-    steps = [np.linalg.norm(points[b] - points[a], axis=1).mean() for a, b in zip(rings, rings[1:])]
+    steps = [np.linalg.norm(points[b] - points[a], axis=1).mean() for a, b in itertools.pairwise(rings)]
     radius = np.concatenate([[0.0], np.cumsum(steps)])
     radius = (radius / radius[_KEPT[-1]]) ** _UV_POWER
     vertices, uv, ring_of = [0], [np.zeros(2)], [0]
@@ -79,7 +80,7 @@ def eyeball_rings(source: IctSource, block: tuple[int, int]) -> EyeballRings:
             uv.append(radius[ring] * np.array([np.cos(angle), np.sin(angle)]))
             ring_of.append(ring)
     triangles = [(0, a, b) for a, b in zip(placed[0], placed[0][1:] + placed[0][:1])]
-    for inner, outer in zip(placed, placed[1:]):
+    for inner, outer in itertools.pairwise(placed):
         ratio = len(inner) // len(outer)
         for i in range(len(outer)):
             a, b = outer[i], outer[(i + 1) % len(outer)]

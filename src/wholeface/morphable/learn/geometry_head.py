@@ -169,7 +169,7 @@ def decimate_head(source: IctSource) -> HeadMesh:
 
 
 def _carried_uv(mesh: HalfMesh, before: Ints, origin: Ints, triangles: Ints) -> Floats:
-    """UV of each new corner: that of the point in the triangle's island (one each, but for slits in an island)."""
+    """UV of each new corner: that of the point in the triangle's island (slits are closed)."""
     place: dict[tuple[int, int], Floats] = {}
     for f in before.tolist():
         for v, uv in zip(mesh.triangles[f].tolist(), mesh.corner_uv[f]):

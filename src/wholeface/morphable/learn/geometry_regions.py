@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -22,7 +24,8 @@ _LID_MM = 4.0
 
 
 def _near_polyline(points: Floats, line: Floats, radius: float) -> Bools:
-    dense = np.concatenate([a + np.linspace(0, 1, 17)[:, None] * (b - a) for a, b in zip(line, line[1:])])
+    steps = np.linspace(0, 1, 17)[:, None]
+    dense = np.concatenate([a + steps * (b - a) for a, b in itertools.pairwise(line)])
     return np.asarray(cKDTree(dense).query(points)[0] < radius)
 
 
@@ -44,18 +47,17 @@ def build_regions(source: IctSource, head: HeadMesh) -> tuple[dict[str, Bools], 
     - ``skin``: all outer skin with the rims of lids and lips, without the sockets behind them;
     - ``face``: the source's narrow face, hairline to chin, ear to ear, with the underside of the jaw,
       without the inside of the nostrils;
-    - ``brows``: within 4.5 mm of the line through the brow points; ``lids``: within 4 mm of the eye's outline or
-      moved by a blink or a look down (above the eye's corners by more than 0.7 mm, below by
-      more than 1.8 mm), and the socket behind the lids; ``nose``: around the iBUG nose points,
-      nostrils included;
-      ``lips``: inside the outer lip line;
+    - ``brows``: within 4.5 mm of the line through the brow points;
+    - ``lids``: within 4 mm of the eyes' outline or moved by a blink or a look down (above the corners by
+      more than 0.7 mm, below by more than 1.8 mm), and the sockets behind the lids;
+    - ``nose``: around the iBUG nose points, nostrils included; ``lips``: inside the outer lip line;
     - ``ears``: the auricles; ``neck``: below the line chin, ear lobe, nape; ``scalp``: the other skin;
     - ``inner_mouth``: mouth socket, gums and tongue; ``teeth``; ``eyeballs``;
-    - extras: ``iris`` and ``pupil`` are the discs (edge ring included), ``gums`` and ``tongue`` parts of the mouth.
+    - extras: ``iris`` and ``pupil`` are the discs (edge ring included), ``gums`` and ``tongue`` the mouth's.
     """
     points = head.combine @ source.mean
     n = head.nearest
-    x, y, z = points.T
+    _x, y, z = points.T
     block = {name: (n >= a) & (n < b) for name, (a, b) in PARTS.items()}
     skin = block["face"] | block["head"]
     face = skin & (n < _NARROW_FACE) & ~in_nostrils(points)
@@ -74,8 +76,15 @@ def build_regions(source: IctSource, head: HeadMesh) -> tuple[dict[str, Bools], 
     lips = face & _inside(points, marks[48:60] * [1.03, 1.0, 1.0]) & (z > 80.0)
     alar = marks[35]
     outline = np.array(
-        [[7.0, marks[27, 1] + 2], [8.5, marks[28, 1]], [11.0, marks[29, 1]], [alar[0] + 9.0, alar[1] + 8.0]]
-        + [[alar[0] + 8.0, alar[1]], [alar[0] + 2.0, alar[1] - 2.5], [0.0, marks[33, 1] - 2.5]]
+        [
+            [7.0, marks[27, 1] + 2.0],
+            [8.5, marks[28, 1]],
+            [11.0, marks[29, 1]],
+            [alar[0] + 9.0, alar[1] + 8.0],
+            [alar[0] + 8.0, alar[1]],
+            [alar[0] + 2.0, alar[1] - 2.5],
+            [0.0, marks[33, 1] - 2.5],
+        ]
     )
     nose = skin & (z > 60.0) & _inside(points, np.concatenate([outline, outline[::-1] * [-1.0, 1.0]]))
     ears = skin & ~face & _ear_zone(points)

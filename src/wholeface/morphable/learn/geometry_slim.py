@@ -93,7 +93,7 @@ def _svd2(j: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _largest_step(uv: Floats, step: Floats, triangles: Ints) -> float:
-    """Largest t ≤ 1 for which no triangle of uv + t·step loses its area (first root of a quadratic each)."""
+    """Largest t ≤ 1 for which no triangle of uv + t·step loses its area (roots of quadratics)."""
     a = signed_areas(step, triangles)
     c = signed_areas(uv, triangles)
     b = signed_areas(uv + step, triangles) - a - c
@@ -115,7 +115,9 @@ def slim(
     on_axis: Bools,
     iterations: int = 100,
 ) -> Floats:
-    r"""Minimise the symmetric Dirichlet energy :math:`\sum_f A_f w_f \sum_i (\sigma_i^2 + \sigma_i^{-2})` without flips.
+    r"""Minimise the symmetric Dirichlet energy without flips.
+
+    .. math:: \sum_f A_f w_f \sum_i (\sigma_i^2 + \sigma_i^{-2})
 
     Args:
         points: (n, 3) mm.

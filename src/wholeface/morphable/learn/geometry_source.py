@@ -79,7 +79,7 @@ class IctSource:
 
 
 def mirrored_name(name: str) -> str:
-    """Name of the mirror image of an expression (``eyeBlink_L`` ↔ ``eyeBlink_R``, ``jawLeft`` ↔ ``jawRight``)."""
+    """Name of an expression's mirror image (``eyeBlink_L`` ↔ ``eyeBlink_R``, ``jawLeft`` ↔ ``jawRight``)."""
     for a, b in (("_L", "_R"), ("Left", "Right")):
         for one, other in ((a, b), (b, a)):
             if name.endswith(one):
@@ -97,7 +97,7 @@ def _mirror_index(mean: Floats, expression: Floats, names: tuple[str, ...]) -> I
     here = np.concatenate([mean, *(0.5 * expression)], axis=1)
     there = np.concatenate([mean * flip, *(0.5 * expression[partner] * flip)], axis=1)
     index = cKDTree(there).query(here)[1].astype(np.int64)
-    # The few vertices whose partner's partner is another one sit on top of each other: keep the first pairing.
+    # The few vertices whose partner's partner is another one coincide: keep the first pairing.
     for v in np.flatnonzero(index[index] != np.arange(len(index))):
         if index[index[v]] != v:
             index[index[v]] = v
@@ -164,7 +164,7 @@ class HalfMesh:
 
 
 def half_mesh(source: IctSource) -> HalfMesh:
-    """The half x ≥ 0 as triangles (quads split along the shorter diagonal), without anything below the neck plane."""
+    """The half x ≥ 0 as triangles (quads split along the shorter diagonal), cut off at the neck plane."""
     mean = source.mean
     own = source.mirror == np.arange(len(mean))
     keep = (own | (mean[:, 0] > 0))[np.where(source.faces < 0, source.faces[:, :1], source.faces)].all(axis=1)
@@ -200,8 +200,8 @@ def _islands(uv_triangles: Ints, count: int) -> Ints:
 def _crowns(source: IctSource, triangles: Ints, part: Ints, island: Ints) -> Bools:
     """(F,) False for the roots of the teeth, which lie inside the gums.
 
-    A tooth keeps what lies within ``_CROWN_MM`` of its biting edge; one with several roots is cut where the crown
-    is still in one piece with one opening.
+    A tooth keeps what lies within ``_CROWN_MM`` of its biting edge; one with several roots is cut where
+    the crown is still in one piece with one opening.
     """
     keep = np.ones(len(triangles), dtype=bool)
     teeth = part == list(PARTS).index("teeth")
@@ -263,14 +263,18 @@ def _cut_neck(source: IctSource, triangles: Ints, part: Ints, island: Ints, corn
             new_triangles.append(np.array([[corners[0], corners[k], corners[k + 1]]], dtype=np.int64))
             new_uv.append(np.stack([uvs[0], uvs[k], uvs[k + 1]])[None])
             origin.append(np.array([f]))
-    low, high, t = (np.array(column) for column in zip(*rows))
+    ends = np.array([row[:2] for row in rows], dtype=np.int64)
+    low, high, share = ends[:, 0], ends[:, 1], np.array([row[2] for row in rows])
     cut = sparse.csr_matrix(
-        (np.concatenate([1.0 - t, t]), (np.tile(np.arange(len(rows)), 2), np.concatenate([low, high]))),
+        (
+            np.concatenate([1.0 - share, share]),
+            (np.tile(np.arange(len(rows)), 2), np.concatenate([low, high])),
+        ),
         shape=(len(rows), count),
     )
     combine = sparse.vstack([sparse.identity(count, format="csr"), cut], format="csr")
     own = source.mirror == np.arange(count)
-    midline = np.concatenate([own, own[low.astype(np.int64)] & own[high.astype(np.int64)]])
+    midline = np.concatenate([own, own[low] & own[high]])
     of = np.concatenate(origin)
     return HalfMesh(
         combine, np.concatenate(new_triangles), part[of], island[of], np.concatenate(new_uv), midline

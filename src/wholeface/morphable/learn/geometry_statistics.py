@@ -1,4 +1,4 @@
-"""Identity statistics re-learned on the decimated head, expressions, and what decimation and truncation cost."""
+"""Identity statistics re-learned on the decimated head, expressions, and the cost of reduction."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def vertex_areas(points: Floats, triangles: Ints) -> Floats:
 
 
 def _without_rigid(offsets: Floats, mean: Floats, weight: Floats) -> Floats:
-    """Offsets (K, V, 3) less their best (weighted, linearised) common turn and shift: pose belongs to the camera."""
+    """Offsets (K, V, 3) less their best common turn and shift (weighted, linearised): pose."""
     axes = np.eye(3)
     motions = np.stack([np.broadcast_to(e, mean.shape) for e in axes] + [np.cross(e, mean) for e in axes])
     root = np.sqrt(weight)[None, :, None]
@@ -158,7 +158,8 @@ def reduction_cost(
 
     Returns:
         ``points_mm``: distance of corresponding points; ``points_per_axis_mm``: the same per coordinate;
-        ``surface_mm``: distance of the source's face vertices to the model's surface (decimation and truncation);
+        ``surface_mm``: distance of the source's face vertices to the model's surface (decimation and
+        truncation);
         ``decimation_mm``: distance of the source's face vertices to the decimated surface (decimation alone).
     """
     rng = np.random.default_rng(seed)

@@ -20,21 +20,20 @@ _FLOOR = 0.08  # least shading, over the ambient level: light is never negative
 _NOISE = 0.15  # relative error of a pixel …
 _CORRELATED = 60.0  # … which this many neighbours share
 _BAND_SIGMA = np.array([10.0] + [0.55] * 3 + [0.22] * 5)  # luminance, over the ambient coefficient
-_CHANNEL_SIGMA = np.array(
-    [10.0] + [0.30] * 3 + [0.12] * 5
-)  # a channel's departure from the luminance's light
+_CHANNEL_SIGMA = np.array([10.0] + [0.90] * 3 + [0.36] * 5)  # a channel's departure from that: coloured lamps
 
 
 def illuminate(basis: _Array, albedo: _Array, light: _Array) -> _Array:
-    """Linear colour (P, 3) of pixels with SH ``basis`` (P, 9) and ``albedo`` (P, 3); shading bounded from below."""
-    shading = np.maximum(basis @ light, _FLOOR * _C0 * np.abs(light[0]))
+    """Linear colour (P, 3) from SH ``basis`` (P, 9) and ``albedo`` (P, 3), with shading kept positive."""
+    light = light.astype(basis.dtype)
+    shading = np.maximum(basis @ light, np.float32(_FLOOR * _C0) * np.abs(light[0]))
     colour: _Array = albedo * shading
     return colour
 
 
 def log_difference(colour: _Array, predicted: _Array) -> _Array:
     """log(colour) − log(predicted), insensitive where both are dark."""
-    difference: _Array = np.log(colour + DARK) - np.log(predicted + DARK)
+    difference: _Array = np.log((colour + np.float32(DARK)) / (predicted + np.float32(DARK)))
     return difference
 
 
@@ -97,8 +96,8 @@ def _solve(
 def robust_start(basis: _Array, albedo: _Array, colour: _Array, weight: _Array, place: _Array) -> _Array:
     """Light (9, 3) from whichever part of the face explains most of the rest.
 
-    Halves, thirds and the centre of the face each propose a light; the one with the largest consensus wins, so that
-    an occluder must cover most of the face before it is taken for skin.
+    Halves, quarters and the centre of the face each propose a light; the one with the largest consensus wins,
+    so that an occluder must cover most of the face before it is taken for skin.
 
     Args:
         basis: (P, 9).
@@ -107,8 +106,8 @@ def robust_start(basis: _Array, albedo: _Array, colour: _Array, weight: _Array, 
         weight: (P,) how skin-like the place is by nature.
         place: (P, 3) position on the mean head, mm.
 
-    Source: Egger et al. 2018, "Occlusion-aware 3D Morphable Models and an Illumination Prior", section 3.4 (its
-    random samples are replaced by a fixed set of regions, which makes it deterministic).
+    Source: Egger et al. 2018, "Occlusion-aware 3D Morphable Models and an Illumination Prior"; its random
+    samples are replaced by a fixed set of regions, which makes it deterministic.
     """
     x, y = place[:, 0], place[:, 1]
     middle = float(np.median(y))

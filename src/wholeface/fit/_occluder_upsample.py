@@ -8,16 +8,17 @@ from PIL import Image
 from scipy import ndimage
 
 from ._occluder_light import LUMINANCE
-from ._occluder_view import FaceView, Window
+from ._occluder_view import FaceView, Window, to_linear
 
 __all__ = ["to_photo"]
 
 _F32 = NDArray[np.float32]
+_Bool = NDArray[np.bool_]
 _RADIUS = 2  # of the guided filter, working pixels
 _EPSILON = 0.02**2
 
 
-def to_photo(pixels: NDArray[np.uint8], view: FaceView, occluder: _F32) -> tuple[_F32, NDArray[np.bool_]]:
+def to_photo(pixels: NDArray[np.uint8], view: FaceView, occluder: _F32) -> tuple[_F32, _Bool]:
     """Mask and face region at photo size.
 
     The fast guided filter: local linear maps from the photo's brightness to the mask are found at working size
@@ -68,8 +69,6 @@ def to_photo(pixels: NDArray[np.uint8], view: FaceView, occluder: _F32) -> tuple
 
 
 def _linear_luminance(pixels: NDArray[np.uint8]) -> _F32:
-    from ._occluder_view import to_linear
-
     luminance: _F32 = to_linear(pixels) @ LUMINANCE
     return luminance
 

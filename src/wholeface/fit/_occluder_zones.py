@@ -33,7 +33,7 @@ class FaceZones:
 
     Args:
         attributes: (V, len(ZONES) + 3) float32. ``region``: mm inside the outline of facial skin from chin to
-            hairline and ear to ear (negative outside); the other zones in [0, 1]: ``eyes``, ``brows``, ``mouth``
+            hairline and ear to ear (negative outside); the others in [0, 1]: ``eyes``, ``brows``, ``mouth``
             and ``nostrils`` are darker or otherwise coloured than skin by nature; ``beard`` may carry one;
             ``lens`` is what spectacles cover. Then x, y, z of the mean head, mm.
         forehead: y above which a head vertex outside the outline counts as scalp (hair, hats), mm.
@@ -84,9 +84,9 @@ def _build(model: MorphableModel) -> FaceZones:
     def soft(distance: _Array, width: float = 2.0) -> _Array:
         return np.where(front, 1 / (1 + np.exp(-np.clip(distance / (width * mm), -30, 30))), 0.0)
 
-    # The outline: along the jaw, then over the forehead to two thirds of a unit above the brows.
+    # The outline: along the jaw, then over the forehead to four fifths of a unit above the brows.
     theta = np.linspace(0, np.pi, 41)[1:-1]
-    top = brow_y + 0.66 * unit
+    top = brow_y + 0.80 * unit
     cos, sin = np.cos(theta), np.sin(theta)
     arc = np.stack([ear_x * np.sign(cos) * np.abs(cos) ** 0.85, ear_y + (top - ear_y) * sin**0.85], axis=1)
     outline = np.vstack([flat[:17], arc])

@@ -12,7 +12,8 @@ from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..perceive.landmarks import FaceLandmarks
 from ..render import Camera
-from ._occluder_steps import OccluderWeights, alternate
+from ._occluder_pixels import OccluderWeights
+from ._occluder_steps import alternate
 from ._occluder_upsample import to_photo
 from ._occluder_view import face_view
 from ._occluder_zones import face_zones
@@ -31,7 +32,7 @@ class OccluderSettings:
         weights: strengths of the single cues.
     """
 
-    face_size: int = 168
+    face_size: int = 128
     margin: float = 0.33
     iterations: int = 4
     weights: OccluderWeights = field(default_factory=OccluderWeights)

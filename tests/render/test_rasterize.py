@@ -154,6 +154,37 @@ def test_ties_go_to_the_lowest_index_and_depth_to_the_nearest():
     )
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_a_back_face_wins_a_tie_by_its_index(order):
+    points = at_pixels([[2.0, 2.0], [30.0, 2.0], [2.0, 22.0]])
+    faces = torch.tensor([[0, 1, 2], [0, 2, 1]])[order]
+    assert set(rasterize(points, faces, CAMERA).triangle.unique().tolist()) == {-1, 0}
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_large_meshes_with_hidden_back_faces_equal_the_reference(egg, flip):
+    """Tiles, bands and rejected triangles: a closed mesh and an open one, from outside and from inside."""
+    model = egg(16, 32)
+    points = torch.stack([model.mean + torch.tensor([3.0, 1.0, z]) for z in (-400.0, -10.0)])
+    camera = Camera(260.0, 70.5, 66.5, 141, 133)
+    for faces in (model.triangles, model.triangles[::2]):
+        faces = faces.flip(1) if flip else faces
+        assert_same(rasterize(points, faces, camera, "numba"), rasterize(points, faces, camera, "reference"))
+
+
+@pytest.mark.parametrize(("depth", "shown"), [(99.9, True), (99.9999, True), (100.1, False)])
+def test_back_faces_just_before_a_wall_are_drawn(depth, shown):
+    wall = at_pixels([[-2.0, -2.0], [70.0, -2.0], [-2.0, 60.0]])
+    small = at_pixels([[9.0, 9.0], [9.0, 13.0], [15.0, 9.0]], depth)
+    points = torch.cat([wall, small])
+    faces = torch.tensor([[0, 2, 1], [3, 4, 5]])
+    for order in ([0, 1], [1, 0]):
+        for flipped in (faces, faces.flip(1), torch.stack((faces[0], faces[1].flip(0)))):
+            fragments = rasterize(points, flipped[order], CAMERA)
+            assert bool((fragments.triangle == order.index(1)).any()) == shown
+            assert fragments.mask.all()
+
+
 def test_barycentrics_and_depth_are_perspective_correct():
     """Interpolated corners land on the pixel's ray, up to the snapping to 1/256 pixel."""
     points = at_pixels([[1.0, 1.0], [30.0, 3.0], [6.0, 22.0]], depth=[50.0, 200.0, 400.0])

@@ -89,7 +89,8 @@ def run(*, repeat: int = 50) -> int:
     print(machine_line())
     print(f"model {head.name}: {head.vertex_count} vertices, {len(head.triangles)} triangles\n")
     print(
-        f"{'step':<28}{'first ms':>9}{'min':>8}{'median':>8}{'max':>8}{'cpu':>8}{'floor':>8}   ({repeat} warm runs)"
+        f"{'step':<28}{'first ms':>9}{'min':>8}{'median':>8}{'max':>8}{'cpu':>8}{'floor':>8}"
+        f"   ({repeat} warm runs)"
     )
     for row in measure(head, repeat=repeat):
         print(

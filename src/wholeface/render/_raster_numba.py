@@ -16,6 +16,8 @@ __all__ = ["rasterize_numba"]
 _LIMIT = float(COORDINATE_LIMIT)
 _GRID = float(SUBPIXEL)
 _STEP = SUBPIXEL
+_TILE = 8
+_ROUNDING = 1.0 + 1e-6  # more than what the float32 depth test can round upwards
 
 
 @njit(cache=True, nogil=True)
@@ -82,6 +84,32 @@ def _resolve(
 
 
 @njit(cache=True, nogil=True)
+def _farthest(best: Any, row0: Any, row1: Any) -> Any:
+    """Smallest inverse depth in each tile of the rows row0 ≤ row < row1; 0 where a pixel is still free."""
+    width = best.shape[1]
+    shape = ((row1 - row0 + _TILE - 1) // _TILE, (width + _TILE - 1) // _TILE)
+    tiles = np.empty(shape, np.float32)
+    for a in range(tiles.shape[0]):
+        for b in range(tiles.shape[1]):
+            least = np.float32(np.inf)
+            for row in range(row0 + a * _TILE, min(row1, row0 + (a + 1) * _TILE)):
+                for column in range(b * _TILE, min(width, (b + 1) * _TILE)):
+                    least = min(least, best[row, column])
+            tiles[a, b] = least
+    return tiles
+
+
+@njit(cache=True, nogil=True)
+def _hidden(tiles: Any, nearest: Any, top: Any, bottom: Any, first: Any, last: Any) -> bool:
+    """Is everything in these tiles nearer than the inverse depth ``nearest``?"""
+    for a in range(top, bottom + 1):
+        for b in range(first, last + 1):
+            if tiles[a, b] <= nearest:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def _scan(
     row0: Any,
     row1: Any,
@@ -92,14 +120,30 @@ def _scan(
     best: Any,
     winner: Any,
 ) -> None:
-    """Scan-convert all triangles into the rows row0 ≤ row < row1."""
+    """Scan-convert all triangles into the rows row0 ≤ row < row1.
+
+    Triangles that show their front come first. Those that show their back are mostly hidden by then, and
+    are left out when all tiles that they touch are covered by something nearer. Ties still go to the lowest
+    index.
+    """
     width = best.shape[1]
     best[row0:row1] = 0.0
     winner[row0:row1] = -1
     top_limit = row0 * _STEP
     bottom_limit = (row1 - 1) * _STEP
     right_limit = (width - 1) * _STEP
-    for t in range(triangles.shape[0]):
+    count = triangles.shape[0]
+    total = count
+    backs = np.empty(count, np.int32)
+    tiles = best[:0]
+    n = -1
+    while n + 1 < total:
+        n += 1
+        t = n
+        if n >= count:
+            t = backs[n - count]
+            if n == count:
+                tiles = _farthest(best, row0, row1)
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         yi, yj, yk = int(xy[i, 1]), int(xy[j, 1]), int(xy[k, 1])
         y_min: int = min(yi, yj, yk)
@@ -122,6 +166,15 @@ def _scan(
         area = (xj - xi) * (yk - yi) - (yj - yi) * (xk - xi)
         if area == 0 or (cull and area > 0):
             continue
+        if area > 0 and n < count:
+            backs[total - count] = t
+            total += 1
+            continue
+        if n >= count:
+            nearest = max(inverse[i], inverse[j], inverse[k]) * _ROUNDING
+            rows = (top - row0) // _TILE, (bottom - row0) // _TILE
+            if _hidden(tiles, nearest, rows[0], rows[1], first // _TILE, last // _TILE):
+                continue
         if area < 0:
             area = -area
             j, k = k, j
@@ -149,7 +202,7 @@ def _scan(
                 if (e0 | e1 | e2) >= 0:
                     inside = True
                     s = np.float32(((e0 + bias0) * p0 + (e1 + bias1) * p1) + (e2 + bias2) * p2)
-                    if s > best[row, column]:
+                    if s > best[row, column] or (s == best[row, column] and t < winner[row, column]):
                         best[row, column] = s
                         winner[row, column] = t
                 elif inside:
@@ -207,5 +260,5 @@ def rasterize_numba(
         _scan(row0, row1, xy, inverse, triangles, cull, best, winner)
         _resolve(xy, inverse, triangles, row0, row1, winner, bary, depth)
 
-    run_ranges(band, height, 16, split=2)
+    run_ranges(band, height, 16, split=1)
     return winner, bary, depth

@@ -2,12 +2,16 @@
 
 from .landmarks import LandmarkFit, LandmarkFitSettings, fit_landmarks
 from .occluder import OccluderEstimate, OccluderSettings, estimate_occluder
+from .photometric import PhotometricFit, PhotometricSettings, refine_photometric
 
 __all__ = [
     "LandmarkFit",
     "LandmarkFitSettings",
     "OccluderEstimate",
     "OccluderSettings",
+    "PhotometricFit",
+    "PhotometricSettings",
     "estimate_occluder",
     "fit_landmarks",
+    "refine_photometric",
 ]

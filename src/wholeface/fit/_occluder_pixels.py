@@ -115,13 +115,17 @@ class HeadPixels:
         x, y = np.abs(place[:, 0]) / 70, (place[:, 1] + 35) / 90
         terms = np.stack([x**2, y, y**2, x**2 * y, x**2 * y**2, y**3, x**4], axis=1).astype(np.float32)
         terms -= (terms * skin[:, None]).sum(axis=0) / max(float(skin.sum()), 1e-6)
+        # Features differ between people and moments more than any mean tells: they are compared with skin.
+        albedo = np.maximum(pick(view.albedo), 1e-3)
+        plain = (albedo * skin[:, None]).sum(axis=0) / max(float(skin.sum()), 1e-6)
+        albedo += feature[:, None] * (plain - albedo)
         return HeadPixels(
             at=at,
             inside=inside,
             place=place,
             facing=facing,
             basis=pick(view.basis),
-            albedo=np.maximum(pick(view.albedo), 1e-3),
+            albedo=albedo,
             colour=pick(view.linear),
             feature=feature,
             eyes=eyes,

@@ -12,7 +12,7 @@ ROW, COLUMN = np.mgrid[0:S, 0:S]
 ZONE = (ROW - 48) ** 2 + (COLUMN - 48) ** 2 < 44**2
 CORE = (ROW - 48) ** 2 + (COLUMN - 48) ** 2 < 20**2
 FREE = (ROW - 50) ** 2 + (COLUMN - 48) ** 2 < 30**2
-FACE = FaceMap(ZONE, CORE, FREE)
+FACE = FaceMap(ZONE, CORE, FREE, ZONE, ZONE & False)
 SKIN = np.log([0.45, 0.28, 0.2])
 
 

@@ -38,7 +38,7 @@ def test_atlas_interpolates_linear_fields_exactly_and_knows_its_area() -> None:
     position = atlas.texels(model.mean.double().numpy())[atlas.covered]
     np.testing.assert_allclose(position[:, 0], (u - 0.1) / 0.8 * 110, atol=5e-3)
     np.testing.assert_allclose(position[:, 1], (v - 0.1) / 0.8 * 110, atol=5e-3)
-    assert np.isclose(atlas.area.sum(), 110**2, rtol=0.02)
+    assert np.isclose(atlas.area.sum(), 110**2, rtol=0.04)
     assert atlas.regions["skin"].sum() == atlas.covered.sum()
 
 

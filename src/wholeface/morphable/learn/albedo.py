@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = ["learn_albedo"]
 
 Array = NDArray[Any]
 Detect = Callable[[Array], Array | None]
+_LOG = logging.getLogger(__name__)
 _COARSE, _FINE = 256, 512
 _MODES, _IRIS_MODES, _LATENT = 80, 2, 40
 _AVATAR_SHARE = 0.35
@@ -58,7 +60,7 @@ def learn_albedo(
         source: folder with ``portraits`` and ``avatars``.
         seed: of the random start of probabilistic PCA and of the held-out split.
         detect: picture (H, W, 3) uint8 -> (478, 2) landmarks or None; None takes the package's detector.
-        workers: processes; the result does not depend on it.
+        workers: threads; the result does not depend on it.
 
     Returns:
         The albedo model in ``log`` space with 80 modes, of which the last 2 colour the irises, and a report
@@ -72,11 +74,10 @@ def learn_albedo(
         raise UsageError("the albedo stage needs a model with UV coordinates and the 478 landmarks")
     clock = [time.perf_counter()]
     report: dict[str, Any] = {"seed": seed}
-    seconds: dict[str, float] = {}
 
     def lap(name: str) -> None:
         clock.append(time.perf_counter())
-        seconds[name] = round(clock[-1] - clock[-2], 1)
+        _LOG.info("%s: %.1f s", name, clock[-1] - clock[-2])
 
     coarse, fine = build_atlas(model, _COARSE), build_atlas(model, _FINE)
     zone = _symmetric(coarse.regions["face"])
@@ -115,7 +116,6 @@ def learn_albedo(
         },
         "avatars": {"used": len(names), "groups": {g: groups.count(g) for g in sorted(set(groups))}},
         **numbers,
-        "seconds": seconds,
     }
     return result, report
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ..albedo import AlbedoModel
 from ..model import MorphableModel
-from .albedo_atlas import Atlas, pad_texture, texture_at_vertices
+from .albedo_atlas import Atlas, pad_texture, sample_rows_cols, texture_at_vertices
 from .albedo_extend import extend_field
 from .albedo_interior import Eyes, mouth_colours, paint_eyes
 from .albedo_people import to_grid
@@ -21,7 +21,7 @@ __all__ = ["compose_albedo", "crisp_detail", "zone_feather"]
 
 Array = NDArray[Any]
 Bools = NDArray[np.bool_]
-_MARGIN_MM = 14.0
+_MARGIN_MM = 18.0
 
 
 def zone_feather(model: MorphableModel, atlas: Atlas, zone: Bools) -> tuple[Array, Array]:
@@ -30,9 +30,17 @@ def zone_feather(model: MorphableModel, atlas: Atlas, zone: Bools) -> tuple[Arra
     The rim is the border between the zone and other skin; the edges of eyes and mouth are not.
     """
     skin = atlas.regions["skin"]
-    rim = zone & ndimage.binary_dilation(skin & ~zone)
+    beyond = skin & ~zone
+    # The insides of the nostrils are other skin, too, but small: their rims are well seen.
+    labels, parts = ndimage.label(beyond)
+    sizes = ndimage.sum_labels(beyond, labels, np.arange(parts + 1))
+    rim = zone & ndimage.binary_dilation(sizes[labels] > 0.02 * zone.sum())
     texel_mm = float(np.sqrt(np.median(atlas.area[zone])))
     far = ndimage.distance_transform_edt(~rim) * texel_mm
+    # Hair is never told from skin without fail: towards the scalp the statistics fade over a wider strip.
+    if "scalp" in atlas.regions:
+        hairline = rim & ndimage.binary_dilation(atlas.regions["scalp"], iterations=2)
+        far = np.minimum(far, 0.6 * ndimage.distance_transform_edt(~hairline) * texel_mm)
     texels = np.where(zone, np.clip(far / _MARGIN_MM, 0, 1), 0.0)
     texels = texels * texels * (3 - 2 * texels)
     vertices = texture_at_vertices(model, pad_texture(texels[..., None], zone | skin))[:, 0]
@@ -70,7 +78,8 @@ def crisp_detail(avatars: Array, weight: Array, zone: Bools, sigma: float) -> Ar
     present = ndimage.gaussian_filter((mean**2).mean(-1), 3 * sigma)
     gain = np.clip(np.sqrt(0.6 * typical / np.maximum(present, 1e-7)), 1.0, 2.2)
     edge = np.clip((ndimage.distance_transform_edt(zone) - 1) / 3, 0, 1)
-    result: Array = mean * (gain * edge)[..., None]
+    common = np.clip((ndimage.uniform_filter(count / len(avatars), 9) - 0.7) / 0.25, 0, 1)
+    result: Array = mean * (gain * edge * common)[..., None]
     return result
 
 
@@ -126,6 +135,7 @@ def compose_albedo(
         np.zeros(difference[0].size),
         vertices,
         skin_faces,
+        length=40.0,
     )
     outside = spread.reshape(model.vertex_count, -1, 3) + far
     s = coarse.size
@@ -143,7 +153,8 @@ def compose_albedo(
         iris = np.zeros((s, s, 3))
         iris[painted] = share[:, None] * colour
         basis[kept + k] = iris
-    mean = _upsampled(mean_coarse, fine.size) + detail
+    mean: Array = _upsampled(mean_coarse, fine.size) + detail
+    mean -= nostrils(fine)[..., None]
     inner = fine.covered & ~fine.regions["skin"]
     mean[inner] = mouth_colours(model, fine)[inner]
     eye_texels, eye_colour, _ = paint_eyes(model, fine, eyes)
@@ -153,6 +164,17 @@ def compose_albedo(
     parity = np.append(modes.parity[:kept], np.ones(len(eyes.iris_modes)))[:, None, None, None]
     basis = 0.5 * (basis + parity * basis[:, :, ::-1])
     return albedo_from_textures(model, np.minimum(mean, np.log(0.95)), basis)
+
+
+def nostrils(atlas: Atlas) -> Array:
+    """(S, S) how much darker, in log units, the insides of the nostrils are (skin in the nose, not face)."""
+    if "nose" not in atlas.regions:
+        return np.zeros(atlas.covered.shape)
+    nose = ndimage.binary_dilation(atlas.regions["nose"], iterations=6)
+    inside = atlas.regions["skin"] & ~atlas.regions["face"] & nose
+    depth = ndimage.distance_transform_edt(inside) / (atlas.size / 64)
+    result: Array = ndimage.gaussian_filter(1.6 * np.clip(depth, 0, 1), atlas.size / 300)
+    return result
 
 
 def pad_near(texture: Array, own: Bools, covered: Bools, reach: int = 4) -> Array:
@@ -183,7 +205,5 @@ def _upsampled(texture: Array, size: int) -> Array:
     zoom = size / texture.shape[0]
     axis = (np.arange(size) + 0.5) / zoom - 0.5
     where = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
-    from .albedo_atlas import sample_rows_cols
-
     result: Array = sample_rows_cols(texture, where, order=1).astype(np.float64)
     return result

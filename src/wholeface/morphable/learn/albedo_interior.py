@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +23,28 @@ _PUPIL, _LIMBUS = 0.36, 1.0  # radii in units of the iris
 # Iris colours (sRGB) that avatars lack; people's eyes range from dark brown over hazel and green to blue
 # and grey.
 _IRIS_PALETTE = (
-    ((62, 38, 24), 3.0),
-    ((92, 58, 34), 3.0),
-    ((112, 84, 52), 1.5),
-    ((104, 104, 70), 1.0),
-    ((96, 122, 140), 2.0),
-    ((122, 134, 142), 1.0),
+    ((58, 36, 24), 5.0),
+    ((84, 54, 34), 4.0),
+    ((104, 78, 50), 1.5),
+    ((92, 92, 66), 0.7),
+    ((84, 104, 120), 1.2),
+    ((98, 108, 114), 0.8),
 )
 
 
+@dataclass(frozen=True)
 class Eyes:
     """Eyeball in polar form: ring (angle from the gaze axis) × spoke (angle around it).
 
     Args:
-        sclera: (R, P, 3) mean log albedo with a brown iris of radius ``iris`` rings.
+        log_albedo: (R, P, 3) mean; the limbus lies at ring R / 3.
         iris_modes: (2, 3) log-colour offsets of the iris, one standard deviation each.
+        iris_share: (R,) how much of each ring is iris, without the pupil.
     """
 
-    def __init__(self, log_albedo: Array, iris_modes: Array, iris_share: Array) -> None:
-        self.log_albedo = log_albedo
-        self.iris_modes = iris_modes
-        self.iris_share = iris_share
+    log_albedo: Array
+    iris_modes: Array
+    iris_share: Array
 
 
 def _sphere(points: Array) -> tuple[Array, float]:
@@ -99,50 +101,42 @@ def _iris_rings(polar: Array) -> int:
 
 
 def learn_eyes(folder: Path, names: Sequence[str]) -> Eyes:
-    """Mean eye of the avatars on a common iris radius, and modes of iris colour from a palette of human eyes.
+    """Eyes whose sclera has the avatars' median colour and whose irises follow a palette of human eyes.
 
-    The rings are resampled so that the limbus lies at ring R / 3; beyond it the sclera.
+    The avatars' painted irises carry highlights and shadows, so the iris is drawn: a dark limbal ring, radial
+    fibres, a lighter collarette, a black pupil. The limbus lies at ring R / 3; beyond it the sclera.
     """
     eyes = []
     for name in names:
-        for part in ("h_L_eye", "h_R_eye"):
-            polar = _polar_eye(folder, name, part)
-            if part == "h_R_eye":
-                # The same eye in the mirror: phi -> pi − phi.
-                polar = np.roll(polar[:, ::-1], _SPOKES // 2, axis=1)
-            limbus = _iris_rings(polar)
-            ring = np.arange(_RINGS)
-            source = np.where(
-                ring < _RINGS / 3,
-                ring / (_RINGS / 3) * limbus,
-                limbus + (ring - _RINGS / 3) / (_RINGS * 2 / 3) * (_RINGS - 1 - limbus),
-            )
-            spoke = np.arange(_SPOKES)
-            where: Array = np.stack(np.broadcast_arrays(source[:, None], spoke[None]), axis=-1)
-            eyes.append(np.log(np.maximum(sample_rows_cols(polar, where), 2e-3)))
-    log_albedo = np.median(np.stack(eyes), axis=0)
-    ring = (np.arange(_RINGS) + 0.5) / (_RINGS / 3)
-    outer = 1 / (1 + np.exp((ring - _LIMBUS) / 0.03))
-    share = outer / (1 + np.exp((_PUPIL - ring) / 0.03))
-    # The sclera is nearly white and even: keep a third of its painted veins and shade.
-    sclera = log_albedo[_RINGS // 2 : _RINGS * 3 // 4].reshape(-1, 3)
-    white = 0.5 * np.median(sclera, axis=0) + 0.5 * np.log(decode_srgb(np.array([226, 218, 212]) / 255))
-    white_share = (1 - outer)[:, None, None]
-    log_albedo = log_albedo * (1 - white_share) + white_share * (
-        white + 0.35 * (log_albedo - np.median(sclera, axis=0))
-    )
-    colours = np.log(decode_srgb(np.array([c for c, _ in _IRIS_PALETTE]) / 255.0))
+        polar = _polar_eye(folder, name, "h_L_eye")
+        limbus = _iris_rings(polar)
+        eyes.append(np.log(np.maximum(polar[limbus + 8 : limbus + 24], 2e-3)).reshape(-1, 3))
+    # The painted sclera is shaded by lids that are not there; a healthy one is nearly white.
+    painted = np.median(np.concatenate(eyes), axis=0)
+    white = 0.35 * painted + 0.65 * np.log(decode_srgb(np.array([214, 205, 200]) / 255))
+    ring = ((np.arange(_RINGS) + 0.5) / (_RINGS / 3))[:, None]
+    spoke = np.arange(_SPOKES)[None] / _SPOKES * 2 * np.pi
+    iris = 1 / (1 + np.exp((ring - _LIMBUS) / 0.025))
+    share = iris / (1 + np.exp((_PUPIL - ring) / 0.02))
+    fibres = np.zeros((_RINGS, _SPOKES))
+    for k, phase in zip((9, 14, 23, 31, 46), np.random.default_rng(7).uniform(0, 2 * np.pi, 5)):
+        fibres += 0.06 * np.cos(k * spoke + phase + 1.5 * np.sin(3 * ring + phase))
+    fibres += 0.22 * np.exp(-(((ring - 0.5) / 0.1) ** 2)) - 0.9 * np.exp(-(((ring - 1.0) / 0.13) ** 2))
     weight = np.array([w for _, w in _IRIS_PALETTE])
     weight /= weight.sum()
+    colours = np.log(decode_srgb(np.array([c for c, _ in _IRIS_PALETTE]) / 255.0))
     mean = weight @ colours
-    inside = (share > 0.9)[:, None] & np.ones(_SPOKES, dtype=bool)
-    present = log_albedo[inside].mean(0)
-    log_albedo = log_albedo + share[:, None, None] * (mean - present)
+    pink = np.clip((ring - 1.3) / 1.2, 0, 1)[..., None] * np.array([-0.10, -0.28, -0.26])
+    log_albedo = (
+        share[..., None] * (mean + fibres[..., None])
+        + (iris - share)[..., None] * np.log(0.012)
+        + (1 - iris)[..., None] * (white + pink)
+    )
     spread = (colours - mean) * np.sqrt(weight)[:, None]
     _, scale, axes = np.linalg.svd(spread, full_matrices=False)
     modes = axes[:2] * scale[:2, None]
     modes *= np.where(modes.sum(1) >= 0, 1, -1)[:, None]
-    return Eyes(log_albedo, modes, share)
+    return Eyes(log_albedo, modes, share[:, 0])
 
 
 def paint_eyes(model: MorphableModel, atlas: Atlas, eyes: Eyes) -> tuple[NDArray[np.bool_], Array, Array]:

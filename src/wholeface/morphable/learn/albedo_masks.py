@@ -22,7 +22,8 @@ OVAL = (
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
 )
 BROW_TOP = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
-_LUMA_FLOOR, _CHROMA_FLOOR = 0.13, 0.05
+_LUMA_FLOOR, _CHROMA_FLOOR = 0.12, 0.05
+_WET_MM = 6.5
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,15 @@ class FaceMap:
             lips.
         free: may look like anything that belongs to a face: brows, eyes, lips, beard, inside the face's
             outline and below the upper edge of the brows.
+        outside: all but the wet rims of the lips, on which a smile shows teeth.
+        lips: the red of the lips.
     """
 
     zone: Bools
     core: Bools
     free: Bools
+    outside: Bools
+    lips: Bools
 
     def cropped(self, margin: int = 8) -> FaceMap:
         """The same map without empty borders, still symmetric about its middle column."""
@@ -48,7 +53,7 @@ class FaceMap:
         size = self.zone.shape[1]
         side = max(min(int(columns[0]), size - 1 - int(columns[-1])) - margin, 0)
         box = (slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + 1 + margin), slice(side, size - side))
-        return FaceMap(self.zone[box], self.core[box], self.free[box])
+        return FaceMap(self.zone[box], self.core[box], self.free[box], self.outside[box], self.lips[box])
 
 
 def face_map(model: MorphableModel, atlas: Atlas, zone: Bools) -> FaceMap:
@@ -73,7 +78,23 @@ def face_map(model: MorphableModel, atlas: Atlas, zone: Bools) -> FaceMap:
     for name in ("brows", "lips", "lids"):
         if name in atlas.regions:
             core &= ~ndimage.binary_dilation(atlas.regions[name], iterations=2)
-    return FaceMap(zone, core, free)
+    lips = zone & atlas.regions.get("lips", np.zeros_like(zone))
+    return FaceMap(zone, core, free, zone & ~_wet_lips(atlas, zone), lips)
+
+
+def _wet_lips(atlas: Atlas, zone: Bools) -> Bools:
+    """Texels of the lips within ``_WET_MM`` of the mouth's opening."""
+    if "lips" not in atlas.regions:
+        return np.zeros_like(zone)
+    lips = atlas.regions["lips"]
+    texel_mm = float(np.sqrt(np.median(atlas.area[zone])))
+    rows, columns = np.nonzero(lips)
+    opening = np.zeros_like(zone)
+    box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+    opening[box] = ~atlas.covered[box]
+    far = ndimage.distance_transform_edt(~opening) * texel_mm
+    wet: Bools = lips & (far < _WET_MM)
+    return wet
 
 
 def inside_polygon(polygon: Array, points: Array) -> Bools:
@@ -94,13 +115,13 @@ def skin_weight(
     face: FaceMap,
     *,
     strict: float = 1.0,
-    lean: float = 3.0,
+    lean: float = 2.6,
 ) -> Array:
     """Trust in each texel of a texture after a colour test against the face's own skin.
 
     Outside ``face.free`` a texel counts as skin where its deviation from the expected albedo, less the core's
     median deviation, stays within ``lean`` robust standard deviations of the core's, in brightness and in
-    colour, and where it hangs together with the core. The border is drawn in by two texels.
+    colour, and where it hangs together with the core. The border is drawn in by three texels.
 
     Args:
         log_albedo: (S, S, 3).
@@ -136,6 +157,6 @@ def skin_weight(
     # Draw the border in where it was found by the test, not where the zone or the view ends.
     rejected = face.zone & ~kept
     far = ndimage.distance_transform_edt(~rejected)
-    feather = np.where(face.free, 1.0, np.clip((far - 2.0) / 3.0, 0, 1))
+    feather = np.where(face.free, 1.0, np.clip((far - 3.0) / 3.0, 0, 1))
     result: Array = weight * kept * feather
     return result

@@ -62,4 +62,5 @@ def outer_pattern(
     smooth = extend_field(
         values, np.where(is_skin, 0.02 * (trust > 0.6), 0.0), middle, vertices, faces, length=60.0
     )
+    smooth = 0.7 * smooth
     return 0.5 * (smooth + smooth[model.mirror.numpy()]) if model.mirror is not None else smooth

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .albedo_light import fit_light
+from .albedo_light import fit_light, sh_basis_array
 from .albedo_masks import FaceMap, skin_weight
 from .albedo_portraits import Unwrapped
-from .albedo_tone import TonePrior, anchored_tones, remove_low_asymmetry, tone_prior
+from .albedo_tone import TonePrior, anchored_tones, remove_low_asymmetry
 
 __all__ = ["People", "avatar_people", "core_tone", "portrait_people", "reference_pattern", "to_grid"]
 
 Array = NDArray[Any]
-_DARKEST = 3e-3
+_DARKEST = 0.01
+_MOST = 1.0  # deviations from the common pattern approach this limit: shadows in nostrils are no pigment
 _SMOOTH = 0.08  # of the zone's width: what counts as a smooth difference between left and right
 
 
@@ -143,15 +144,39 @@ def portrait_people(
             face,
             strict=0.75 if cautious[n] else 1.0,
         )
-        weight[n] = tested[zone]
-        even = remove_low_asymmetry(to_grid(value - pattern, zone), tested, _SMOOTH * zone.shape[1])
-        log_albedo[n] = even[zone] + pattern
+        weight[n] = tested[zone] * face.outside[zone]
+        # Lips are redder than skin; what is less red there is teeth, or light on moist lips.
+        redness = value[:, 0] - value[:, 1]
+        pale = face.lips[zone] & (redness < np.median(redness[core]))
+        weight[n] *= ~ndimage.binary_dilation(to_grid(pale, zone), iterations=1)[zone]
+        tested = to_grid(weight[n], zone)
+        even = remove_low_asymmetry(to_grid(value - pattern, zone), tested, _SMOOTH * zone.shape[1])[zone]
+        even = even - _remaining_light(even, unwrapped.normals[n], weight[n], some)
+        level = core_tone(even, weight[n], core)
+        log_albedo[n] = pattern + level + _MOST * np.tanh((even - level) / _MOST)
         tone[n] = core_tone(log_albedo[n], weight[n], core)
     anchored = anchored_tones(tone, prior, centre=centre)
     log_albedo += (anchored - tone)[:, None].astype(np.float32)
     return People(log_albedo, weight, anchored)
 
 
-def group_prior(people: People, groups: list[str]) -> TonePrior:
-    """Prior over skin tones from people of trustworthy tone."""
-    return tone_prior(people.tone, groups)
+def _remaining_light(deviation: Array, normals: Array, weight: Array, some: Array) -> Array:
+    """(T, 3) the part of a deviation from the common pattern that a light could have caused, less its mean.
+
+    A second pass in log light, less wary of outliers than the first: what varies with the normal as a
+    second-order light does is taken for light, at the price of a little true pigment.
+    """
+    phi = sh_basis_array(normals.astype(np.float64))[:, 1:]
+    design = np.concatenate((phi, np.ones((len(phi), 1))), axis=1)
+    a, w = design[some], weight[some].astype(np.float64)
+    robust = w
+    solution = np.zeros((9, 3))
+    for _ in range(5):
+        normal = a.T @ (a * robust[:, None]) / max(robust.sum(), 1e-9) + np.diag([0.003] * 8 + [1e-9])
+        solution = np.linalg.solve(
+            normal, a.T @ (deviation[some] * robust[:, None]) / max(robust.sum(), 1e-9)
+        )
+        error = (deviation[some] - a @ solution).mean(1)
+        robust = w / (1 + (error / 0.2) ** 2)
+    result: Array = 0.8 * phi @ solution[:8]
+    return result - np.average(result, axis=0, weights=weight + 1e-9)

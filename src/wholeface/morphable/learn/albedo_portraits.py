@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ class Unwrapper:
         plain = fit.project(at)
         weight = self._visible(cam_t, faces, fit, at, plain, width, height)
         facing = (normal * -at).sum(1) / np.linalg.norm(at, axis=1)
-        weight *= np.clip((facing - 0.15) / 0.5, 0, 1)
+        weight *= np.clip((facing - 0.2) / 0.5, 0, 1)
         where = plain + self.warp @ fit.residual.astype(np.float32)
         inside = ((where > 0) & (where < np.array([width - 1, height - 1]))).all(1) * self._in_outline(
             where, points
@@ -172,23 +171,6 @@ def choose_portraits(folder: Path) -> tuple[list[dict[str, Any]], Array]:
     return [entries[i] for i in kept], landmarks[kept]
 
 
-_WORKER: dict[str, Any] = {}
-
-
-def _start(unwrapper: Unwrapper) -> None:
-    torch.set_num_threads(1)
-    _WORKER["unwrapper"] = unwrapper
-
-
-def _work(job: tuple[str, Array]) -> tuple[Array, Array, Array, float]:
-    path, points = job
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    colour, normal, weight, fit = _WORKER["unwrapper"].unwrap(pixels, points)
-    error = float(np.sqrt((fit.residual**2).sum(1).mean()) / np.ptp(points[:468, 1]))
-    return colour, normal, weight, error
-
-
 def unwrap_portraits(
     folder: Path,
     entries: Sequence[dict[str, Any]],
@@ -197,16 +179,18 @@ def unwrap_portraits(
     *,
     workers: int = 2,
 ) -> Unwrapped:
-    """Unwrap all chosen portraits; the result does not depend on the number of workers."""
-    jobs = [(str(folder / e["file"]), points) for e, points in zip(entries, landmarks)]
-    if workers > 1:
-        context = get_context("fork")
-        with ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_start, initargs=(unwrapper,)
-        ) as pool:
-            results = list(pool.map(_work, jobs, chunksize=8))
-    else:
-        _start(unwrapper)
-        results = [_work(job) for job in jobs]
+    """Unwrap all chosen portraits; the result does not depend on the number of workers (threads)."""
+
+    def work(job: tuple[Path, Array]) -> tuple[Array, Array, Array, float]:
+        path, points = job
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        colour, normal, weight, fit = unwrapper.unwrap(pixels, points)
+        error = float(np.sqrt((fit.residual**2).sum(1).mean()) / np.ptp(points[:468, 1]))
+        return colour, normal, weight, error
+
+    jobs = [(folder / e["file"], points) for e, points in zip(entries, landmarks)]
+    with ThreadPoolExecutor(workers) as pool:
+        results = list(pool.map(work, jobs))
     colour, normals, weight, error = (np.stack(part) for part in zip(*results))
     return Unwrapped(tuple(e["file"] for e in entries), colour, normals, weight, error)

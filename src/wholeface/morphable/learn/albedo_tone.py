@@ -14,6 +14,7 @@ __all__ = ["TonePrior", "anchored_tones", "remove_low_asymmetry", "tone_prior"]
 Array = NDArray[Any]
 # Uncertainty of a portrait's tone in log units: exposure moves all channels alike, white balance each by
 # itself.
+_LIGHTER = 0.12
 _EXPOSURE, _WHITE_BALANCE = 0.20, 0.14
 
 
@@ -61,7 +62,9 @@ def anchored_tones(observed: Array, prior: TonePrior, *, centre: Array | None = 
     gain = prior.covariance @ np.linalg.inv(prior.covariance + noise)
     middle = prior.mean if centre is None else centre
     estimate: Array = middle + (observed - median) @ gain.T
-    return estimate
+    # Nobody's skin is much lighter than the lightest of the prior: beyond that it was the exposure.
+    excess = np.maximum(estimate.mean(1) - (middle.mean() + _LIGHTER), 0)
+    return estimate - 0.75 * excess[:, None]
 
 
 def remove_low_asymmetry(log_albedo: Array, weight: Array, sigma: float) -> Array:

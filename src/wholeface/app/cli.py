@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 = all done, 1 = some of it done, 2 = nothing done or bad usage.
     """
     options = build_parser().parse_args(arguments)
-    # Idle OpenMP workers of torch would otherwise spin on the cores that our own threads need. Read when torch loads.
+    # Read when torch loads: its idle OpenMP workers would otherwise spin on the cores that our threads need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return int(options.run(options))

@@ -21,8 +21,8 @@ _EPSILON = 0.02**2
 def to_photo(pixels: NDArray[np.uint8], view: FaceView, occluder: _F32) -> tuple[_F32, _Bool]:
     """Mask and face region at photo size.
 
-    The fast guided filter: local linear maps from the photo's brightness to the mask are found at working size
-    and applied to the full photo.
+    The fast guided filter: local linear maps from the photo's brightness to the mask are found at working
+    size and applied to the full photo.
 
     Args:
         pixels: (H, W, 3) uint8.

@@ -38,10 +38,12 @@ def test_magenta_collar_and_dark_hair_are_masked_with_a_margin() -> None:
 
 def test_skin_coloured_background_beyond_hair_is_not_reached() -> None:
     texture = _skin(np.random.default_rng(1))
-    band = (ROW >= 10) & (ROW < 18)
+    band = (ROW >= 20) & (ROW < 26)
     texture[band] = np.log([0.02, 0.02, 0.02])
-    weight = skin_weight(texture, np.zeros((S, S, 3)), ZONE.astype(float), FACE)
-    assert weight[ROW < 18].max() == 0
+    face = FaceMap(ZONE, CORE, CORE, ZONE, ZONE & False)
+    weight = skin_weight(texture, np.zeros((S, S, 3)), ZONE.astype(float), face)
+    assert weight[ROW < 26].max() == 0
+    assert weight[ZONE & (ROW > 34)].mean() > 0.9
 
 
 def test_beard_inside_the_free_part_is_kept() -> None:

@@ -65,6 +65,20 @@ def test_posterior_shrinks_to_zero_without_evidence() -> None:
     np.testing.assert_allclose(covariance, np.eye(K)[None].repeat(2, 0), atol=1e-12)
 
 
+def test_strong_noise_neither_inflates_the_modes_nor_hides_in_them() -> None:
+    rng = np.random.default_rng(8)
+    mean, loadings, z = _truth(rng)
+    loadings = 0.15 * loadings
+    noisy = mean + np.einsum("nk,ktc->ntc", z, loadings) + 0.5 * rng.normal(size=(N, T, 3))
+    weight = (rng.random((N, T)) > 0.6).astype(float)
+    model = fit_ppca(noisy, weight, K, iterations=60, seed=1)
+    latents, covariance = posterior(model, noisy, weight)
+    # The latents are standard normal over the sample: posterior spread plus uncertainty is the identity.
+    second = latents.T @ latents / N + covariance.mean(0)
+    np.testing.assert_allclose(second, np.eye(K), atol=0.25)
+    assert np.isclose(model.noise, 0.25, rtol=0.15)
+
+
 def test_symmetric_modes_split_by_parity_and_carry_all_variance() -> None:
     rng = np.random.default_rng(7)
     zone = np.zeros((8, 8), dtype=bool)

@@ -1,8 +1,8 @@
 """Occluder masks against hand-drawn ones: ``wholeface bench occluders``.
 
-The measure is that of the literature on face segmentation under occlusion: inside an annotated outline of
-the whole face, the visible face is the positive class of accuracy, precision, recall and F1, averaged over photos;
-the occluder's intersection over union is taken over the pixels of all photos together.
+The measure is that of the literature on face segmentation under occlusion. Inside an annotated outline of
+the whole face, the visible face is the positive class of accuracy, precision, recall and F1, averaged over
+photos; the occluder's intersection over union is taken over the pixels of all photos together.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 # make demo   set up, reconstruct one real photo, print where the results lie
 # make test   set up, run all tests
-# make lint   ruff and mypy          make model   rebuild the shipped face model (needs ../shared/data)
+# make lint   ruff and mypy
+# make model, make benchmarks, make pictures   rebuild the face model, docs/benchmarks.md, docs/img
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ TORCH_INDEX ?=
 TORCH := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format model clean setup
+.PHONY: demo test lint format model benchmarks pictures clean setup
 
 setup: $(STAMP)
 
@@ -41,6 +42,12 @@ format: $(STAMP)
 
 model: $(STAMP)
 	$(BIN)/python -m wholeface.morphable.learn --source ../shared/data --out src/wholeface/assets/face_model.safetensors
+
+benchmarks: $(STAMP)
+	$(BIN)/python -m wholeface.bench.report --data ../shared/data
+
+pictures: $(STAMP)
+	$(BIN)/python -m wholeface.bench.pictures
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,122 @@
+"""``python -m wholeface.bench.report``: run the protocols and write docs/benchmarks.md from what they print."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import WholeFaceError
+
+__all__ = ["SECTIONS", "Section", "main", "page"]
+
+_INTRODUCTION = """\
+# Measured
+
+Every block below is the unedited output of the command above it; `make benchmarks` writes this page anew.
+Times hang on the machine named in the block. What a number means stands in the docstring of its protocol in
+`src/wholeface/bench/`.
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One block of the page.
+
+    Args:
+        title: heading.
+        text: what is measured and how to read it.
+        words: the command's words after ``wholeface``; ``{data}`` and ``{out}`` are replaced.
+        needs_data: whether the source material is needed.
+    """
+
+    title: str
+    text: str
+    words: tuple[str, ...]
+    needs_data: bool = False
+
+
+SECTIONS = (
+    Section(
+        "Speed and memory, end to end",
+        "The first photo is a fresh process from start to exit, with imports, loading and writing; compiled "
+        "kernels are cached from an earlier run. The warm rows are one process that repeats the photo.",
+        ("bench", "speed"),
+    ),
+    Section(
+        "Rendering",
+        "Rasterising and shading the shipped head, and one forward and backward pass of the differentiable chain.",
+        ("bench", "render"),
+    ),
+    Section(
+        "Occluder masks on annotated photos",
+        "Sixteen photos with hand-drawn outlines, inside the outlined face only. A mask that finds nothing has an "
+        "occluder IoU of 0 and a visible-face F1 of 0.92 on this set.",
+        ("bench", "occluders", "--data", "{data}/real_occluded", "-o", "{out}/occluders"),
+        needs_data=True,
+    ),
+    Section(
+        "Does the fitted identity beat the mean face?",
+        "Held-out synthetic faces, rendered, found by the real detector and fitted; distances as in NoW. Identity "
+        "scaled by each factor; 0 is the mean face. The last table compares people in real video frames.",
+        ("bench", "shrinkage", "--data", "{data}/video_faces"),
+        needs_data=True,
+    ),
+)
+
+
+def page(sections: Sequence[Section], data: Path) -> str:
+    """Run each section's command and return the page's text.
+
+    Args:
+        sections: what to run, in order.
+        data: folder of the source material; sections that need it say so where it is missing.
+
+    Raises:
+        WholeFaceError: a command failed; the message ends with what it printed.
+    """
+    parts = [_INTRODUCTION]
+    with tempfile.TemporaryDirectory() as out:
+        for section in sections:
+            shown = " ".join(("wholeface", *section.words)).format(data="../shared/data", out="OUT")
+            parts.append(f"## {section.title}\n\n{section.text}\n\n```bash\n{shown}\n```\n")
+            if section.needs_data and not data.is_dir():
+                parts.append("Not run: the source material is not at hand.\n")
+                continue
+            words = [word.format(data=data, out=out) for word in section.words]
+            print(f"wholeface {' '.join(words)}", file=sys.stderr, flush=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "wholeface.app.cli", *words],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise WholeFaceError(
+                    f"`{shown}` failed with {done.returncode}: {done.stderr.strip()[-2000:]}"
+                )
+            parts.append(f"```text\n{done.stdout.strip()}\n```\n")
+    return "\n".join(parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m wholeface.bench.report", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of source material")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"), help="page to write")
+    options = parser.parse_args(arguments)
+    try:
+        text = page(SECTIONS, options.data)
+    except WholeFaceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    options.out.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

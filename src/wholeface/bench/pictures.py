@@ -26,7 +26,8 @@ def portraits() -> dict[str, NDArray[np.uint8]]:
             f"{error.name} is needed for its example picture: pip install {error.name}"
         ) from None
     hopper = Image.open(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))).convert("RGB")
-    return {"grace_hopper": np.asarray(hopper), "astronaut": np.asarray(data.astronaut())}
+    astronaut = np.asarray(data.astronaut())  # type: ignore[no-untyped-call]
+    return {"grace_hopper": np.asarray(hopper), "astronaut": astronaut}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

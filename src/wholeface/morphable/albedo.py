@@ -74,7 +74,7 @@ class AlbedoModel:
             raise UsageError(f"{count} albedo coefficients for a model with {self.size} modes")
         # a_vc = mu_vc + sum_k c_k B_kvc
         offset = coefficients @ self.basis[:count].flatten(1)
-        return self.to_linear(self.mean + offset.unflatten(-1, tuple(self.mean.shape)))
+        return self.to_linear(self.mean + offset.reshape(*offset.shape[:-1], *self.mean.shape))
 
     def texture(self, coefficients: Tensor, size: int) -> Tensor:
         """Albedo texture of one face.

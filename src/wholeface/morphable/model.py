@@ -120,7 +120,8 @@ class MorphableModel:
                     f"{count} {what} coefficients for the model {self.name!r} with {basis.shape[0]} modes"
                 )
             # s_vc = sum_k a_k B_kvc
-            shape = shape + (coefficients @ basis[:count].flatten(1)).unflatten(-1, tuple(self.mean.shape))
+            offset = coefficients @ basis[:count].flatten(1)
+            shape = shape + offset.reshape(*offset.shape[:-1], *self.mean.shape)
         return shape
 
     def expression_vector(self, weights: Mapping[str, float] | Sequence[float]) -> Tensor:

@@ -144,7 +144,7 @@ class Parameters:
     def from_flat(vector: Tensor, layout: ParameterLayout) -> Parameters:
         """Inverse of :meth:`flat` for a layout that :attr:`layout` returned."""
         parts = layout.split(vector)
-        parts["light"] = parts["light"].unflatten(-1, (9, 3))
+        parts["light"] = parts["light"].reshape(*vector.shape[:-1], 9, 3)
         return Parameters(**parts)
 
     def with_(self, **changes: Tensor) -> Parameters:

@@ -64,7 +64,7 @@ def crisp_detail(avatars: Array, weight: Array, zone: Bools, sigma: float) -> Ar
     energy = np.zeros(zone.shape)
     count = np.zeros(zone.shape)
     for values, trust in zip(avatars, weight):
-        w = to_grid(ndimage_floor(trust), zone)
+        w = to_grid(_surely(trust), zone)
         grid = to_grid(values, zone)
         soft = ndimage.gaussian_filter(grid * w[..., None], (sigma, sigma, 0))
         soft /= np.maximum(ndimage.gaussian_filter(w, sigma), 1e-3)[..., None]
@@ -83,7 +83,7 @@ def crisp_detail(avatars: Array, weight: Array, zone: Bools, sigma: float) -> Ar
     return result
 
 
-def ndimage_floor(trust: Array) -> Array:
+def _surely(trust: Array) -> Array:
     """Weights in [0, 1] with the doubtful half set to 0."""
     result: Array = np.clip(2 * trust - 1, 0, 1)
     return result

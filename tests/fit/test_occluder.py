@@ -125,7 +125,7 @@ def test_sunglasses_are_found_and_named(model):
 
 
 @pytest.mark.parametrize(
-    ("light", "beard"), [(None, None), (SIDE_LIGHT, None), (None, 0.3), (SIDE_LIGHT, 0.3)], ids=str
+    ("light", "beard"), [(None, None), (SIDE_LIGHT, None), (None, 0.07), (None, 0.3), (SIDE_LIGHT, 0.3)]
 )
 def test_clean_faces_have_no_occluder(model, light, beard):
     scene = make_scene(model, light=light, beard=beard)

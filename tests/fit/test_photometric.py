@@ -13,6 +13,7 @@ from wholeface.fit import PhotometricSettings, refine_photometric
 from wholeface.fit._photometric_priors import GeometryPrior, LightPrior
 from wholeface.fit._photometric_problem import PhotometricProblem, State, sh_with_gradient
 from wholeface.fit._photometric_samples import SmoothPhoto, face_samples
+from wholeface.fit.photometric import _minimise
 from wholeface.morphable import Parameters, load_model
 from wholeface.morphable.albedo import linear_to_srgb, srgb_to_linear
 from wholeface.perceive import FaceLandmarks
@@ -116,7 +117,7 @@ def make_problem(model, scene, sizes=(10, 8, 5), space=None):
         model = replace(model, albedo=albedo)
     samples = face_samples(pixels, model, truth, camera, visible, 140, 700)
     problem = PhotometricProblem(model, samples, sizes, 0.1)
-    state = State.of(perturbed(truth))
+    state = State.of(perturbed(truth).with_(light=LIGHT))  # light from the side: normals matter
     problem.start(state)
     return problem, state
 
@@ -205,6 +206,33 @@ def test_loss_falls_and_truth_is_approached(model, scene):
     photo = srgb_to_linear(torch.from_numpy(pixels[visible]).float() / 255)
     assert float(((rendered - photo).abs() / (photo + 0.02)).median()) < 0.05
     assert float((sh_basis(torch.eye(3)) @ fit.parameters.light).min()) > -0.05
+
+
+class _Overshooting:
+    """½x² whose curvature is underestimated twentyfold, so that undamped steps go wrong."""
+
+    class problem:
+        blocks = None
+
+    def value(self, state):
+        return 0.5 * state.x**2
+
+    def model(self, state):
+        return np.array([state.x]), np.array([[0.05]])
+
+
+class _Line:
+    def __init__(self, x):
+        self.x = x
+
+    def moved(self, step, blocks):
+        return _Line(self.x + step[0])
+
+
+def test_only_steps_that_lower_the_loss_are_taken():
+    state, loss, _ = _minimise(_Overshooting(), _Line(3.0), PhotometricSettings(iterations=60, tolerance=0.0))
+    assert (np.diff(loss) < 0).all()
+    assert abs(state.x) < 0.1
 
 
 def test_hidden_pixels_have_no_influence_at_all(model, scene):

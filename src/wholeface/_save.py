@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,26 +28,28 @@ def save(face: Reconstruction, folder: Path, *, formats: tuple[str, ...], expres
         raise UsageError(f"unknown format {unknown[0]!r}; choose from {', '.join(_WRITERS)}")
     folder.mkdir(parents=True, exist_ok=True)
     mesh = face.mesh()
-    if "glb" in formats:
-        write_glb(
-            folder / "face.glb",
-            face.mesh(expressions=True) if expressions else mesh,
-            morph_targets=expressions,
-        )
-    if "obj" in formats:
-        write_obj(folder / "face.obj", mesh)
-    if "ply" in formats:
-        write_ply(folder / "face.ply", mesh)
-    images: dict[str, NDArray[np.uint8]] = {
-        "occluder": np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)),
-        "face_region": np.where(face.face_region, np.uint8(255), np.uint8(0)),
-        "deoccluded": face.deoccluded,
-        "texture": face.completed.texture,
-        "preview": face.preview,
-    }
-    for name, pixels in images.items():
-        write_png(folder / f"{name}.png", pixels)
-    write_png(folder / "provenance.png", face.completed.provenance, palette=PROVENANCE_COLOURS)
+    # Compression leaves the interpreter lock, so files are written while the next picture is rendered.
+    with ThreadPoolExecutor(2) as pool:
+        jobs: list[Future[Path]] = []
+
+        def picture(name: str, pixels: NDArray[np.uint8], **options: Any) -> None:
+            jobs.append(pool.submit(write_png, folder / f"{name}.png", pixels, **options))
+
+        if "glb" in formats:
+            shown = face.mesh(expressions=True) if expressions else mesh
+            jobs.append(pool.submit(write_glb, folder / "face.glb", shown, morph_targets=expressions))
+        if "obj" in formats:
+            jobs.append(pool.submit(write_obj, folder / "face.obj", mesh))
+        if "ply" in formats:
+            jobs.append(pool.submit(write_ply, folder / "face.ply", mesh))
+        picture("texture", face.completed.texture)
+        picture("provenance", face.completed.provenance, palette=PROVENANCE_COLOURS)
+        picture("occluder", np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)))
+        picture("face_region", np.where(face.face_region, np.uint8(255), np.uint8(0)))
+        picture("deoccluded", face.deoccluded)
+        picture("preview", face.preview)
+        for job in jobs:
+            job.result()  # raises what the writer raised
     write_json(folder / "face.json", face_record(face))
     return folder
 

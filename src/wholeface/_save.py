@@ -30,7 +30,7 @@ def save(face: Reconstruction, folder: Path, *, formats: tuple[str, ...], expres
     mesh = face.mesh()
     # Compression leaves the interpreter lock, so files are written while the next picture is rendered.
     with ThreadPoolExecutor(2) as pool:
-        jobs: list[Future[Path]] = []
+        jobs: list[Future[Any]] = []
 
         def picture(name: str, pixels: NDArray[np.uint8], **options: Any) -> None:
             jobs.append(pool.submit(write_png, folder / f"{name}.png", pixels, **options))

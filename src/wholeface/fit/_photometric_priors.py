@@ -119,21 +119,34 @@ def _points(
 
 
 class LightPrior:
-    r"""Light is mostly ambient, and no direction is darker than black.
+    r"""Light is mostly ambient, no direction is darker than black, and exposure and tint are usual ones.
 
     .. math:: \tfrac12 \sum_{bc} (\gamma_{bc} / (\sigma_b \gamma_{0c}))^2
         + \tfrac12 \sum_{dc} \big(\max(0, \epsilon - \Phi(d)\gamma_c / s_c) / \tau\big)^2
+        + \tfrac12 e^T (\sigma_L^2 1 1^T + \sigma_T^2 I)^{-1} e, \quad e_c = \log \bar\Phi\gamma_c - \mu
 
-    with :math:`s_c` the ambient shading of the start and 64 directions d that a face can show.
+    with :math:`s_c` the ambient shading of the start, 64 directions d that a face can show, and
+    :math:`\bar\Phi` their mean. The last term shares the skin's brightness between albedo and light: one photo
+    cannot tell dark skin in bright light from light skin in dim light.
 
     Args:
         light: (9, 3) the start.
         sigma: standard deviations of bands 1 and 2 over the ambient coefficient.
+        level: μ, expected log of the mean shading, or None for no such term.
+        level_sigma: σ_L, exposure.
+        tint_sigma: σ_T, colour of the light.
     """
 
     _least, _softness = 0.05, 0.05
 
-    def __init__(self, light: _F64, sigma: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        light: _F64,
+        sigma: tuple[float, float],
+        level: float | None = None,
+        level_sigma: float = 0.3,
+        tint_sigma: float = 0.4,
+    ) -> None:
         self._ambient = np.maximum(np.abs(light[0]), 1e-6)
         bands = np.array([np.inf, *sigma])[_BAND]
         self._precision = 1 / np.square(bands[:, None] * self._ambient)  # (9, 3)
@@ -143,11 +156,18 @@ class LightPrior:
         side = np.sqrt(np.maximum(1 - z**2, 0))
         directions = np.stack([side * np.cos(angle), side * np.sin(angle), z], axis=1)
         self._basis = sh_with_gradient(directions)[0]
+        self._mean = self._basis.mean(axis=0)
+        self._level = level
+        spread = level_sigma**2 * np.ones((3, 3)) + tint_sigma**2 * np.eye(3)
+        self._exposure = np.linalg.inv(spread) if level is not None else np.zeros((3, 3))
 
     def value(self, light: _F64) -> float:
         """The prior's energy."""
         lack = self._lack(light)
-        return 0.5 * float((self._precision * light**2).sum()) + 0.5 * float(np.square(lack).sum())
+        error, _ = self._brightness(light)
+        return 0.5 * float(
+            (self._precision * light**2).sum() + np.square(lack).sum() + error @ self._exposure @ error
+        )
 
     def derivatives(self, light: _F64) -> tuple[_F64, _F64]:
         """Gradient (27,) and Gauss–Newton curvature (27, 27)."""
@@ -158,7 +178,21 @@ class LightPrior:
         curvature = np.diag(self._precision.ravel())
         for c in range(3):
             curvature[c::3, c::3] += active[:, :, c].T @ active[:, :, c]
+        error, error_slope = self._brightness(light)
+        jacobian = np.zeros((3, 27))
+        for c in range(3):
+            jacobian[c, c::3] = error_slope[:, c]
+        gradient += (jacobian.T @ self._exposure @ error).reshape(9, 3)
+        curvature += jacobian.T @ self._exposure @ jacobian
         return gradient.ravel(), curvature
+
+    def _brightness(self, light: _F64) -> tuple[_F64, _F64]:
+        """(3,) log mean shading less its expectation, and its derivative (9, 3)."""
+        if self._level is None:
+            return np.zeros(3), np.zeros((9, 3))
+        mean = self._mean @ light
+        bounded = np.maximum(mean, 1e-3)
+        return np.log(bounded) - self._level, np.where(mean > 1e-3, self._mean[:, None] / bounded, 0.0)
 
     def _lack(self, light: _F64) -> _F64:
         shading = self._basis @ light / (0.282095 * self._ambient)

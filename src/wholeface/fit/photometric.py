@@ -40,6 +40,10 @@ class PhotometricSettings:
             smooth, so neighbours err together.
         albedo_strength: multiplies the albedo prior.
         light_sigma: standard deviations of light bands 1 and 2 over the ambient one.
+        skin_brightness: mean log radiance, over the channels, of skin of average tone in a usual portrait. With
+            ``exposure_sigma`` it decides how much of a dark or bright face is skin and how much is light.
+        exposure_sigma: standard deviation of the log exposure; infinity leaves tone to the albedo prior alone.
+        tint_sigma: standard deviation of the log colour of the light, per channel.
         landmark_weight: trust in the landmarks' own standard deviations; below 1, because they err together.
         identity_strength: precision of the identity about the landmark fit.
         expression_sigma: standard deviation of expression weights about the landmark fit.
@@ -57,6 +61,9 @@ class PhotometricSettings:
     correlation: float = 100.0
     albedo_strength: float = 1.0
     light_sigma: tuple[float, float] = (0.55, 0.22)
+    skin_brightness: float = -1.9
+    exposure_sigma: float = 0.3
+    tint_sigma: float = 0.4
     landmark_weight: float = 0.1
     identity_strength: float = 3.0
     expression_sigma: float = 0.1
@@ -100,8 +107,8 @@ def refine_photometric(
 
     with relative colour errors r at fixed surface points, a Student-t ρ, albedo coefficients c, geometry g
     (identity, expression, pose) tied to the landmark fit g₀ by its own curvature H, and the light's prior E.
-    Levenberg–Marquardt with analytic Jacobians. The level and the tint of the picture belong to the light:
-    the albedo has a prior, the ambient light has none.
+    Levenberg–Marquardt with analytic Jacobians. Level and tint of the picture are shared between light and
+    albedo as their priors say: white balance mostly belongs to the light, skin tone to both.
 
     Args:
         photo_pixels: (H, W, 3) uint8, sRGB.
@@ -160,7 +167,14 @@ def refine_photometric(
             identity_precision=settings.identity_strength,
             expression_precision=1 / settings.expression_sigma**2,
         )
-        objective = _Objective(problem, geometry, LightPrior(state.light, settings.light_sigma), settings)
+        light = LightPrior(
+            state.light,
+            settings.light_sigma,
+            _expected_level(model, settings),
+            settings.exposure_sigma,
+            settings.tint_sigma,
+        )
+        objective = _Objective(problem, geometry, light, settings)
         state, loss, converged = _minimise(objective, state, settings)
     result = Parameters(
         identity=_like(state.identity, parameters.identity),
@@ -172,6 +186,15 @@ def refine_photometric(
     )
     residual = settings.noise * float(np.median(np.abs(problem.residual(state)))) * 1.4826
     return PhotometricFit(result, camera, tuple(loss), residual, len(samples.corners), converged)
+
+
+def _expected_level(model: MorphableModel, settings: PhotometricSettings) -> float | None:
+    """Log shading that gives skin of the model's mean albedo its usual brightness; None without an albedo."""
+    if model.albedo is None or not np.isfinite(settings.exposure_sigma):
+        return None
+    albedo = model.albedo.vertices(model.albedo.basis.new_zeros(1))
+    skin = albedo[model.regions["face"]] if "face" in model.regions else albedo
+    return settings.skin_brightness - float(skin.clamp(min=1e-3).log().mean())
 
 
 def _padded(parameters: Parameters, model: MorphableModel) -> Parameters:

@@ -7,19 +7,36 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from ._atlas import OUTER, Array, Surface
-from ._kernels import shading_at, smooth_max, splat, split
+from ._atlas import FACE, HIDDEN, OUTER, Array, Surface
+from ._kernels import chamfer, shading_at, smooth_max, splat, split
 from ._membrane import mesh_membrane
 from ._view import Pose, View, smoothstep
 
-__all__ = ["Fields", "estimate_fields", "luminance"]
+__all__ = ["Fields", "Landscape", "estimate_fields", "luminance"]
 
 _FLOOR = 0.2  # darkest shading that is divided out, relative to the mean over the face
 _PRIOR = np.array((1.0, *(0.7,) * 3, *(0.4,) * 5))  # the fit's directional parts are kept with less faith
 _LUMA = np.array((0.2126, 0.7152, 0.0722))
 _CLIP = 1.2
-_FLATTEN = (0.8, 0.35)  # share of the wide, symmetric residual that counts as light where it is bright, dark
+_FLATTEN = (0.9, 0.35)  # share of the wide, symmetric residual that counts as light where it is bright, dark
 _CHROMA, _DARKER, _LIGHTER = 0.1, -1.6, 0.6  # how far a person may be from the fitted albedo, in log
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Where things are on the mean model.
+
+    Args:
+        heights: (V,) float32 y in mm.
+        chin, nose, brows: heights in mm; between chin and nose base dark colours may be a beard.
+        brow: (V,) bool, at the eyebrows and a little around them: dark hair that is the person's.
+    """
+
+    heights: Array
+    chin: float
+    nose: float
+    brows: float
+    brow: Array
 
 
 @dataclass(frozen=True)
@@ -144,8 +161,7 @@ def estimate_fields(
     light: Array,
     *,
     refine: bool,
-    beard: tuple[float, float],
-    heights: Array,
+    land: Landscape,
 ) -> Fields:
     """Compare the photo with the fitted face and keep what is smooth.
 
@@ -156,8 +172,7 @@ def estimate_fields(
         albedo: (V, 3) fitted linear-light albedo.
         light: (9, 3) fitted light.
         refine: refit the light first.
-        beard: heights of chin and nose base on the mean model, mm; between them dark colours may be a beard.
-        heights: (V,) y of the mean model, mm.
+        land: of the mean model.
     """
     pixels = np.flatnonzero(view.weight.ravel() > 0.02)
     light = np.ascontiguousarray(light, np.float32)
@@ -182,7 +197,7 @@ def estimate_fields(
     if refine:
         own = np.einsum("pj,pjc->pc", barycentric[few], albedo[picked])
         # A beard must not pass for light that comes from above.
-        low = heights[picked].mean(axis=1) < beard[1]
+        low = land.heights[picked].mean(axis=1) < land.nose
         trusted = weight[few] * np.where(low, np.float32(0.3), np.float32(1))
         light = refine_light(normals, np.maximum(own, 0.01), colour[few], trusted, light, 0.03)
     floor = _floors(light, normals)
@@ -206,12 +221,25 @@ def estimate_fields(
         )
 
     split(len(pixels), compare)
-    centre = _gate(
-        residual,
-        weight,
-        _Place(surface, triangle, heights, beard, view.clearance.ravel()[pixels], view.inset.ravel()[pixels]),
-        few,
-    )
+    place = _Place(surface, triangle, land, view.clearance.ravel()[pixels], view.inset.ravel()[pixels])
+
+    def at_vertices(share: Array, middle: Array) -> tuple[Array, Array]:
+        """Mean residual of the vertices and how far it can be trusted: by number and by mean weight."""
+        total, sums = np.zeros(count), np.zeros((count, 4))
+        values = np.clip(residual - middle, -_CLIP, _CLIP)
+        values = np.concatenate((values, share[:, None]), axis=1).astype(np.float32)
+        splat(triangle, barycentric, surface.triangles, share, values, total, sums)
+        means = sums / np.maximum(total, 1e-9)[:, None]
+        return means[:, :3], np.minimum(1.0, total / 0.7) * means[:, 3]
+
+    graph = (surface.rows, surface.columns)
+    centre = _gate(residual, weight, place, few, np.zeros((1, 3), np.float32))
+    # Once more around the local tone: a shaded temple is skin, the hair beside it is not.
+    core = np.where(place.of_corners(surface.rim) > 20, weight, np.float32(0))
+    data, trust = at_vertices(core, centre)
+    local = np.clip(mesh_membrane(*graph, trust, data, stiffness=60.0, screen=0.01), -0.6, 0.6)
+    weight = view.weight.ravel()[pixels].copy()
+    centre = _gate(residual, weight, place, few, place.of_corners(local.astype(np.float32)), view, pixels)
     excess = centre - _plausible(centre)
     light = (light * np.exp(excess)).astype(np.float32)
     floor = (floor * np.exp(excess)).astype(np.float32)
@@ -220,20 +248,8 @@ def estimate_fields(
     centre -= excess
     gated = np.zeros_like(view.weight)
     gated.ravel()[pixels] = weight
-    total = np.zeros(count)
-    sums = np.zeros((count, 3))
-    splat(
-        triangle,
-        barycentric,
-        surface.triangles,
-        weight,
-        np.clip(residual - centre, -_CLIP, _CLIP),
-        total,
-        sums,
-    )
-    data = sums / np.maximum(total, 1e-9)[:, None]
-    trust = np.minimum(1.0, total / 0.7)
-    log_shade, offset = _membranes(surface, data, trust)
+    data, trust = at_vertices(weight, centre)
+    log_shade, offset = _membranes(surface, data, trust, np.log(np.maximum(albedo, 1e-3)), land)
     tone = np.median(shading[few], axis=0)
     return Fields(
         light,
@@ -259,8 +275,7 @@ class _Place:
 
     surface: Surface
     triangle: Array
-    heights: Array
-    beard: tuple[float, float]
+    land: Landscape
     clearance: Array
     inset: Array
 
@@ -269,51 +284,79 @@ class _Place:
         return np.asarray(values[self.surface.triangles].mean(axis=1)[self.triangle])
 
 
-def _gate(residual: Array, weight: Array, place: _Place, few: Array) -> Array:
+def _gate(
+    residual: Array,
+    weight: Array,
+    place: _Place,
+    few: Array,
+    local: Array,
+    view: View | None = None,
+    pixels: Array | None = None,
+) -> Array:
     """Weigh down, in place, colours that are not this person's skin where other things are likely.
 
-    Likely are: the rim of the face (hair, hat; only off chroma below the nose, because beards are dark), ears
-    (hair), silhouettes of the fitted head (background, if the fit is off by a little), and a few millimetres
-    around the occluder (its soft edge, a mask a little too small). An ear that is mostly hidden is dropped
-    whole.
+    Likely are: the rim of the face (hair, hat; only off chroma below the mouth, because beards are dark),
+    ears (hair), silhouettes of the fitted head (background, if the fit is off by a little), and a few
+    millimetres around the occluder (its soft edge, a mask a little too small). Dark is dropped sooner than
+    light, and with a view also what lies within two millimetres of what is dropped: skin between strands.
+    An ear that is mostly hidden is dropped whole. Eyebrows stay.
 
     Returns:
         (3,) the median residual.
     """
+    land = place.land
     rim = place.of_corners(place.surface.rim)
     outer = place.surface.kind[place.triangle] == OUTER
-    height = place.of_corners(place.heights)
-    low = (height < place.beard[1]) & (height > place.beard[0])
+    height = place.of_corners(land.heights)
+    # 0 from the nose's base upwards, 1 from the mouth down to the chin.
+    low = smoothstep(0.0, 22.0, land.nose - height) * (height > land.chin)
     core = few[(rim[few] > 18) & ~outer[few]]
     if len(core) < 200:
         core = few
     centre = np.array([_weighted_median(residual[core, c], weight[core]) for c in range(3)])
-    deviation: Array = residual - centre.astype(np.float32)
+    deviation: Array = residual - centre.astype(np.float32) - local
     luma = luminance(deviation)
     chroma = np.abs(deviation - luma[:, None]).max(axis=1)
     spread_luma = float(np.clip(1.48 * np.median(np.abs(luma[core])), 0.12, 0.3))
     spread_chroma = float(np.clip(1.48 * np.median(chroma[core]), 0.04, 0.10))
-    off_chroma = chroma / spread_chroma
-    off_any = np.maximum(off_chroma, np.abs(luma) / spread_luma)
-    outlier = smoothstep(2.5, 4.5, off_any)
-    outlier_low = smoothstep(2.5, 4.5, off_chroma)
+    off_chroma = smoothstep(2.5, 4.5, chroma / spread_chroma)
+    off_any = np.maximum(off_chroma, smoothstep(2.5, 4.5, np.abs(luma) / spread_luma))
+    dark = np.maximum(off_any, smoothstep(1.3, 2.6, -luma / spread_luma))
     # The forehead is where hair hangs down furthest.
-    reach = np.where(low, np.float32(32), np.float32(42))
+    reach = 42 - 10 * low
     at_rim = 1 - np.clip((rim - 14) / (reach - 14), 0, 1)
+    at_rim = np.where(place.of_corners(land.brow) > 0.3, 0.3 * at_rim, at_rim)
     at_edge = np.maximum(1 - smoothstep(3, 9, place.clearance), 1 - smoothstep(5, 14, place.inset))
-    drop = np.maximum(at_edge * outlier, at_rim * np.where(low, outlier_low, outlier))
-    weight *= 1 - np.where(outer, outlier, drop)
+    drop = np.maximum(at_edge * dark, at_rim * (dark + low * (off_chroma - dark)))
+    drop = np.where(outer, off_any, drop)
+    weight *= 1 - drop
+    if view is not None and pixels is not None:
+        weight *= _beside(drop * (1 - low), view, pixels)
     # The last millimetres belong to hair, ears or, under the chin, to whatever is there.
     weight *= np.where(outer, np.float32(1), smoothstep(1, 8, rim))
     if outer.any():
         side = place.of_corners(place.surface.side) > 0
         for ear in (outer & side, outer & ~side):
-            if ear.any() and outlier[ear].mean() > 0.35:
+            if ear.any() and off_any[ear].mean() > 0.35:
                 weight[ear] = 0
     return centre
 
 
-def _membranes(surface: Surface, data: Array, trust: Array) -> tuple[Array, Array]:
+def _beside(drop: Array, view: View, pixels: Array) -> Array:
+    """(P,) factor that fades out beside dropped areas, not beside dropped specks."""
+    from scipy.ndimage import uniform_filter
+
+    image = np.zeros(view.weight.shape, np.float32)
+    image.ravel()[pixels] = drop
+    seed = uniform_filter(image, max(3, round(2.5 * view.pixels_per_mm)), mode="constant") > 0.4
+    distance = np.empty(image.shape, np.float32)
+    chamfer(seed, distance)
+    return smoothstep(0.5, 3.0, distance.ravel()[pixels] / np.float32(view.pixels_per_mm))
+
+
+def _membranes(
+    surface: Surface, data: Array, trust: Array, log_albedo: Array, land: Landscape
+) -> tuple[Array, Array]:
     """The antisymmetric and most of the widespread residual is light; the rest is the person."""
     graph = (surface.rows, surface.columns)
     log_shade = np.zeros_like(data)
@@ -328,13 +371,55 @@ def _membranes(surface: Surface, data: Array, trust: Array) -> tuple[Array, Arra
     wide = mesh_membrane(*graph, trust, data - log_shade, stiffness=60.0, screen=0.01)
     log_shade += np.clip(_FLATTEN[0] * np.maximum(wide, 0) + _FLATTEN[1] * np.minimum(wide, 0), -0.8, 0.8)
     data = data - log_shade
+    anchor, pull = _anchor(surface, data, trust, log_albedo, land)
     if mirror is not None:
         borrowed = 0.3 * trust[mirror] * (1 - trust)
         total = np.maximum(trust + borrowed, 1e-9)[:, None]
         data = (trust[:, None] * data + borrowed[:, None] * data[mirror]) / total
         trust = trust + borrowed
-    offset = mesh_membrane(*graph, trust, data, stiffness=1.5, screen=0.001)
+    pull = pull * (1 - np.minimum(trust, 1))
+    total = trust + pull
+    data = (trust[:, None] * data + pull[:, None] * anchor) / np.maximum(total, 1e-9)[:, None]
+    offset = mesh_membrane(*graph, total, data, stiffness=1.5, screen=0.0005)
     return log_shade, offset
+
+
+def _anchor(
+    surface: Surface, data: Array, trust: Array, log_albedo: Array, land: Landscape
+) -> tuple[Array, Array]:
+    """Skin that was not seen has the tone of skin that was seen.
+
+    The scalp takes the forehead's median colour, neck and ears that of the face below the brows, and hidden
+    parts of the face the median difference between observed and fitted skin.
+
+    Returns:
+        (V, 3) log albedo to add, as far as is known without neighbours, and (V,) its weight.
+    """
+    kinds = surface.kind
+    face, outer, rest = (np.zeros(len(data), bool) for _ in range(3))
+    for mask, kind in ((rest, HIDDEN), (outer, OUTER), (face, FACE)):
+        mask[surface.triangles[kinds == kind]] = True
+    rest &= ~face & ~outer
+    outer &= ~face
+    skin = face & (trust > 0.4) & (surface.rim > 15) & ~land.brow
+    anchor, pull = np.zeros_like(data), np.zeros(len(data))
+    if skin.sum() < 60:
+        return anchor, pull
+    anchor[face] = np.median(data[skin], axis=0)
+    pull[face] = 0.004
+    colour = log_albedo + data
+    level = np.median(colour[skin], axis=0)
+    above, below = skin & (land.heights > land.brows + 8), skin & (land.heights < land.brows - 15)
+    high = np.median(colour[above], axis=0) if above.sum() > 40 else level
+    deep = np.median(colour[below], axis=0) if below.sum() > 40 else level
+    up = smoothstep(land.brows - 20, land.brows + 20, land.heights)[:, None]
+    target = deep + up * (high - deep)
+    under = land.heights < land.chin + 10
+    for group in (outer, rest & under, rest & ~under):
+        if group.any():
+            anchor[group] = target[group] - np.median(log_albedo[group], axis=0)
+            pull[group] = 0.05
+    return anchor, pull
 
 
 def _grain(view: View, weight: Array) -> float:

@@ -13,7 +13,7 @@ from ..morphable import MorphableModel, Parameters
 from ..render import Camera
 from ._atlas import Array, Atlas, Surface, atlas_of, surface_of
 from ._defaults import texel_albedo, vertex_albedo
-from ._fields import Fields, estimate_fields, luminance
+from ._fields import Fields, Landscape, estimate_fields, luminance
 from ._kernels import sample_texels, split
 from ._noise import texel_noise
 from ._view import Pose, View, look, pose, to_linear_table
@@ -120,7 +120,7 @@ def _compose(  # type: ignore[no-untyped-def]
         over_rest = 0.0
         if own:
             q, qm = quality[n], image_quality[n]
-            over_rest = _ramp(0.1, 0.85, q / (q + 0.25 * qm + 0.05))
+            over_rest = _ramp(0.1, 0.8, q / (q + 0.25 * qm + 0.12))
             over_model = _ramp(0.1, 0.85, qm / (qm + 0.1))
         fine = np.exp(grain * noise[n]) if own and over_rest < 1.0 else 1.0
         for ch in range(3):
@@ -204,7 +204,6 @@ def complete_texture(
     grey, tint = _is_monochrome(photo, hidden, settings.monochrome)
     if grey:
         view, albedo, light, texels = _to_grey(view, surface, albedo, light, texels)
-    heights = model.mean[:, 1].detach().cpu().float().numpy()
     fields = estimate_fields(
         view,
         head,
@@ -212,8 +211,7 @@ def complete_texture(
         albedo,
         light,
         refine=settings.refine_light,
-        beard=_beard_heights(model, heights),
-        heights=heights,
+        land=_landscape(model),
     )
     gain = np.clip(fields.tone, 0.05, 20.0) ** settings.tone
     texture, provenance, confidence, share = _blend(
@@ -313,12 +311,21 @@ def _srgb_table() -> Array:
     return np.asarray(np.round(255 * code), np.uint8)
 
 
-def _beard_heights(model: MorphableModel, heights: Array) -> tuple[float, float]:
-    """y of the chin and of the nose's base on the mean model in mm."""
+def _landscape(model: MorphableModel) -> Landscape:
+    """Heights of chin, nose base and brows on the mean model, and where the brows are."""
+    mean = model.mean.detach().cpu().float().numpy()
+    heights = mean[:, 1]
+    brow = np.zeros(len(mean), bool)
+    if "brows" in model.regions:
+        brow |= model.regions["brows"].cpu().numpy()
+    chin, nose, brows = float(heights.min()), float(np.median(heights)), float(np.quantile(heights, 0.7))
     if model.landmarks_68 is not None:
-        points = model.landmarks_68.points(model.mean, model.triangles)
-        return float(points[8, 1].nan_to_num(float(heights.min()))), float(points[31:36, 1].nanmean())
-    return float(heights.min()), float(np.median(heights))
+        points = model.landmarks_68.points(model.mean, model.triangles).detach().cpu().float().numpy()
+        chin = float(np.nan_to_num(points[8, 1], nan=chin))
+        nose, brows = float(np.nanmean(points[31:36, 1])), float(np.nanmean(points[17:27, 1]))
+        for point in points[17:27]:
+            brow |= ((mean - point) ** 2).sum(axis=1) < 8.0**2
+    return Landscape(heights, chin, nose, brows, brow)
 
 
 def _is_monochrome(photo: Array, hidden: Array, wanted: bool | None) -> tuple[bool, Array]:

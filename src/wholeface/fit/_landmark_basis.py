@@ -113,7 +113,7 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
         mean = mean + response[:, :, 0]
         size = min(basis.shape[2], response.shape[2] - 1)
         basis[:, :, :size] += response[:, :, 1 : 1 + size]
-    # Measured on renderings: MediaPipe's oval points stay on their place on the head when it turns, they do not slide.
+    # Measured on renderings: MediaPipe's oval points keep their place on the head when it turns, they do not slide.
     names = IBUG68_CONTOUR if scheme == "ibug68" else ()
     contour = np.array([i for i in names if valid[i]], dtype=np.int64)
     candidates = contour_candidates(model, mean[contour])  # (C, M - 1) vertex indices

@@ -259,7 +259,8 @@ def solve(
     whitener = _whitener(problem, state)
     at = _evaluate(problem, state, choice, whitener)
     damping, converged, done = 1e-5, False, 0
-    for done in range(1, iterations + 1):
+    while done < iterations:
+        done += 1
         rows, white = _rows(problem, at, whitener, pose_only)
         gradient = at.prior_gradient.copy()
         gradient[: rows.shape[1]] += rows.T @ white

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ..render import Camera, ambient_light, axis_angle
 from ._landmark_basis import NoiseKind, landmark_basis
 from ._landmark_problem import POSE, predict
 from ._landmark_solver import Problem, Solution, initial_state, solve
+from ._one_thread import one_blas_thread
 
 __all__ = ["LandmarkFit", "LandmarkFitSettings", "fit_landmarks"]
 
@@ -102,8 +104,8 @@ def fit_landmarks(
     *,
     focal: float | None = None,
     principal_point: tuple[float, float] | None = None,
-    visibility: NDArray[np.floating] | None = None,
-    occluded: NDArray[np.floating] | None = None,
+    visibility: NDArray[np.floating[Any]] | None = None,
+    occluded: NDArray[np.floating[Any]] | None = None,
     settings: LandmarkFitSettings | None = None,
 ) -> LandmarkFit:
     r"""Maximum a posteriori pose, focal length, identity and expression from landmarks.
@@ -144,11 +146,12 @@ def fit_landmarks(
     Source: Levenberg 1944, Marquardt 1963; robust reweighting after Lange, Little & Taylor 1989.
     """
     settings = settings or LandmarkFitSettings()
-    problem = _problem(
-        model, landmarks, width, height, focal, principal_point, visibility, occluded, settings
-    )
-    solution = _fit(problem, settings)
-    return _result(model, landmarks, width, height, problem, solution)
+    with one_blas_thread():
+        problem = _problem(
+            model, landmarks, width, height, focal, principal_point, visibility, occluded, settings
+        )
+        solution = _fit(problem, settings)
+        return _result(model, landmarks, width, height, problem, solution)
 
 
 def _problem(
@@ -158,8 +161,8 @@ def _problem(
     height: int,
     focal: float | None,
     principal_point: tuple[float, float] | None,
-    visibility: NDArray[np.floating] | None,
-    occluded: NDArray[np.floating] | None,
+    visibility: NDArray[np.floating[Any]] | None,
+    occluded: NDArray[np.floating[Any]] | None,
     settings: LandmarkFitSettings,
 ) -> Problem:
     if width < 1 or height < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,14 +69,14 @@ class FaceLandmarks:
 
     @staticmethod
     def from_points(
-        points: NDArray[np.floating],
+        points: NDArray[np.floating[Any]],
         scheme: LandmarkScheme,
         *,
         score: float = 1.0,
-        visibility: NDArray[np.floating] | None = None,
-        sigma: NDArray[np.floating] | float | None = None,
+        visibility: NDArray[np.floating[Any]] | None = None,
+        sigma: NDArray[np.floating[Any]] | float | None = None,
     ) -> FaceLandmarks:
-        """Landmarks from bare points, e.g. of a file: all visible, with a sigma of 2 % of the face's size by default."""
+        """Landmarks from bare points, e.g. of a file: all visible, sigma by default 2 % of the face size."""
         points = np.asarray(points, dtype=np.float64)
         if points.shape != (LANDMARK_COUNTS.get(scheme, -1), 2):
             raise UsageError(

@@ -21,13 +21,16 @@ from ..loaders.wholeface import SHIPPED_ASSET, read_asset, read_card
 from ..model import MorphableModel
 from .asset import write_asset
 
-Stage = Callable[[MorphableModel | None, Path, int], tuple[MorphableModel, dict[str, Any]]]
+Stage = Callable[[MorphableModel | None, Path, Path, int], tuple[MorphableModel, dict[str, Any]]]
+"""(model so far, source folder, model file, seed) -> (model, report); the file holds the model so far."""
 
 # What write_asset derives from the model and the file itself.
 _DERIVED = ("bytes", "format", "name", "sha256", "shapes", "version")
 
 
-def _geometry(model: MorphableModel | None, source: Path, seed: int) -> tuple[MorphableModel, dict[str, Any]]:
+def _geometry(
+    model: MorphableModel | None, source: Path, out: Path, seed: int
+) -> tuple[MorphableModel, dict[str, Any]]:
     from .geometry import learn_geometry
 
     built, card = learn_geometry(source)
@@ -35,7 +38,7 @@ def _geometry(model: MorphableModel | None, source: Path, seed: int) -> tuple[Mo
 
 
 def _landmarks(
-    model: MorphableModel | None, source: Path, seed: int
+    model: MorphableModel | None, source: Path, out: Path, seed: int
 ) -> tuple[MorphableModel, dict[str, Any]]:
     from ...perceive import MediapipeDetector
     from .landmarks478 import calibrate_478
@@ -45,18 +48,21 @@ def _landmarks(
     return replace(_needed(model), landmarks_478=calibration.embedding), report
 
 
-def _albedo(model: MorphableModel | None, source: Path, seed: int) -> tuple[MorphableModel, dict[str, Any]]:
+def _albedo(
+    model: MorphableModel | None, source: Path, out: Path, seed: int
+) -> tuple[MorphableModel, dict[str, Any]]:
     from .albedo import learn_albedo
 
     albedo, report = learn_albedo(_needed(model), source, seed)
     return replace(_needed(model), albedo=albedo), report
 
 
-def _noise(model: MorphableModel | None, source: Path, seed: int) -> tuple[MorphableModel, dict[str, Any]]:
-    from ...perceive import MediapipeDetector
-    from .landmarks478_noise import learn_landmark_noise
+def _noise(
+    model: MorphableModel | None, source: Path, out: Path, seed: int
+) -> tuple[MorphableModel, dict[str, Any]]:
+    from .landmarks478_stage import learn_landmark_noise
 
-    extras, report = learn_landmark_noise(_needed(model), MediapipeDetector(), source, seed)
+    extras, report = learn_landmark_noise(out, source, seed)
     return replace(_needed(model), extras={**_needed(model).extras, **extras}), report
 
 
@@ -94,7 +100,7 @@ def build(source: Path, out: Path, stages: list[str], *, seed: int = 0) -> dict[
         card = {key: value for key, value in read_card(out).items() if key not in _DERIVED}
     for stage in stages:
         start = time.perf_counter()
-        model, report = STAGES[stage](model, source, seed)
+        model, report = STAGES[stage](model, source, out, seed)
         card = write_asset(out, model, {**card, stage: report})
         card = {key: value for key, value in card.items() if key not in _DERIVED}
         print(f"{stage}: {time.perf_counter() - start:.0f} s", flush=True)

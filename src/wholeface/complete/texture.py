@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,10 +14,14 @@ from ..morphable import MorphableModel, Parameters
 from ..render import Camera
 from ._atlas import Array, Atlas, Surface, atlas_of, surface_of
 from ._defaults import texel_albedo, vertex_albedo
+from ._eyes import tint_eyes
 from ._fields import Fields, Landscape, estimate_fields, luminance
 from ._kernels import sample_texels, split
 from ._noise import texel_noise
 from ._view import Pose, View, look, pose, to_linear_table
+
+if TYPE_CHECKING:
+    from ..perceive import FaceLandmarks
 
 __all__ = [
     "MIRRORED",
@@ -160,6 +165,7 @@ def complete_texture(
     *,
     size: int = 1024,
     settings: CompleteSettings | None = None,
+    landmarks: FaceLandmarks | None = None,
 ) -> CompletedTexture:
     r"""Texture of the whole head: seen texels from the photo, the others mirrored or from the fitted model.
 
@@ -174,7 +180,8 @@ def complete_texture(
 
     Scalp, neck and back of the head are never sampled: they continue the face's colour (heads are bald).
     Gloss, more than 1.4 times as bright as its surroundings, is compressed.
-    Eyeballs, teeth and inner mouth always come from the model.
+    Eyeballs, teeth and inner mouth always come from the model; iris and sclera are tinted like the photo's
+    where it shows them.
 
     Args:
         model: with UV coordinates; regions and albedo statistics are used where there are any.
@@ -184,6 +191,7 @@ def complete_texture(
         occluder: (H, W) in [0, 1] or bool, 1 = something in front of the face; None = nothing.
         size: edge S of the texture in texels, 16 to 8192.
         settings: see :class:`CompleteSettings`.
+        landmarks: of the face; with the scheme ``mediapipe478`` they say where the photo's irises lie.
 
     Returns:
         CompletedTexture.
@@ -213,6 +221,8 @@ def complete_texture(
         refine=settings.refine_light,
         land=_landscape(model),
     )
+    points = landmarks.points if landmarks is not None and landmarks.scheme == "mediapipe478" else None
+    texels = tint_eyes(model, surface, atlas, head, view, fields, texels, points)
     gain = np.clip(fields.tone, 0.05, 20.0) ** settings.tone
     texture, provenance, confidence, share = _blend(
         surface, atlas, head, view, fields, texels, gain, settings

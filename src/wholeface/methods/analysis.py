@@ -50,7 +50,13 @@ def run(job: FaceJob) -> Reconstruction:
         parameters, camera = refined.parameters, refined.camera
     with clock.room("texture"):
         completed = complete_texture(
-            model, pixels, parameters, camera, estimate.probability, size=job.texture_size
+            model,
+            pixels,
+            parameters,
+            camera,
+            estimate.probability,
+            size=job.texture_size,
+            landmarks=job.landmarks,
         )
     yaw = float(pose_degrees(parameters.rotation)[0])
     rows = np.nonzero(estimate.face_region.any(axis=1))[0]

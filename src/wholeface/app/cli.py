@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import WholeFaceError
 from ._bench import add_bench_parser
+from ._garbage import leave_the_rest_to_the_system
 from ._info import add_info_parser
 from ._reconstruct import add_reconstruct_parser
 
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     # Read when torch loads: its idle OpenMP workers would otherwise spin on the cores that our threads need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    leave_the_rest_to_the_system()
     try:
         return int(options.run(options))
     except WholeFaceError as error:

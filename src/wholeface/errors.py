@@ -27,6 +27,12 @@ class NoFaceError(WholeFaceError):
     kind = "no_face"
 
 
+class DetectorError(WholeFaceError):
+    """The landmark detector broke down: its process ended, or its native library raised an error."""
+
+    kind = "detector"
+
+
 class OutputError(WholeFaceError):
     """A result cannot be written: no permission, no room, or a folder in its place."""
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PhotoError, UsageError, WholeFaceError
+from ._ahead import PhotosAhead, start_detector
+from ._garbage import collection_postponed
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..photo import Photo
     from ..reconstruction import Reconstruction
     from ..reconstructor import Reconstructor
 
@@ -151,13 +157,18 @@ def _save_all(
 
 
 def _reports(
-    reconstructor: Reconstructor, paths: Sequence[Path], options: argparse.Namespace
+    reconstructor: Reconstructor,
+    photos: Iterable[Photo | Exception],
+    paths: Sequence[Path],
+    options: argparse.Namespace,
 ) -> Iterator[dict[str, Any]]:
     out = Path(options.out)
-    for path, name in zip(paths, _folder_names(paths)):
+    for photo, path, name in zip(photos, paths, _folder_names(paths)):
         report: dict[str, Any] = {"photo": str(path)}
         try:
-            found = reconstructor.all_faces(path, face=options.face)
+            if isinstance(photo, Exception):
+                raise photo
+            found = reconstructor.all_faces(photo, face=options.face)
             folders = _save_all(found, out, name, options)
             report.update(ok=True, faces=[_summary(face, folder) for face, folder in zip(found, folders)])
         except WholeFaceError as error:
@@ -204,32 +215,30 @@ def _run(options: argparse.Namespace) -> int:
             f"{missing[0]}: no such file" + (f" (nor the other {len(missing) - 1})" if missing[1:] else "")
         )
 
-    from ..reconstructor import Reconstructor
+    with ExitStack() as stack:
+        resume_collection = stack.enter_context(collection_postponed())
+        # Before torch is imported, which takes about as long as the detector needs for the first photo.
+        detector = start_detector()
+        if detector is not None:
+            stack.callback(detector.close)
+        photos = PhotosAhead(paths, detector)
 
-    reconstructor = Reconstructor(
-        method=options.method,
-        device=options.device,
-        model=options.model,
-        texture_size=options.texture_size,
-        focal=options.focal,
-        refine=not options.fast,
-    )
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from ..reconstructor import Reconstructor
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    good = 0
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (console.is_terminal and len(paths) > 1),
-    ) as progress:
+        reconstructor = Reconstructor(
+            method=options.method,
+            device=options.device,
+            model=options.model,
+            detector=detector,
+            texture_size=options.texture_size,
+            focal=options.focal,
+            refine=not options.fast,
+        )
+        good = 0
+        progress = stack.enter_context(_progress_bar(shown=len(paths) > 1))
         task = progress.add_task("photos", total=len(paths))
-        for report in _reports(reconstructor, paths, options):
+        for report in _reports(reconstructor, photos, paths, options):
+            resume_collection()
             good += report["ok"]
             if options.json:
                 print(json.dumps(report), flush=True)
@@ -243,3 +252,19 @@ def _run(options: argparse.Namespace) -> int:
     if len(paths) > 1 and good < len(paths):
         print(f"wholeface: {good} of {len(paths)} photos done", file=sys.stderr)
     return 0 if good == len(paths) else 1 if good else 2
+
+
+def _progress_bar(*, shown: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (console.is_terminal and shown),
+    )

@@ -113,6 +113,16 @@ def test_cloth_over_the_lower_face_is_found(model):
     assert iou(estimate.mask, cloth & estimate.face_region) > 0.85
 
 
+@pytest.mark.parametrize("colour", [(150, 175, 235), (170, 225, 190), (245, 240, 225)])
+def test_bright_mask_is_not_taken_for_skin(model, colour):
+    """A pastel mask is smoother and brighter than skin: only its light would have to be an unusual one."""
+    scene = make_scene(model, seed=7)
+    y, _ = grid()
+    cloth = y > 122
+    estimate = estimate_occluder(covered(scene.pixels, cloth, colour), model, neutral(scene), scene.camera)
+    assert iou(estimate.mask, cloth & estimate.face_region) > 0.8
+
+
 def test_sunglasses_are_found_and_named(model):
     scene = make_scene(model)
     lenses = scene.zones["lens"] > 0.35

@@ -17,6 +17,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 
 _C0 = 0.282095
 _FLOOR = 0.08  # least shading, over the ambient level: light is never negative
+_TINT_SIGMA, _EXPOSURE, _PRIOR_DOF = 0.25, (-0.4, 0.4), 3.0
 _NOISE = 0.15  # relative error of a pixel …
 _CORRELATED = 60.0  # … which this many neighbours share
 _BAND_SIGMA = np.array([10.0] + [0.55] * 3 + [0.22] * 5)  # luminance, over the ambient coefficient
@@ -140,10 +141,20 @@ def robust_start(basis: _Array, albedo: _Array, colour: _Array, weight: _Array, 
                 * np.exp(-0.5 * np.square(luminance / 0.3) - 0.5 * squared / 0.15**2)
                 + 1e-6
             )
-        score = float((weight * np.exp(-0.5 * np.square(luminance / 0.2) - 0.5 * squared / 0.1**2)).sum())
+        score = _usual(basis, light) * float(
+            (weight * np.exp(-0.5 * np.square(luminance / 0.2) - 0.5 * squared / 0.1**2)).sum()
+        )
         if score > best_score:
             best, best_score = light, score
     return best
+
+
+def _usual(basis: _Array, light: _Array) -> float:
+    """Prior of a light, 1 at most: lamps are whitish and exposures right, more often than not."""
+    level = np.log(np.maximum((basis @ light).mean(axis=0), 1e-3))
+    tint = float(np.square(level - level.mean()).sum()) / _TINT_SIGMA**2
+    exposure = (float(level.mean()) - _EXPOSURE[0]) ** 2 / _EXPOSURE[1] ** 2
+    return float((1 + (tint + exposure) / _PRIOR_DOF) ** (-(_PRIOR_DOF + 1) / 2))
 
 
 _SPLIT = np.array([0.3, 0.5, 0.2], dtype=np.float32)

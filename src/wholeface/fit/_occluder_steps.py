@@ -58,7 +58,10 @@ def alternate(view: FaceView, zones: FaceZones, iterations: int, weights: Occlud
     light = robust_start(
         pixels.basis[some], pixels.albedo[some], pixels.colour[some], pixels.skin[some], pixels.place[some]
     )
-    face = np.full(len(pixels.at), 0.9, np.float32)
+    # What the first light explains is face to begin with, lest a large occluder pull the light over.
+    luminance, chroma = split(log_difference(pixels.colour, illuminate(pixels.basis, pixels.albedo, light)))
+    misfit = np.square(luminance / 0.5) + np.square(chroma).sum(axis=1) / 0.4**2
+    face = np.clip(np.exp(-0.5 * misfit), 0.02, 0.9)
     correction = np.zeros((pixels.correction.shape[1], 3), np.float32)
     sunglasses = beard = 0.0
     for step in range(iterations):
@@ -95,7 +98,8 @@ def _refit(
     weight = (pixels.skin * face * (1 - 0.7 * pixels.beard))[some] + 1e-6
     albedo = pixels.albedo[some] * np.exp(terms @ correction)
     luminance, chroma = split(log_difference(colour, illuminate(basis, albedo, light)))
-    light = fit_light(basis, albedo, colour, weight / (1 + np.square(luminance / 0.35)))
+    trusted = weight / (1 + np.square(luminance / 0.35) + np.square(chroma).sum(axis=1))
+    light = fit_light(basis, albedo, colour, trusted)
     # Correction c: min Σ w (d − T c)² + |c|²/σ², on what the light leaves of the uncorrected albedo.
     plain = log_difference(colour, illuminate(basis, pixels.albedo[some], light))
     luminance, chroma = split(plain - terms @ correction)

@@ -48,7 +48,7 @@ def test_pixels_away_from_the_occluder_and_outside_the_face_are_untouched(
     assert result.dtype == np.uint8
     same = (result == scene.photo).all(axis=2)
     pixels_per_mm = 360 / 270
-    assert same[~_near(scene.mask, int(np.ceil(4.5 * pixels_per_mm)))].all()
+    assert same[~_near(scene.mask, int(np.ceil(5.0 * pixels_per_mm)))].all()
     assert same[~_face(scene)].all()
     assert not same[(scene.mask > 0) & _face(scene)].all()
 

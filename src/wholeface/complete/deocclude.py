@@ -20,6 +20,10 @@ from .texture import CompletedTexture, check_inputs
 __all__ = ["DeoccludeSettings", "deocclude"]
 
 
+_DARK = 8.0  # sRGB levels added before logs are taken, so that black does not rule
+_LIMIT = 0.35  # largest log mismatch that is believed: more is something else than skin
+
+
 @dataclass(frozen=True)
 class DeoccludeSettings:
     """How to replace the occluder.
@@ -34,7 +38,7 @@ class DeoccludeSettings:
 
     threshold: float = 0.5
     margin_mm: float = 1.4
-    feather_mm: float = 2.5
+    feather_mm: float = 3.5
     hairline_mm: float = 12.0
 
 
@@ -123,11 +127,11 @@ def deocclude(
     barycentric = np.ascontiguousarray(fragments.barycentric[0].numpy().astype(np.float32))
     kind = np.where(triangle >= 0, surface.kind[np.maximum(triangle, 0)], 255)
     face = np.isin(kind, (FACE, EYEBALL, TEETH, INNER))
-    blocked = blocked[top:bottom, left:right]
+    depth = fragments.depth[0].numpy()
+    scale = float(camera.focal) / float(np.median(depth[face])) if face.any() else 1.0
+    blocked = _believed(blocked[top:bottom, left:right], kind, scale)
     if not (blocked & face).any():
         return result
-    depth = fragments.depth[0].numpy()
-    scale = float(camera.focal) / float(np.median(depth[face]))
     alpha, free = _alpha(
         blocked,
         face,
@@ -156,7 +160,9 @@ def deocclude(
     split(len(flat), work)
     original = photo[top:bottom, left:right].astype(np.float32)
     trusted = (kind == FACE) & free
-    rendered += _mismatch(original, rendered, trusted, alpha, scale, settings)
+    ratio = _mismatch(original, rendered, trusted, alpha, scale, settings)
+    rendered = np.minimum((rendered + _DARK) * np.exp(ratio) - _DARK, 255)
+    rendered += _grain(original, rendered, trusted & (alpha < 1), alpha, left, top)[..., None]
     mixed = original + alpha[..., None] * (rendered - original)
     changed = alpha > 0
     result[top:bottom, left:right][changed] = np.clip(np.round(mixed[changed]), 0, 255).astype(np.uint8)
@@ -214,6 +220,28 @@ def _alpha(
     return np.where(face, alpha, np.float32(0)).astype(np.float32), free
 
 
+def _believed(blocked: Array, kind: Array, scale: float) -> Array:
+    """The mask without what it covers of eyes and mouth while the lids or lips around them are free.
+
+    Nothing hides teeth and leaves the lips in view; a mask that says so took teeth or a dark eye for a thing.
+    """
+    from scipy.ndimage import label
+
+    inside = np.isin(kind, (EYEBALL, TEETH, INNER))
+    parts, count = label(inside)
+    result = blocked.copy()
+    distance = np.empty(kind.shape, np.float32)
+    for part in range(1, count + 1):
+        own = parts == part
+        if not (own & blocked).any():
+            continue
+        chamfer(own, distance)
+        around = (kind == FACE) & (distance <= max(2.0, 3.0 * scale))
+        if around.any() and blocked[around].mean() < 0.1:
+            result[own] = False
+    return result
+
+
 def _upper(model: MorphableModel) -> Array:
     """(V,) float32: 1 from a little above the brows upwards, 0 from the brows downwards."""
     heights = model.mean[:, 1].detach().cpu().float().numpy()
@@ -224,17 +252,46 @@ def _upper(model: MorphableModel) -> Array:
     return smoothstep(brows, brows + 20.0, heights)
 
 
+def _grain(original: Array, rendered: Array, trusted: Array, alpha: Array, left: int, top: int) -> Array:
+    """(H, W) noise in sRGB levels by which the trusted photo is rougher than the rendering; of a fixed seed."""
+
+    def fine(image: Array) -> Array:
+        grey = image.mean(axis=2)
+        return grey[1:-1, 1:-1] - 0.25 * (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:])
+
+    inside, outside = (alpha[1:-1, 1:-1] >= 1), trusted[1:-1, 1:-1]
+    noise = np.zeros(alpha.shape, np.float32)
+    if inside.sum() < 100 or outside.sum() < 100:
+        return noise
+    rough = [1.48 * float(np.median(np.abs(v))) for v in (fine(original)[outside], fine(rendered)[inside])]
+    # White noise of deviation 1 has a deviation of √1.25 after the filter.
+    level = np.sqrt(max(rough[0] ** 2 - rough[1] ** 2, 0.0) / 1.25)
+    generator = np.random.default_rng((left, top))
+    noise += np.float32(min(level, 6.0)) * generator.standard_normal(alpha.shape, np.float32)
+    return noise
+
+
 def _mismatch(
     original: Array, rendered: Array, trusted: Array, alpha: Array, scale: float, settings: DeoccludeSettings
 ) -> Array:
-    """Membrane of photo − rendering from a band of trusted pixels around the mask, on a coarse grid."""
+    """Membrane of log photo − log rendering from a band of trusted pixels at the mask, on a coarse grid.
+
+    Pixels whose mismatch is far from the band's median (hair, a frame's shadow) count for less.
+    """
     step = max(1, round(max(original.shape[:2]) / 160))
     h, w = -(-original.shape[0] // step), -(-original.shape[1] // step)
     reach = max(4.0, 4 * settings.feather_mm * scale)
     distance = np.empty(alpha.shape, np.float32)
     chamfer(alpha > 0, distance)
     weight = (trusted & (distance <= reach)).astype(np.float32)
-    difference = np.clip(original - rendered, -30, 30) * weight[..., None]
+    difference = np.log((original + _DARK) / (np.maximum(rendered, 0) + _DARK))
+    if weight.any():
+        band = difference[weight > 0]
+        centre = np.median(band, axis=0)
+        # Rejected outright at thrice the band's spread, which is never taken for less than a tenth.
+        spread = max(0.1, 1.48 * float(np.median(np.abs(band - centre).max(axis=1))))
+        weight *= 1 - smoothstep(1.5 * spread, 3 * spread, np.abs(difference - centre).max(axis=2))
+    difference = np.clip(difference, -_LIMIT, _LIMIT) * weight[..., None]
 
     def reduce(values: Array) -> Array:
         padded = np.zeros((h * step, w * step, values.shape[2]), np.float32)

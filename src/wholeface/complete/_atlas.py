@@ -310,7 +310,7 @@ def _build_atlas(model: MorphableModel, size: int) -> Atlas:
     # Depth 1 everywhere: u = cx + f·x and v = cy − f·y put texel centres at (i + ½) / S.
     flat = torch.cat([uv, torch.full((len(uv), 1), -1.0, dtype=uv.dtype)], dim=1)
     camera = Camera(float(size), -0.5, size - 0.5, size, size)
-    fragments = rasterize(flat, model.uv_triangles.cpu(), camera, "numba", near=0.5)
+    fragments = rasterize(flat.float(), model.uv_triangles.cpu(), camera, "numba", near=0.5)
     triangle_map = fragments.triangle[0].numpy()
     texel = np.flatnonzero(triangle_map.ravel() >= 0).astype(np.int32)
     if len(texel) == 0:

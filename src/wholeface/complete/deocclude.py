@@ -278,7 +278,7 @@ def _mismatch(
 
     Pixels whose mismatch is far from the band's median (hair, a frame's shadow) count for less.
     """
-    step = max(1, round(max(original.shape[:2]) / 160))
+    step = max(1, round(max(original.shape[:2]) / 112))
     h, w = -(-original.shape[0] // step), -(-original.shape[1] // step)
     reach = max(4.0, 4 * settings.feather_mm * scale)
     distance = np.empty(alpha.shape, np.float32)
@@ -300,7 +300,7 @@ def _mismatch(
 
     total = reduce(weight[..., None])
     data = reduce(difference) / np.maximum(total, 1e-6)
-    coarse = grid_membrane(total[..., 0], data, stiffness=1.0, tolerance=2e-3, limit=8)
+    coarse = grid_membrane(total[..., 0], data, stiffness=1.0)
     fine = torch.nn.functional.interpolate(
         torch.from_numpy(coarse.astype(np.float32)).permute(2, 0, 1)[None],
         (h * step, w * step),

@@ -58,14 +58,14 @@ class PhotometricSettings:
     expression_modes: int = 0
     noise: float = 0.12
     dof: float = 4.0
-    correlation: float = 100.0
+    correlation: float = 50.0
     albedo_strength: float = 1.0
     light_sigma: tuple[float, float] = (0.55, 0.22)
     skin_brightness: float = -1.9
     exposure_sigma: float = 0.3
     tint_sigma: float = 0.4
-    landmark_weight: float = 0.1
-    identity_strength: float = 3.0
+    landmark_weight: float = 0.01
+    identity_strength: float = 5.0
     expression_sigma: float = 0.1
 
 

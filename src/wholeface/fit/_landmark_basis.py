@@ -118,8 +118,9 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
     contour = np.array([i for i in names if valid[i]], dtype=np.int64)
     candidates = contour_candidates(model, mean[contour])  # (C, M - 1) vertex indices
     slid_mean = model.mean.double().cpu().numpy()[candidates]
-    blocks = torch.cat([model.identity, model.expression]).double().cpu().numpy()
-    slid_basis = np.moveaxis(blocks[:, candidates], 0, -1)  # (C, M - 1, 3, K + E)
+    sliding = torch.from_numpy(candidates).to(model.identity.device)
+    blocks = torch.cat([model.identity[:, sliding], model.expression[:, sliding]]).double().cpu().numpy()
+    slid_basis = np.moveaxis(blocks, 0, -1)  # (C, M - 1, 3, K + E)
     size = model.expression_size
     rate = _extra(model, "expression_rate", (size,))
     precision = _extra(model, "expression_precision", (size, size))
@@ -164,10 +165,12 @@ def _noise(
 
 def _embed(model: MorphableModel, embedding: Embedding) -> tuple[Array, Array]:
     """Mean (L, 3) and basis (L, 3, K + E) of embedded points."""
-    triangles = model.triangles
-    mean = embedding.points(model.mean.double(), triangles)
-    blocks = torch.cat([model.identity, model.expression])
-    basis = embedding.points(blocks.double(), triangles)  # (K + E, L, 3)
+    # Only the corners of the triangles concerned: a tenth of the mesh.
+    corners, local = torch.unique(model.triangles[embedding.triangle], return_inverse=True)
+    inside = Embedding(torch.arange(len(local), device=local.device), embedding.barycentric)
+    mean = inside.points(model.mean[corners].double(), local)
+    blocks = torch.cat([model.identity[:, corners], model.expression[:, corners]])
+    basis = inside.points(blocks.double(), local)  # (K + E, L, 3)
     return mean.cpu().numpy(), np.ascontiguousarray(basis.permute(1, 2, 0).cpu().numpy())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,7 @@ class Atlas:
     uv_area: Array
 
 
+_lock = threading.RLock()  # tables are also prepared in the background; who comes second waits
 _surfaces: OrderedDict[int, tuple[object, Surface]] = OrderedDict()
 _atlases: OrderedDict[tuple[int, int], tuple[object, Atlas]] = OrderedDict()
 
@@ -97,11 +99,12 @@ _atlases: OrderedDict[tuple[int, int], tuple[object, Atlas]] = OrderedDict()
 def surface_of(model: MorphableModel) -> Surface:
     """The facts of a model, computed once (the few latest models are kept)."""
     key = id(model.triangles)
-    if key not in _surfaces:
-        _surfaces[key] = (model.triangles, _build_surface(model))
-        while len(_surfaces) > _CACHE_ENTRIES:
-            _surfaces.popitem(last=False)
-    return _surfaces[key][1]
+    with _lock:
+        if key not in _surfaces:
+            _surfaces[key] = (model.triangles, _build_surface(model))
+            while len(_surfaces) > _CACHE_ENTRIES:
+                _surfaces.popitem(last=False)
+        return _surfaces[key][1]
 
 
 def atlas_of(model: MorphableModel, size: int) -> Atlas:
@@ -113,11 +116,12 @@ def atlas_of(model: MorphableModel, size: int) -> Atlas:
     if model.uv is None or model.uv_triangles is None:
         raise UsageError(f"the face model {model.name!r} has no UV coordinates, so it cannot carry a texture")
     key = (id(model.uv), size)
-    if key not in _atlases:
-        _atlases[key] = (model.uv, _build_atlas(model, size))
-        while len(_atlases) > _CACHE_ENTRIES:
-            _atlases.popitem(last=False)
-    return _atlases[key][1]
+    with _lock:
+        if key not in _atlases:
+            _atlases[key] = (model.uv, _build_atlas(model, size))
+            while len(_atlases) > _CACHE_ENTRIES:
+                _atlases.popitem(last=False)
+        return _atlases[key][1]
 
 
 def _region(model: MorphableModel, name: str) -> Array:

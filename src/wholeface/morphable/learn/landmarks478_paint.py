@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -150,7 +152,7 @@ def _polyline_distance(points: Array, line: Array) -> Array:
     low, high = line.min(axis=0) - _NEAR, line.max(axis=0) + _NEAR
     index = np.nonzero(((points > low) & (points < high)).all(axis=1))[0]
     near = points[index]
-    for a, b in zip(line[:-1], line[1:]):
+    for a, b in pairwise(line):
         along = b - a
         t = np.clip((near - a) @ along / (along @ along + 1e-12), 0, 1)
         best[index] = np.minimum(best[index], np.hypot(*(near - a - t[:, None] * along).T))

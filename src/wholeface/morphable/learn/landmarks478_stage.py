@@ -15,7 +15,7 @@ from torch import Tensor
 from ..loaders.wholeface import read_asset
 from ..model import MorphableModel
 from .landmarks478_noise import NoiseSettings, measure_478
-from .landmarks478_photos import photo_statistics, read_portraits
+from .landmarks478_photos import expression_rates, read_portraits
 from .landmarks478_samples import DetectionSet, detect_views
 from .landmarks478_views import ViewSettings, random_view
 
@@ -32,7 +32,7 @@ class StageSettings:
         clean: views without occluder.
         occluded: views behind an occluder.
         modes: correlated noise directions.
-        portraits: portraits for the detector's shift on real skin and the rates of expressions.
+        portraits: portraits that the rates of expressions are estimated from.
         workers: processes; the result does not depend on it.
     """
 
@@ -48,9 +48,8 @@ def learn_landmark_noise(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Bias, response and correlated noise of the 478 points, and priors of the expressions.
 
-    Views are drawn from the model with its albedo; the detector is the package's own. Then real portraits say what
-    the renderings lack: the mean shift of the points on real skin, and how strongly people in photos move each
-    muscle.
+    Views are drawn from the model with its albedo; the detector is the package's own. Then real portraits say how
+    strongly people in photos move each muscle.
 
     Args:
         path: model file with ``landmarks_478`` and albedo (processes read it themselves).
@@ -71,17 +70,15 @@ def learn_landmark_noise(
     )
     noise = measure_478(model, clean, occluded, NoiseSettings(modes=settings.modes))
     measured = replace(model, extras={**model.extras, **noise.extras(torch.float32)})
-    photos = photo_statistics(measured, read_portraits(source, settings.portraits), rounds=2)
-    response = noise.response.copy()
-    response[:, :, 0] += photos.shift
-    extras = replace(noise, response=response).extras()
-    extras["expression_rate"] = torch.from_numpy(photos.expression_rate).to(torch.float16)
+    portraits = read_portraits(source, settings.portraits)
+    rates = expression_rates(measured, portraits)
+    extras = noise.extras()
+    extras["expression_rate"] = torch.from_numpy(rates).to(torch.float16)
     report = {
         "views_clean": len(clean),
         "views_occluded": len(occluded),
-        "portraits": photos.photos,
-        "portrait_shift_rms_mm": round(float(np.sqrt((photos.shift**2).mean())), 3),
-        **{name: round(float(value), 4) for name, value in noise.report.items()},
+        "portraits": len(portraits),
+        "residual_rms_mm": {name: round(float(value), 4) for name, value in noise.report.items()},
     }
     return extras, report
 

@@ -325,7 +325,7 @@ def _gate(
     # The forehead is where hair hangs down furthest.
     reach = 42 - 10 * low
     at_rim = 1 - np.clip((rim - 14) / (reach - 14), 0, 1)
-    at_rim = np.where(place.of_corners(land.brow) > 0.3, 0.3 * at_rim, at_rim)
+    at_rim = np.where((place.of_corners(land.brow) > 0.3) & (rim > 14), 0.3 * at_rim, at_rim)
     at_edge = np.maximum(1 - smoothstep(3, 9, place.clearance), 1 - smoothstep(5, 14, place.inset))
     drop = np.maximum(at_edge * dark, at_rim * (dark + low * (off_chroma - dark)))
     drop = np.where(outer, off_any, drop)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ._timing import Stopwatch
 from .errors import NoFaceError, UsageError
 from .methods import get_method
-from .morphable import MorphableModel, load_model
+from .methods._prepare import load_in_background, prepare_in_background
+from .morphable import MorphableModel
 from .photo import Photo, PhotoSource, read_photo
 
 if TYPE_CHECKING:
@@ -64,14 +65,17 @@ class Reconstructor:
             raise UsageError(f"texture size {texture_size}: choose 64 to 4096 texels")
         if focal is not None and not focal > 0:
             raise UsageError(f"focal length {focal}: must be a positive number of pixels")
+        # The file is read and unpacked while the rooms are imported.
+        loading = None if isinstance(model, MorphableModel) else load_in_background(model)
         self._run = get_method(method)
         self.method = method
         self.device = device
         self.texture_size = texture_size
         self.focal = focal
         self.refine = refine
-        self.model = model if isinstance(model, MorphableModel) else load_model(model)
+        self.model = loading.result() if loading is not None else cast("MorphableModel", model)
         self._detector = detector
+        prepare_in_background(self.model, texture_size)
 
     @property
     def detector(self) -> LandmarkDetector:

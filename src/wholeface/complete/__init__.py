@@ -1,5 +1,6 @@
 """What the photo hides: the whole UV texture with the provenance of each texel, and the de-occluded photo."""
 
+from ._prepare import prepare
 from .deocclude import DeoccludeSettings, deocclude
 from .texture import MIRRORED, MODEL, NONE, OBSERVED, CompletedTexture, CompleteSettings, complete_texture
 
@@ -13,4 +14,5 @@ __all__ = [
     "DeoccludeSettings",
     "complete_texture",
     "deocclude",
+    "prepare",
 ]

@@ -1,0 +1,25 @@
+"""What the completion computes once for a model and a texture size."""
+
+from __future__ import annotations
+
+from ..morphable import MorphableModel
+from ._atlas import atlas_of, surface_of
+from ._noise import texel_noise
+from .texture import CompleteSettings
+
+__all__ = ["prepare"]
+
+
+def prepare(model: MorphableModel, size: int = 1024, *, seed: int = CompleteSettings().seed) -> None:
+    """Make the tables that :func:`complete_texture` would make for its first photo; they are kept.
+
+    Args:
+        model: face model with UV coordinates.
+        size: edge of the texture in texels.
+        seed: as in :class:`CompleteSettings`.
+
+    Raises:
+        UsageError: the model has no UV coordinates, or none inside [0, 1].
+    """
+    surface_of(model)
+    texel_noise(atlas_of(model, size), seed)

@@ -100,7 +100,8 @@ def test_only_known_chatter_is_dropped():
     chatter = (
         b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
         b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
-        b"W0000 00:00:1795220504.045389    5862 inference_feedback_manager.cc:114] Feedback manager requires a model\n"
+        b"W0000 00:00:1795220504.045389    5862"
+        b" inference_feedback_manager.cc:114] Feedback manager requires a model\n"
         b"I0000 00:00:1795220504.045389    5862 gl_context.cc:357] GL version: 3.1\n"
     )
     mine = b"E0000 00:00:1795220504.045389    5862 file.cc:1] an error\nwarning: mine\nno newline"

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 # glog/absl lines ("W0000 00:00:17952 6785 file.cc:114] …"), their announcement, and TensorFlow Lite's own logger.
 _CHATTER = re.compile(
-    rb"^(?:[IW]\d{4} [\d:. ]+ +\d+ \S+\.cc:\d+\] .*|WARNING: All log messages before absl::InitializeLog.*|INFO: Created TensorFlow Lite .*)\n?$"
+    rb"^(?:[IW]\d{4} [\d:. ]+ +\d+ \S+\.cc:\d+\] .*|WARNING: All log messages before absl::InitializeLog.*"
+    rb"|INFO: Created TensorFlow Lite .*)\n?$"
 )
 
 

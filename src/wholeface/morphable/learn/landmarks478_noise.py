@@ -232,7 +232,7 @@ def factor_analysis(
     data = residual.reshape(samples, -1)
     known = [data[mask[:, j], j] for j in range(data.shape[1])]
     spread = np.array([1.4826 * np.median(np.abs(v)) if len(v) else 5.0 for v in known])
-    data = np.clip(data, -4 * spread, 4 * spread) * mask
+    data = np.asarray(np.clip(data, -4 * spread, 4 * spread) * mask, dtype=np.float64)
     weight = mask.astype(np.float64)
     seen_count = np.maximum(weight.sum(axis=0), 1)
     count = min(count, samples // 3)

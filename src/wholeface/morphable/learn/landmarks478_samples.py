@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,7 +160,8 @@ def detect_views(views: Iterable[View], detector: LandmarkDetector) -> Detection
         ]
         if faces:
             rows.append(_row(view, faces[0].points, faces[0].sigma, faces[0].visibility))
-    return DetectionSet(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    columns: dict[str, NDArray[Any]] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return DetectionSet(**columns)
 
 
 def _middle(box: Array) -> Array:

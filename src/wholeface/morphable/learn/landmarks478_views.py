@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...errors import UsageError
 from ...render import (
     Camera,
     Fragments,
@@ -206,7 +207,12 @@ def render_head(
     normals = torch.nn.functional.normalize(
         interpolate(vertex_normals(points, triangles), triangles, fine), dim=-1
     )
-    albedo = colour_at(fine) if colour_at is not None else interpolate(colours, triangles, fine)
+    if colour_at is not None:
+        albedo = colour_at(fine)
+    elif colours is not None:
+        albedo = interpolate(colours, triangles, fine)
+    else:
+        raise UsageError("render_head needs colours or colour_at")
     shaded = shade(albedo, normals, random_light(rng).to(points)).clamp(0, 1)
     backdrop = _backdrop(big.width, rng).to(points)
     picture = torch.where(fine.mask[..., None], shaded, backdrop)[0].permute(2, 0, 1)[None]

@@ -84,13 +84,14 @@ def _build(model: MorphableModel) -> FaceZones:
     def soft(distance: _Array, width: float = 2.0) -> _Array:
         return np.where(front, 1 / (1 + np.exp(-np.clip(distance / (width * mm), -30, 30))), 0.0)
 
-    # The outline: along the jaw, then over the forehead to three quarters of a unit above the brows.
+    # The outline: along the jaw, then over the forehead to six sevenths of a unit above the brows.
     theta = np.linspace(0, np.pi, 41)[1:-1]
-    top = brow_y + 0.77 * unit
+    top = brow_y + 0.86 * unit
     cos, sin = np.cos(theta), np.sin(theta)
     arc = np.stack([ear_x * np.sign(cos) * np.abs(cos) ** 0.85, ear_y + (top - ear_y) * sin**0.85], axis=1)
     outline = np.vstack([flat[:17], arc])
-    region = np.where(front, _inside_distance(outline, xy), _OUTSIDE)
+    # The jaw line's landmarks lie on the bone; skin that faces the camera goes on for two millimetres.
+    region = np.where(front, _inside_distance(outline, xy) + 2 * mm, _OUTSIDE)
 
     eyes = soft(np.maximum(_inside_distance(flat[36:42], xy), _inside_distance(flat[42:48], xy)) + 4 * mm)
     brows = soft(

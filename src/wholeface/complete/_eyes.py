@@ -77,7 +77,7 @@ def tint_eyes(
     white = inner < 0.1
     if ring.sum() < 8 or not white.any():
         return texels
-    log_iris = _ratio(np.median(iris, axis=0), np.median(colour[ring], axis=0), 0.9, 0.5)
+    log_iris = _ratio(np.median(iris, axis=0), np.median(colour[ring], axis=0), 0.9, 1.0)
     log_white = np.zeros(3)
     if len(sclera) >= 12:
         # Only the front of the eyeball is ever seen; its rim is red, so the brighter half is compared.

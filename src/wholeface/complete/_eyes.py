@@ -123,5 +123,5 @@ def _read(
 def _ratio(observed: Array, fitted: Array, luma: float, chroma: float) -> Array:
     """Log ratio of two colours, its luminance and its chroma limited."""
     ratio = np.log(np.maximum(observed, 2e-3) / np.maximum(fitted, 2e-3))
-    level = float(np.log(max(luminance(observed), 2e-3) / max(luminance(fitted), 2e-3)))
+    level = float(np.log(np.maximum(luminance(observed), 2e-3) / np.maximum(luminance(fitted), 2e-3)))
     return np.asarray(np.clip(level, -luma, luma) + np.clip(ratio - level, -chroma, chroma))

@@ -122,6 +122,17 @@ def test_the_child_ends_with_the_program_however_it_ends(end):
     assert not os.path.exists(f"/proc/{pid}") or _is_zombie(pid)
 
 
+def test_standard_error_may_be_closed():
+    pytest.importorskip("mediapipe")
+    code = "import os; os.close(2)\nimport numpy, sys; sys.stderr = None\n"
+    code += "from wholeface.perceive import ChildProcessDetector\n"
+    code += "print(ChildProcessDetector().detect(numpy.zeros((64, 64, 3), 'uint8')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "()"
+
+
 def _is_zombie(pid: int) -> bool:
     """Whether the process is dead and waits for the init process, which took it over, to reap it."""
     try:

@@ -21,10 +21,15 @@ def keep(text: bytes) -> bytes:
     return b"".join(line for line in text.splitlines(keepends=True) if not _CHATTER.match(line))
 
 
+def _flush() -> None:
+    if sys.stderr is not None:  # None where the program was started with it closed
+        sys.stderr.flush()
+
+
 @contextlib.contextmanager
 def quiet_native_logs() -> Iterator[None]:
     """Collect what is written to file descriptor 2 meanwhile; afterwards pass on all but known chatter."""
-    sys.stderr.flush()
+    _flush()
     try:
         saved = os.dup(2)
     except OSError:  # no stderr at all, e.g. a windowed program
@@ -35,7 +40,7 @@ def quiet_native_logs() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stderr.flush()
+            _flush()
             os.dup2(saved, 2)
             collected.seek(0)
             rest = keep(collected.read())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import sys
 from typing import Any, BinaryIO
 
@@ -21,8 +20,6 @@ from .mediapipe_detector import MediapipeDetector
 
 def main() -> None:
     """Read the detector's options once; then ``pixels`` → ``("found", faces)`` or ``("failed", error)``."""
-    # Ctrl-C reaches the whole group; the parent decides what becomes of this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, sink = _private_pipes()
     options: dict[str, Any] = pickle.load(source)
     detector = MediapipeDetector(**options)

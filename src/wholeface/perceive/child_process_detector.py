@@ -22,6 +22,7 @@ from .mediapipe_detector import MediapipeDetector
 __all__ = ["ChildProcessDetector"]
 
 _START = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # where there are no sessions
     "import sys; sys.path[:] = sys.argv[1:]; "  # the parent's, so that both import the same files
     "from wholeface.perceive._worker import main; main()"
 )
@@ -120,6 +121,7 @@ class ChildProcessDetector:
             [sys.executable, "-c", _START, *map(str, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the parent to answer
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else None,
         )
         self._child = child

@@ -1,7 +1,8 @@
 """Does the fitted identity beat the mean face, and at what strength: ``wholeface bench shrinkage``.
 
 Two tables. On held-out synthetic faces (rendered, found by the real detector, fitted) the neutral identity is scaled
-by a factor, 0 being the mean face, and compared with the truth as NoW does. On video frames of real people there is
+by a factor, 0 being the mean face, and compared with the truth as NoW does; once for the landmark fit alone, which is
+told nothing about the occluder, and once, on half of the faces, for the whole method. On video frames of real people there is
 no truth, but the same person should get the same shape: the spread between people is divided by the spread within.
 A system whose best factor is 0, or whose ratio is near 1, has learned nothing about people.
 """
@@ -17,17 +18,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import NoFaceError, UsageError
 from ..fit import LandmarkFitSettings, fit_landmarks
 from ..morphable import MorphableModel, load_model
 from ..morphable.learn.landmarks478_samples import DetectionSet, detections
-from ..morphable.learn.landmarks478_views import ViewSettings
+from ..morphable.learn.landmarks478_views import ViewSettings, random_view
 from ..perceive import FaceLandmarks, LandmarkDetector, MediapipeDetector
 from ..photo import read_photo
+from ..reconstructor import Reconstructor
 from ._machine import machine_line
 from ._scan_error import SEVEN, scan_distances
 
-__all__ = ["FACTORS", "SpreadRatio", "SweepRow", "run", "same_person", "spread_ratio", "sweep"]
+__all__ = [
+    "FACTORS",
+    "SpreadRatio",
+    "SweepRow",
+    "landmark_identities",
+    "method_identities",
+    "run",
+    "same_person",
+    "spread_ratio",
+    "sweep",
+]
 
 Array = NDArray[np.float64]
 
@@ -78,43 +90,29 @@ class SpreadRatio:
 
 
 def sweep(
-    model: MorphableModel,
-    samples: DetectionSet,
-    name: str,
-    *,
-    told: bool,
-    factors: Sequence[float] = FACTORS,
-    settings: LandmarkFitSettings | None = None,
+    model: MorphableModel, fitted: Array, truth: Array, name: str, factors: Sequence[float] = FACTORS
 ) -> list[SweepRow]:
-    """Scan-to-mesh distance of the fitted identity at each factor.
+    """Scan-to-mesh distance of fitted identities at each factor.
 
     Args:
         model: face model.
-        samples: detections with their truth.
+        fitted: (N, K) identity coefficients, the shipped shrinkage included.
+        truth: (N, K).
         name: of the set, for the table.
-        told: whether the fit is told which points lie behind an occluder (what a perfect mask would tell it).
-        factors: on the identity; the shipped shrinkage counts as 1.
-        settings: of the fit; None takes the shipped ones.
+        factors: 0 (the mean face) among them.
     """
     face = model.regions["face"].numpy()
     triangles = model.triangles.numpy()
     part = triangles[face[triangles].all(axis=1)]
-    chosen = np.random.default_rng(0).choice(np.nonzero(face)[0], _POINTS, replace=False)
-    found = np.zeros((len(samples), len(factors), 2))
-    for i in range(len(samples)):
-        size = int(samples.size[i])
-        fit = fit_landmarks(
-            model,
-            _landmarks(samples, i),
-            size,
-            size,
-            occluded=samples.occluded[i].astype(np.float64) if told else None,
-            settings=settings,
-        )
-        truth = model.vertices(torch.from_numpy(samples.identity[i]).float())
-        scan, scan_seven = truth.double().numpy()[chosen], _seven(model, truth)
+    chosen = np.random.default_rng(0).choice(
+        np.nonzero(face)[0], min(_POINTS, int(face.sum())), replace=False
+    )
+    found = np.zeros((len(fitted), len(factors), 2))
+    for i in range(len(fitted)):
+        true = model.vertices(torch.from_numpy(truth[i]).to(model.mean))
+        scan, scan_seven = true.double().numpy()[chosen], _seven(model, true)
         for j, factor in enumerate(factors):
-            shape = model.vertices(fit.parameters.identity * factor)
+            shape = model.vertices(torch.from_numpy(fitted[i] * factor).to(model.mean))
             distance = scan_distances(
                 shape.double().numpy(), part, _seven(model, shape), scan, scan_seven, iterations=4
             )
@@ -124,13 +122,53 @@ def sweep(
         SweepRow(
             name,
             factor,
-            len(samples),
+            len(fitted),
             float(found[:, j, 0].mean()),
             float(found[:, j, 1].mean()),
             float((found[:, j, 0] < found[:, zero, 0]).mean()),
         )
         for j, factor in enumerate(factors)
     ]
+
+
+def landmark_identities(
+    model: MorphableModel, samples: DetectionSet, *, told: bool, settings: LandmarkFitSettings | None = None
+) -> Array:
+    """(N, K) identities of the landmark fit alone.
+
+    Args:
+        model: face model.
+        samples: detections.
+        told: whether the fit is told which points lie behind an occluder (what a perfect mask would tell it).
+        settings: of the fit; None takes the shipped ones.
+    """
+    rows = []
+    for i in range(len(samples)):
+        size = int(samples.size[i])
+        hidden = samples.occluded[i].astype(np.float64) if told else None
+        fit = fit_landmarks(model, _landmarks(samples, i), size, size, occluded=hidden, settings=settings)
+        rows.append(fit.parameters.identity.double().numpy())
+    return np.stack(rows)
+
+
+def method_identities(
+    model: MorphableModel, detector: LandmarkDetector, count: int, seed: int, settings: ViewSettings
+) -> tuple[Array, Array]:
+    """Fitted and true identities (N, K) of the whole method: landmarks, mask, second fit, photometric refinement.
+
+    Pictures without a found face are left out.
+    """
+    reconstructor = Reconstructor(model=model, detector=detector, texture_size=64)
+    fitted, truth = [], []
+    for i in range(count):
+        view = random_view(model, np.random.default_rng([seed, i]), settings)
+        try:
+            head = reconstructor(view.pixels)
+        except NoFaceError:
+            continue
+        fitted.append(head.parameters.identity.double().numpy())
+        truth.append(view.identity.double().numpy())
+    return np.stack(fitted), np.stack(truth)
 
 
 def _landmarks(samples: DetectionSet, i: int) -> FaceLandmarks:
@@ -226,14 +264,22 @@ def run(*, count: int = 100, data: Path | None = None, json_file: Path | None = 
     if count < 2:
         raise UsageError(f"--count {count}: at least 2")
     model, detector = load_model(), MediapipeDetector()
+    covered_views = ViewSettings(occluded=1.0)
     clean = detections(model, detector, count, _HELD_OUT_SEED)
-    covered = detections(model, detector, count, _HELD_OUT_SEED + 1, ViewSettings(occluded=1.0))
+    covered = detections(model, detector, count, _HELD_OUT_SEED + 1, covered_views)
     print(machine_line())
     rows = [
-        *sweep(model, clean, "clean", told=False),
-        *sweep(model, covered, "occluded, mask known", told=True),
-        *sweep(model, covered, "occluded, mask unknown", told=False),
+        *sweep(model, landmark_identities(model, clean, told=False), clean.identity, "landmarks, clean"),
+        *sweep(
+            model, landmark_identities(model, covered, told=False), covered.identity, "landmarks, occluded"
+        ),
     ]
+    for name, seed, settings in (
+        ("whole method, clean", _HELD_OUT_SEED, ViewSettings()),
+        ("whole method, occluded", _HELD_OUT_SEED + 1, covered_views),
+    ):
+        fitted, truth = method_identities(model, detector, max(2, count // 2), seed, settings)
+        rows += sweep(model, fitted, truth, name)
     print(
         f"{'held-out synthetic faces':<26}{'factor':>7}{'faces':>7}{'median mm':>11}{'mean mm':>9}{'better':>8}"
     )

@@ -3,7 +3,8 @@
 Two tables. On held-out synthetic faces (rendered, found by the real detector, fitted) the neutral identity is scaled
 by a factor, 0 being the mean face, and compared with the truth as NoW does; once for the landmark fit alone, which is
 told nothing about the occluder, and once, on half of the faces, for the whole method. On video frames of real people
-there is no truth, but the same person should get the same shape: the spread between people is divided by the spread within.
+there is no truth, but the same person should get the same shape: the spread between people is divided by the spread
+within.
 A system whose best factor is 0, or whose ratio is near 1, has learned nothing about people.
 """
 

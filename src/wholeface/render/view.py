@@ -120,10 +120,9 @@ def render_view(
         # Average in linear light, coverage as alpha
         colour = torch.nn.functional.avg_pool2d(rendering.image.clamp_(0, 1), _SUPERSAMPLING)[0]
         alpha = torch.nn.functional.avg_pool2d(rendering.mask.float(), _SUPERSAMPLING)
-        if background is None:
-            behind = _backdrop(size)
-        else:
-            behind = _decoding()[torch.tensor(background)][:, None, None]
+        behind = (
+            _backdrop(size) if background is None else _decoding()[torch.tensor(background)][:, None, None]
+        )
         return _encode(colour + (1 - alpha) * behind)
 
 

@@ -17,17 +17,17 @@ __all__ = ["main", "portraits"]
 
 
 def portraits() -> dict[str, NDArray[np.uint8]]:
-    """Name -> pixels: matplotlib's Grace Hopper (US Navy) and scikit-image's astronaut (NASA), public domain."""
+    """Name -> pixels: matplotlib's Grace Hopper (US Navy, public domain).
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
     try:
         from matplotlib import cbook
-        from skimage import data
-    except ImportError as error:
-        raise UsageError(
-            f"{error.name} is needed for its example picture: pip install {error.name}"
-        ) from None
+    except ImportError:
+        raise UsageError("matplotlib is needed for its example picture: pip install matplotlib") from None
     hopper = Image.open(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))).convert("RGB")
-    astronaut = np.asarray(data.astronaut())  # type: ignore[no-untyped-call]
-    return {"grace_hopper": np.asarray(hopper), "astronaut": astronaut}
+    return {"grace_hopper": np.asarray(hopper)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

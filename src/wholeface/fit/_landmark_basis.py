@@ -64,6 +64,30 @@ class LandmarkBasis:
         """Number of expression weights E."""
         return int(self.basis.shape[2]) - self.identity_size
 
+    def of_person(self, identity: Array) -> LandmarkBasis:
+        """The landmarks of one person: K = 0, the identity (K,) taken into the mean."""
+        k = self.identity_size
+        return replace(
+            self,
+            mean=self.mean + self.basis[..., :k] @ identity,
+            basis=np.ascontiguousarray(self.basis[..., k:]),
+            candidate_mean=self.candidate_mean + self.candidate_basis[..., :k] @ identity,
+            candidate_basis=np.ascontiguousarray(self.candidate_basis[..., k:]),
+            identity_size=0,
+        )
+
+    def rigid(self) -> LandmarkBasis:
+        """The mean face's landmarks alone: no coefficients, no correlated noise."""
+        return replace(
+            self,
+            basis=self.basis[..., :0],
+            candidate_basis=self.candidate_basis[..., :0],
+            modes=self.modes[..., :0],
+            identity_size=0,
+            expression_rate=self.expression_rate[:0],
+            expression_precision=self.expression_precision[:0, :0],
+        )
+
 
 _cache: dict[tuple[int, str, NoiseKind], tuple[weakref.ref[MorphableModel], LandmarkBasis]] = {}
 _lock = threading.Lock()

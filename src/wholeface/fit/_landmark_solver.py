@@ -58,12 +58,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solution:
-    """Where the solver stopped: its state, the robust weights (L,), the contour choice and the normal matrix."""
+    """Where the solver stopped: its state, the robust weights (L,) and the contour choice (C,)."""
 
     state: State
     weights: Array
     choice: NDArray[np.int64]
-    information: Array
     cost: float
     iterations: int
     converged: bool
@@ -82,8 +81,8 @@ def initial_state(problem: Problem) -> State:
     affine = np.zeros((4, 2))
     design = np.concatenate([model, np.ones((len(model), 1))], axis=1)
     for _ in range(6):
-        root = np.sqrt(weights)[:, None]
-        affine = np.linalg.lstsq(design * root, image * root, rcond=None)[0]
+        weighted = design * weights[:, None]
+        affine = np.linalg.lstsq(weighted.T @ design, weighted.T @ image, rcond=None)[0]
         error = np.linalg.norm(design @ affine - image, axis=1)
         weights = 1.0 / (1.0 + (error / (1.5 * np.median(error) + 1e-9)) ** 2) ** 2
     u, s, vt = np.linalg.svd(affine[:3].T, full_matrices=False)
@@ -122,6 +121,12 @@ def _whitener(problem: Problem, state: State) -> Array:
     axes = roll_axes(state)
     sigma = np.sqrt((problem.sigma * state.scale) ** 2 + problem.sigma_pixels[:, None] ** 2)
     return np.asarray((axes.T[None] / sigma[:, :, None]) * problem.use[:, None, None])
+
+
+def _turned(before: State, after: State) -> bool:
+    """Whether scale or roll of two states differ enough (0.2 %) to matter for the noise."""
+    change = roll_axes(after) * after.scale - roll_axes(before) * before.scale
+    return bool(np.abs(change).max() > 2e-3 * before.scale)
 
 
 def _log_likelihood(problem: Problem, squared: Array) -> tuple[float, Array]:
@@ -202,12 +207,10 @@ def cost_of(problem: Problem, state: State, choice: NDArray[np.int64], whitener:
     return _evaluate(problem, state, choice, whitener).cost
 
 
-def _rows(problem: Problem, at: _Evaluation, whitener: Array, pose_only: bool) -> tuple[Array, Array]:
+def _rows(problem: Problem, at: _Evaluation, whitener: Array) -> tuple[Array, Array]:
     """Whitened, weighted Jacobian (2L, n) of the landmarks in use, and residuals (2L,)."""
     root = np.sqrt(at.weights)[:, None]
-    rows = jacobian(
-        problem.basis, at.state, at.prediction, whitener * root[..., None], problem.focal_free, pose_only
-    )
+    rows = jacobian(problem.basis, at.state, at.prediction, whitener * root[..., None], problem.focal_free)
     return rows.reshape(-1, rows.shape[2]), (at.white * root).ravel()
 
 
@@ -253,7 +256,6 @@ def solve(
     k, size = problem.basis.identity_size, problem.basis.basis.shape[2]
     low, high = POSE + k, POSE + size
     bounded = slice(k, size) if problem.bounds else slice(0, 0)
-    pose_only = not free[POSE:].any()
     prior_hessian = _prior_hessian(problem, state)
     choice = choose(problem, state)
     whitener = _whitener(problem, state)
@@ -261,7 +263,7 @@ def solve(
     damping, converged, done = 1e-5, False, 0
     while done < iterations:
         done += 1
-        rows, white = _rows(problem, at, whitener, pose_only)
+        rows, white = _rows(problem, at, whitener)
         gradient = at.prior_gradient.copy()
         gradient[: rows.shape[1]] += rows.T @ white
         moving = free.copy()
@@ -290,17 +292,23 @@ def solve(
         gain = at.cost - trial.cost
         damping = max(damping / 10, 1e-7)
         # The silhouette and the noise's scale and roll follow the pose between steps.
-        choice = choose(problem, trial.state)
-        whitener = _whitener(problem, trial.state)
-        at = _evaluate(problem, trial.state, choice, whitener)
+        chosen = choose(problem, trial.state)
+        if _turned(at.state, trial.state) or (chosen != choice).any():
+            choice, whitener = chosen, _whitener(problem, trial.state)
+            trial = _evaluate(problem, trial.state, choice, whitener)
+        at = trial
         if gain < tolerance:
             converged = True
             break
-    information = prior_hessian
-    if not pose_only:
-        rows, _ = _rows(problem, at, whitener, pose_only)
-        information = prior_hessian + rows.T @ rows
-    return Solution(at.state, at.weights * problem.use, choice, information, at.cost, done, converged)
+    return Solution(at.state, at.weights * problem.use, choice, at.cost, done, converged)
 
 
-__all__ = ["Problem", "Solution", "choose", "cost_of", "initial_state", "solve"]
+def information_of(problem: Problem, solution: Solution) -> Array:
+    """Normal matrix (n, n) of the negative log posterior over all unknowns where the solver stopped."""
+    whitener = _whitener(problem, solution.state)
+    at = _evaluate(problem, solution.state, solution.choice, whitener)
+    rows, _ = _rows(problem, at, whitener)
+    return np.asarray(_prior_hessian(problem, solution.state) + rows.T @ rows)
+
+
+__all__ = ["Problem", "Solution", "choose", "cost_of", "information_of", "initial_state", "solve"]

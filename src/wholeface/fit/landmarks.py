@@ -15,7 +15,7 @@ from ..perceive.landmarks import FaceLandmarks
 from ..render import Camera, ambient_light, axis_angle
 from ._landmark_basis import NoiseKind, landmark_basis
 from ._landmark_problem import POSE, predict
-from ._landmark_solver import Problem, Solution, initial_state, solve
+from ._landmark_solver import Problem, Solution, information_of, initial_state, solve
 from ._one_thread import one_blas_thread
 
 __all__ = ["LandmarkFit", "LandmarkFitSettings", "fit_landmarks"]
@@ -155,8 +155,8 @@ def fit_landmarks(
         problem = _problem(
             model, landmarks, width, height, focal, principal_point, visibility, occluded, settings
         )
-        solution = _fit(problem, settings)
-        return _result(model, landmarks, width, height, problem, solution)
+        solution, information = _fit(problem, settings)
+        return _result(model, landmarks, width, height, problem, solution, information)
 
 
 def _problem(
@@ -217,34 +217,58 @@ def _problem(
     )
 
 
-def _fit(problem: Problem, settings: LandmarkFitSettings) -> Solution:
-    """Pose of the mean face first, then everything together."""
-    k, size = problem.basis.identity_size, problem.basis.basis.shape[2]
-    free = np.ones(POSE + size + problem.basis.modes.shape[2], dtype=bool)
-    free[6] = problem.focal_free
-    pose_only = free.copy()
-    pose_only[POSE:] = False
+def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDArray[np.float64]]:
+    """Pose of the mean face; then everything, warily; then pose and expression of the person that was found.
+
+    Returns:
+        The solution, and the normal matrix of the stage that estimated the identity.
+    """
+    basis = problem.basis
+    k, caution = basis.identity_size, settings.identity_caution
     # The mean face misses by more than the noise: its pose is fitted with all of the expected misfit as noise.
-    misfit = np.sqrt(problem.sigma**2 + (problem.basis.modes**2).sum(axis=2) + _MISFIT**2)
-    rough = replace(problem, sigma=misfit)
-    state = solve(rough, initial_state(problem), free=pose_only, iterations=4, tolerance=0.5).state
-    caution = settings.identity_caution
+    misfit = np.sqrt(problem.sigma**2 + (basis.modes**2).sum(axis=2) + _MISFIT**2)
+    rough = _without_coefficients(replace(problem, sigma=misfit, basis=basis.rigid()))
+    start = solve(rough, initial_state(rough), free=_free(rough), iterations=4, tolerance=0.5).state
+    start = replace(
+        start, coefficients=np.zeros(basis.basis.shape[2]), nuisance=np.zeros(basis.modes.shape[2])
+    )
     careful = problem
     if caution != 1.0:
-        basis = replace(problem.basis, modes=problem.basis.modes * caution)
-        careful = replace(problem, sigma=problem.sigma * caution, basis=basis)
-    solution = solve(careful, state, free=free, iterations=settings.iterations, tolerance=settings.tolerance)
-    if settings.identity_shrinkage != 1.0 or careful is not problem:
-        coefficients = solution.state.coefficients.copy()
-        coefficients[:k] *= settings.identity_shrinkage
-        state = type(state)(
-            solution.state.rotation, solution.state.pose, coefficients, solution.state.nuisance * caution
+        careful = replace(
+            problem, sigma=problem.sigma * caution, basis=replace(basis, modes=basis.modes * caution)
         )
-        free[POSE : POSE + k] = False
-        solution = solve(
-            problem, state, free=free, iterations=settings.iterations, tolerance=settings.tolerance
-        )
-    return solution
+    most, least = settings.iterations, settings.tolerance
+    solution = solve(careful, start, free=_free(careful), iterations=most, tolerance=least)
+    information = information_of(careful, solution)
+    if settings.identity_shrinkage == 1.0 and caution == 1.0:
+        return solution, information
+    identity = settings.identity_shrinkage * solution.state.coefficients[:k]
+    person = replace(problem, basis=basis.of_person(identity), identity_precision=np.zeros(0))
+    start = replace(
+        solution.state,
+        coefficients=solution.state.coefficients[k:].copy(),
+        nuisance=solution.state.nuisance * caution,
+    )
+    found = solve(person, start, free=_free(person), iterations=most, tolerance=least)
+    state = replace(found.state, coefficients=np.concatenate([identity, found.state.coefficients]))
+    return replace(found, state=state), information
+
+
+def _free(problem: Problem) -> NDArray[np.bool_]:
+    """Which unknowns move: all, but for the scale where the focal length is given."""
+    free = np.ones(POSE + problem.basis.basis.shape[2] + problem.basis.modes.shape[2], dtype=bool)
+    free[6] = problem.focal_free
+    return free
+
+
+def _without_coefficients(problem: Problem) -> Problem:
+    """The problem of a rigid basis: no priors of coefficients that are not there."""
+    return replace(
+        problem,
+        identity_precision=np.zeros(0),
+        expression_rate=np.zeros(0),
+        expression_precision=np.zeros((0, 0)),
+    )
 
 
 def _result(
@@ -254,6 +278,7 @@ def _result(
     height: int,
     problem: Problem,
     solution: Solution,
+    identity_information: NDArray[np.float64],
 ) -> LandmarkFit:
     state = solution.state
     k = problem.basis.identity_size
@@ -261,7 +286,7 @@ def _result(
     residual = predicted - problem.observed
     squared = (residual**2).sum(axis=1)
     rms = float(np.sqrt((solution.weights * squared).sum() / max(solution.weights.sum(), 1e-9)))
-    information = _marginal(solution.information, slice(POSE, POSE + k), problem.focal_free)
+    information = _marginal(identity_information, slice(POSE, POSE + k), problem.focal_free)
     like = model.mean.new_tensor
 
     parameters = Parameters(

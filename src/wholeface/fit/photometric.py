@@ -65,7 +65,7 @@ class PhotometricSettings:
     exposure_sigma: float = 0.3
     tint_sigma: float = 0.4
     landmark_weight: float = 0.01
-    identity_strength: float = 5.0
+    identity_strength: float = 15.0
     expression_sigma: float = 0.1
 
 

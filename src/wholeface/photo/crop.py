@@ -204,7 +204,7 @@ def _shrunk_part(
         small = np.maximum(np.rint((high - low) / step), 1).astype(int)
         factor = small / (high - low)
         to_size = (int(small[0]), int(small[1]))
-        part = _per_image(part, lambda im: im.resize(to_size, Image.Resampling.HAMMING, reducing_gap=3.0))
+        part = _per_image(part, lambda im: im.resize(to_size, Image.Resampling.BILINEAR, reducing_gap=3.0))
     # centre u -> (u + ½ - low) * factor - ½
     shift = (0.5 - low) * factor - 0.5
     return part, np.array([[factor[0], 0, shift[0]], [0, factor[1], shift[1]], [0, 0, 1]])

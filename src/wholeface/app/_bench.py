@@ -37,7 +37,7 @@ def add_bench_parser(commands: Any) -> None:
     )
     shrinkage.add_argument("--json", type=Path, metavar="FILE", help="also write the table as JSON")
     shrinkage.add_argument("--data", type=Path, help="video_faces folder for the same-person table")
-    shrinkage.add_argument("--count", type=int, default=100, help="held-out synthetic faces (default: 100)")
+    shrinkage.add_argument("--count", type=int, default=80, help="held-out synthetic faces (default: 80)")
     shrinkage.set_defaults(run=_shrinkage)
 
 

@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     # Read when torch loads: its idle OpenMP workers would otherwise spin on the cores that our threads need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Read when NumPy loads: our matrices are small, and more BLAS threads only wait for one another.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     leave_the_rest_to_the_system()
     try:
         return int(options.run(options))

@@ -103,14 +103,32 @@ def page(sections: Sequence[Section], data: Path) -> str:
     return "\n".join(parts)
 
 
+def _replaced(old: str, title: str, data: Path) -> str:
+    """The page with one section measured anew."""
+    chosen = [section for section in SECTIONS if section.title == title]
+    heading = f"## {title}\n"
+    if not chosen or heading not in old:
+        raise WholeFaceError(
+            f"no section {title!r} on the page; it has: {', '.join(s.title for s in SECTIONS)}"
+        )
+    before, _, rest = old.partition(heading)
+    _, found, after = rest.partition("\n## ")
+    new = page(chosen, data).partition(heading)[2]
+    return before + heading + new + (found + after if found else "")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m wholeface.bench.report", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of source material")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"), help="page to write")
+    parser.add_argument("--only", metavar="TITLE", help="measure this section alone; the page's others stay")
     options = parser.parse_args(arguments)
     try:
-        text = page(SECTIONS, options.data)
+        if options.only is None:
+            text = page(SECTIONS, options.data)
+        else:
+            text = _replaced(options.out.read_text(), options.only, options.data)
     except WholeFaceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -101,7 +101,10 @@ def add_reconstruct_parser(commands: Any) -> None:
         "--expressions", action="store_true", help="write the named expressions as GLB morph targets"
     )
     parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)"
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where to compute (default: cpu; the present method uses the CPU either way)",
     )
     parser.add_argument(
         "--face", type=_face_number, metavar="N", help="only the N-th largest face (default: all faces)"

@@ -97,6 +97,8 @@ def _at_points(probability: NDArray[np.float32], landmarks: FaceLandmarks) -> ND
 
 def _warnings(job: FaceJob, converged: bool, face_px: float) -> tuple[str, ...]:
     found = list(job.photo.warnings)
+    if job.device == "cuda":
+        found.append("this method computes on the CPU; device 'cuda' changes nothing yet")
     if not converged:
         found.append("the landmark fit stopped before it settled; look at the result before you use it")
     height, width = job.photo.pixels.shape[:2]

@@ -7,10 +7,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 from wholeface.morphable import AlbedoModel, Embedding, MorphableModel
+
+# The same examples on every run of CI; elsewhere hypothesis keeps looking for new ones.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 _ROOT = Path(__file__).resolve().parents[1]
 

@@ -210,8 +210,6 @@ def _run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; give a folder with -o")
-    if options.face is not None and options.face < 1:
-        raise UsageError("--face counts from 1")
     missing = [p for p in paths if not p.exists()]
     if len(missing) == len(paths):
         raise PhotoError(

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from ..reconstruction import Reconstruction
     from ._job import FaceJob
 
-__all__ = ["METHODS", "Method", "get_method"]
-
-Method = "Callable[[FaceJob], Reconstruction]"
+__all__ = ["METHODS", "get_method"]
 
 METHODS: dict[str, str] = {
     "auto": "analysis",

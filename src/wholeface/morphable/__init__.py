@@ -1,18 +1,21 @@
 """The shared ground floor: the linear face model, its parameters and its loaders."""
 
 from .albedo import AlbedoModel, linear_to_srgb, srgb_to_linear
+from .dense import DENSE_COUNT, dense_embedding
 from .embedding import Embedding
 from .loaders import load_model
 from .model import MorphableModel
 from .parameters import LAYOUTS, ParameterLayout, Parameters
 
 __all__ = [
+    "DENSE_COUNT",
     "LAYOUTS",
     "AlbedoModel",
     "Embedding",
     "MorphableModel",
     "ParameterLayout",
     "Parameters",
+    "dense_embedding",
     "linear_to_srgb",
     "load_model",
     "srgb_to_linear",

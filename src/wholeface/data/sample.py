@@ -24,13 +24,13 @@ class FaceSample:
         image: (S, S, 3) uint8 sRGB, with occluders and camera effects.
         clean: (S, S, 3) uint8 sRGB, the same picture, with the same camera effects, without occluders.
         parsing: (S, S) uint8, :class:`ParsingClass` of what is seen; ``IGNORE`` where unknown.
-        occluder: (S, S) uint8, :class:`OccluderKind`. Hair and hats count only where they cover ``face``; everything
-            else counts over its whole extent.
-        face: (S, S) bool, amodal outline of facial skin, chin to hairline, ear to ear (without ears and neck), whether
-            or not it is covered.
+        occluder: (S, S) uint8, :class:`OccluderKind`. Hair and hats count only where they cover ``face``;
+            everything else counts over its whole extent.
+        face: (S, S) bool, amodal outline of facial skin, chin to hairline, ear to ear (without ears and neck),
+            whether or not it is covered.
         landmarks_68: (68, 2) float32 pixels, iBUG order, hidden ones included.
         facing_68: (68,) bool, the point's surface is not turned away or hidden by the head itself.
-        dense: (D, 2) float32 pixels, the dense points of :func:`wholeface.data.dense_embedding`, hidden ones included.
+        dense: (D, 2) float32 pixels, the points of :func:`wholeface.morphable.dense_embedding`, hidden ones too.
         facing_dense: (D,) bool, as ``facing_68``.
         known: which labels can be trusted, a subset of {"parsing", "occluder", "landmarks", "geometry"}.
         parameters: truth of a rendering by name (identity, expression, albedo, light, rotation, translation, focal,

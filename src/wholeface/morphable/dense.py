@@ -10,8 +10,8 @@ from .model import MorphableModel
 
 __all__ = ["DENSE_COUNT", "dense_embedding"]
 
-# Chosen once by farthest-point sampling, in mirror pairs, over what the 478 points leave bare (12 mm apart on the face,
-# sparser on ears, hairline and neck), and frozen: released weights depend on their order.
+# Chosen once by farthest-point sampling, in mirror pairs, over what the 478 points leave bare (11 mm apart on the
+# face, sparser on ears, hairline and neck), and frozen: released weights depend on their order.
 # fmt: off
 _EXTRA_VERTICES = (
     838, 846, 852, 854, 856, 862, 875, 893, 1170, 1204, 1207, 1211, 1217, 1352, 1360, 1438, 1441, 1448,
@@ -28,7 +28,7 @@ DENSE_COUNT = 478 + len(_EXTRA_VERTICES)
 
 
 def dense_embedding(model: MorphableModel) -> Embedding:
-    """600 points on the shipped head: the 478 MediaPipe points, then 122 vertices of cheeks, forehead, jaw, ears and neck.
+    """600 points on the shipped head: the 478 of MediaPipe, then 122 of cheeks, forehead, jaw, ears and neck.
 
     Args:
         model: the shipped model (``load_model("wholeface")``); the extra points are vertices of its mesh.

@@ -1,0 +1,118 @@
+"""Building blocks of the MobileNet family."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["ConvNormAct", "FusedResidual", "InvertedResidual", "SqueezeExcite"]
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution without bias, batch normalisation and (mostly) an activation; keeps the size at stride 1.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        kernel: odd edge of the kernel.
+        stride: 1 or 2.
+        groups: 1, or ``inputs`` for a depthwise convolution.
+        act: activation, or None for a linear layer.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        stride: int = 1,
+        groups: int = 1,
+        act: type[nn.Module] | None = nn.ReLU,
+    ) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(outputs),
+        ]
+        if act is not None:
+            layers.append(act(inplace=True))
+        super().__init__(*layers)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel attention of MobileNetV3: a gate in [0, 1] for each channel from the channels' means.
+
+    Source: Hu et al. 2018; Howard et al. 2019, "Searching for MobileNetV3" (hard sigmoid, reduction 4).
+    """
+
+    def __init__(self, channels: int, reduction: int = 4) -> None:
+        super().__init__()
+        inner = max(8, channels // reduction)
+        self.reduce = nn.Conv2d(channels, inner, 1)
+        self.expand = nn.Conv2d(inner, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        gate = self.expand(F.relu(self.reduce(x.mean((2, 3), keepdim=True))))
+        return x * F.hardsigmoid(gate)
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV3's bottleneck: expand 1×1, depthwise k×k, squeeze-excite, project 1×1, shortcut where it fits.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        expanded: channels of the depthwise convolution.
+        kernel: of the depthwise convolution.
+        stride: 1 or 2.
+        squeeze: use squeeze-excite.
+        act: ReLU or Hardswish.
+
+    Source: Sandler et al. 2018, "MobileNetV2"; Howard et al. 2019.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        expanded: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        squeeze: bool = True,
+        act: type[nn.Module] = nn.Hardswish,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        if expanded != inputs:
+            layers.append(ConvNormAct(inputs, expanded, 1, act=act))
+        layers.append(ConvNormAct(expanded, expanded, kernel, stride, groups=expanded, act=act))
+        if squeeze:
+            layers.append(SqueezeExcite(expanded))
+        layers.append(ConvNormAct(expanded, outputs, 1, act=None))
+        self.body = nn.Sequential(*layers)
+        self.shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H/stride, W/stride)."""
+        y: Tensor = self.body(x)
+        return x + y if self.shortcut else y
+
+
+class FusedResidual(nn.Module):
+    """Two full 3×3 convolutions with a shortcut where it fits: at high resolution faster on CPUs than depthwise ones.
+
+    Source: the fused blocks of Gupta & Akin 2020 (MobileNet-EdgeTPU) and Tan & Le 2021 (EfficientNetV2), expansion 1.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            ConvNormAct(inputs, outputs, 3, stride), ConvNormAct(outputs, outputs, 3, act=None)
+        )
+        self.shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H/stride, W/stride)."""
+        y: Tensor = self.body(x)
+        return F.relu(x + y if self.shortcut else y)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["ModelFileError", "NoFaceError", "OutputError", "PhotoError", "UsageError", "WholeFaceError"]
+__all__ = [
+    "DataError",
+    "ModelFileError",
+    "NoFaceError",
+    "OutputError",
+    "PhotoError",
+    "TrainingError",
+    "UsageError",
+    "WholeFaceError",
+]
 
 
 class WholeFaceError(Exception):
@@ -43,6 +52,18 @@ class ModelFileError(WholeFaceError):
     """A face-model or weight file is missing, truncated, of another format, or has the wrong hash."""
 
     kind = "model_file"
+
+
+class DataError(WholeFaceError):
+    """A data set or a store of samples is missing, incomplete or laid out differently, or a sample cannot be made."""
+
+    kind = "data"
+
+
+class TrainingError(WholeFaceError):
+    """A training run cannot go on: a loss that is not a number, or a checkpoint of another run."""
+
+    kind = "training"
 
 
 class UsageError(WholeFaceError, ValueError):

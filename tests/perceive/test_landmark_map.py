@@ -108,7 +108,7 @@ def test_forehead(points_68: Points) -> None:
 
 def test_moves_turns_and_mirrors_with_the_points(points_68: Points) -> None:
     labels = landmark_map(points_68, 128)
-    np.testing.assert_array_equal(landmark_map(points_68 + (7, -5), 128)[0:118, 10:], labels[5:123, 3:121])
+    np.testing.assert_array_equal(landmark_map(points_68 + np.array([7, -5]), 128)[0:118, 10:], labels[5:123, 3:121])
     points = points_68 + 1e-6  # away from pixel centres on an edge, where left and right are not alike
     turned = np.stack([127 - points[:, 1], points[:, 0]], axis=-1)
     np.testing.assert_array_equal(landmark_map(turned, 128), np.rot90(landmark_map(points, 128), -1))

@@ -12,8 +12,8 @@ from ..errors import UsageError
 
 __all__ = ["LANDMARK_COUNTS", "FaceLandmarks", "LandmarkDetector", "LandmarkScheme"]
 
-LandmarkScheme = Literal["mediapipe478", "ibug68"]
-LANDMARK_COUNTS: dict[str, int] = {"mediapipe478": 478, "ibug68": 68}
+LandmarkScheme = Literal["mediapipe478", "ibug68", "wholeface668"]
+LANDMARK_COUNTS: dict[str, int] = {"mediapipe478": 478, "ibug68": 68, "wholeface668": 668}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class FaceLandmarks:
         sigma: (L,) standard deviation of the points in photo pixels, as the detector itself sees it.
         depth: (L,) in units of photo pixels, larger = nearer to the camera, relative to the face's centre,
             or None when the detector gives none.
+        covered: (L,) in [0, 1], how surely something in front of the face covers the point, or None when the
+            detector cannot tell.
+        modes: (Q, L, 2) photo pixels, directions in which the points err together, at one standard deviation;
+            ``sigma`` then holds only what each point errs by itself. None when not known.
 
     Raises:
         UsageError: an array has the wrong shape or a value that is not finite.
@@ -44,6 +48,8 @@ class FaceLandmarks:
     visibility: NDArray[np.float64]
     sigma: NDArray[np.float64]
     depth: NDArray[np.float64] | None = None
+    covered: NDArray[np.float64] | None = None
+    modes: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         count = LANDMARK_COUNTS.get(self.scheme)
@@ -57,6 +63,8 @@ class FaceLandmarks:
             ("visibility", self.visibility, (count,)),
             ("sigma", self.sigma, (count,)),
             ("depth", self.depth, (count,)),
+            ("covered", self.covered, (count,)),
+            ("modes", self.modes, (0 if self.modes is None else len(self.modes), count, 2)),
         ):
             if array is None:
                 continue
@@ -66,6 +74,18 @@ class FaceLandmarks:
                 )
             if not np.isfinite(array).all():
                 raise UsageError(f"{name} of {self.scheme} landmarks has values that are not finite")
+
+    @property
+    def points_68(self) -> NDArray[np.float64] | None:
+        """(68, 2) the iBUG points, or None where the scheme does not contain them."""
+        return self.points[:68] if self.scheme in ("ibug68", "wholeface668") else None
+
+    @property
+    def points_478(self) -> NDArray[np.float64] | None:
+        """(478, 2) the MediaPipe points, or None where the scheme does not contain them."""
+        if self.scheme == "mediapipe478":
+            return self.points
+        return self.points[68:546] if self.scheme == "wholeface668" else None
 
     @staticmethod
     def from_points(

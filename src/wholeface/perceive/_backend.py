@@ -1,0 +1,107 @@
+"""Networks as functions of arrays, computed by PyTorch or by ONNX Runtime."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["BACKENDS", "Backend", "NetworkFunction", "OnnxNetwork", "TorchNetwork", "fold_norms"]
+
+Backend = Literal["torch", "onnx"]
+BACKENDS: tuple[Backend, ...] = ("torch", "onnx")
+
+
+class NetworkFunction(Protocol):
+    """(N, 3, H, W) float32 in [0, 1] -> the network's raw output, float32."""
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network."""
+        ...
+
+
+class TorchNetwork:
+    """A network in evaluation mode, its norms folded into its convolutions.
+
+    Args:
+        network: trained module; it is copied.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        import torch
+
+        self._network = fold_norms(network)
+        for parameter in self._network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`NetworkFunction`."""
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
+            result: NDArray[np.float32] = self._network(batch).contiguous().numpy()
+            return result
+
+
+class OnnxNetwork:
+    """The same from an ONNX file or its bytes, by ONNX Runtime on the CPU.
+
+    Args:
+        model: path or content of the file.
+        threads: within one operation.
+
+    Raises:
+        UsageError: onnxruntime is not installed.
+    """
+
+    def __init__(self, model: str | bytes, *, threads: int = 1) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UsageError(
+                f"the ONNX backend needs onnxruntime ({error}); install it with: pip install 'wholeface[onnx]'"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._name = self._session.get_inputs()[0].name
+        self._lock = threading.Lock()
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`NetworkFunction`."""
+        with self._lock:
+            result: NDArray[np.float32] = self._session.run(None, {self._name: np.ascontiguousarray(images)})[
+                0
+            ]
+        return result
+
+
+def fold_norms(network: nn.Module) -> nn.Module:
+    """A copy in evaluation mode in which each convolution contains the batch normalisation that follows it."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    network = copy.deepcopy(network).eval()
+    for module in list(network.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        names = list(module._modules)
+        for first, second in pairwise(names):
+            conv, norm = module._modules[first], module._modules[second]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module._modules[first] = fuse_conv_bn_eval(conv, norm)
+                module._modules[second] = nn.Identity()
+    return network

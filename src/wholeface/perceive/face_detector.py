@@ -1,0 +1,183 @@
+"""Faces in a photo: boxes and five points, by our own small network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..photo import Similarity, warp
+from ._backend import NetworkFunction
+
+__all__ = ["DetectedFace", "FaceDetector", "cells", "decode_arrays", "suppress"]
+
+Array = NDArray[np.float32]
+_STRIDES = (8, 16, 32)
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """One face.
+
+    Convention: pixel (0, 0) is the centre of the top-left pixel.
+
+    Args:
+        box: (4,) x0, y0, x1, y1 around the face from hairline to chin, photo pixels; it may leave the photo.
+        points: (5, 2) right eye, left eye (the person's own), nose tip, right and left mouth corner.
+        score: in [0, 1].
+    """
+
+    box: NDArray[np.float64]
+    points: NDArray[np.float64]
+    score: float
+
+
+class FaceDetector:
+    """Single-shot detector: the whole photo first and, where that shows nothing, larger and padded versions of it.
+
+    Args:
+        network: the trained network.
+        size: longer side of the first pass, pixels, a multiple of 32.
+        min_score: threshold in (0, 1).
+        max_faces: at most this many, the largest.
+        thorough: also search an enlarged photo for small faces when the first pass shows none.
+        small_faces: search the enlarged photo in any case (slower; finds small faces beside large ones).
+
+    Raises:
+        UsageError: an argument is out of range.
+
+    Source: see :class:`wholeface.perceive.networks.DetectorNet`.
+    """
+
+    def __init__(
+        self,
+        network: NetworkFunction,
+        *,
+        size: int = 320,
+        min_score: float = 0.5,
+        max_faces: int = 16,
+        thorough: bool = True,
+        small_faces: bool = False,
+    ) -> None:
+        if size < 64 or size % 32:
+            raise UsageError(f"detector size {size}: a multiple of 32 of at least 64")
+        if not 0.0 < min_score < 1.0:
+            raise UsageError(f"min_score must lie between 0 and 1, got {min_score}")
+        if max_faces < 1:
+            raise UsageError(f"max_faces must be at least 1, got {max_faces}")
+        self._network = network
+        self.size = size
+        self.min_score = min_score
+        self.max_faces = max_faces
+        self.thorough = thorough
+        self.small_faces = small_faces
+
+    def detect(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
+        """All faces, largest first; an empty tuple when there are none.
+
+        Args:
+            pixels: (H, W, 3) uint8, sRGB.
+
+        Raises:
+            UsageError: ``pixels`` is not such an image.
+        """
+        pixels = np.asarray(pixels)
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+            raise UsageError(f"detect() needs an (H, W, 3) uint8 image, got {pixels.dtype} {pixels.shape}")
+        found: list[DetectedFace] = []
+        for level, similarity, shape in self._views(pixels.shape[0], pixels.shape[1]):
+            if found and level > 0 and not self.small_faces:
+                break
+            found = suppress([*found, *self._look(pixels, similarity, shape)])
+        found.sort(key=lambda face: -_area(face.box))
+        return tuple(found[: self.max_faces])
+
+    def _views(self, height: int, width: int) -> Iterator[tuple[int, Similarity, tuple[int, int]]]:
+        """Level, similarity from photo to input, and input (height, width)."""
+        longer = max(height, width)
+        scale = min(self.size / longer, 2.0)
+        yield 0, *_fit(height, width, scale)
+        if not self.thorough:
+            return
+        yield 1, *_fit(height, width, 0.6 * scale)  # faces that fill the photo and more
+        for factor in (2, 4):
+            if scale * factor <= 2.0:
+                yield 2, *_fit(height, width, scale * factor)
+
+    def _look(
+        self, pixels: NDArray[np.uint8], similarity: Similarity, shape: tuple[int, int]
+    ) -> list[DetectedFace]:
+        picture = warp(pixels, similarity, (shape[1], shape[0]))
+        raw = self._network(np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32) / 255)[0]
+        score, boxes, points = decode_arrays(raw, *cells(*shape))
+        keep = np.nonzero(score > self.min_score)[0]
+        back = similarity.inverse()
+        return [
+            DetectedFace(back.apply(boxes[i].reshape(2, 2)).ravel(), back.apply(points[i]), float(score[i]))
+            for i in keep[np.argsort(-score[keep], kind="stable")][:400]
+        ]
+
+
+def _fit(height: int, width: int, scale: float) -> tuple[Similarity, tuple[int, int]]:
+    """The photo at ``scale`` in the top-left part of an input whose sides are multiples of 32."""
+    rows = max(1, int(np.ceil(height * scale / 32))) * 32
+    columns = max(1, int(np.ceil(width * scale / 32))) * 32
+    offset = (scale - 1) / 2  # pixel edges, not centres, coincide
+    return Similarity(scale, 0.0, offset, offset), (rows, columns)
+
+
+def cells(height: int, width: int) -> tuple[Array, Array]:
+    """Centres (C, 2) and strides (C,) of the network's cells; see :func:`networks.detector_net.cell_centres`."""
+    centres, strides = [], []
+    for stride in _STRIDES:
+        y, x = np.mgrid[: height // stride, : width // stride].astype(np.float32)
+        centres.append((np.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride - 0.5)
+        strides.append(np.full(x.size, stride, dtype=np.float32))
+    return np.concatenate(centres), np.concatenate(strides)
+
+
+def decode_arrays(raw: Array, centres: Array, strides: Array) -> tuple[Array, Array, Array]:
+    """Scores (C,) in [0, 1], boxes (C, 4) and points (C, 5, 2) in input pixels, from raw output (C, 15)."""
+    score = 1.0 / (1.0 + np.exp(-np.clip(raw[:, 0], -30, 30)))
+    reach = np.exp(np.clip(raw[:, 1:5], -6, 6)) * strides[:, None]
+    boxes = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], axis=1)
+    points = raw[:, 5:].reshape(-1, 5, 2) * strides[:, None, None] + centres[:, None]
+    return score, boxes, points
+
+
+def suppress(faces: list[DetectedFace], overlap: float = 0.4) -> list[DetectedFace]:
+    """Non-maximum suppression: of faces whose boxes overlap (IoU) by more than ``overlap``, the surest remains.
+
+    The remaining box and points are the score-weighted means over those that it replaces.
+    """
+    rest = sorted(faces, key=lambda face: -face.score)
+    kept = []
+    while rest:
+        best = rest[0]
+        same = [_iou(best.box, face.box) > overlap for face in rest]
+        group = [face for face, s in zip(rest, same) if s] or [best]
+        powers = np.array([face.score for face in group], dtype=np.float64) ** 4
+        weights = powers / powers.sum()
+        kept.append(
+            DetectedFace(
+                np.tensordot(weights, np.stack([face.box for face in group]), 1),
+                np.tensordot(weights, np.stack([face.points for face in group]), 1),
+                best.score,
+            )
+        )
+        rest = [face for face, s in zip(rest[1:], same[1:]) if not s]
+    return kept
+
+
+def _area(box: NDArray[np.float64]) -> float:
+    return float(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0))
+
+
+def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    both = _area(np.concatenate([np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])]))
+    if (np.minimum(a[2:], b[2:]) <= np.maximum(a[:2], b[:2])).any():
+        return 0.0
+    return both / max(_area(a) + _area(b) - both, 1e-9)

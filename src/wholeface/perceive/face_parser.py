@@ -1,0 +1,139 @@
+"""What each pixel of a face shows, and what covers it, by our own network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..photo import Similarity, unwarp, warp
+from ._backend import NetworkFunction
+from .frames import PARSING_MARGIN, face_frame
+from .labels import FACE_CLASSES, OccluderKind, ParsingClass
+
+__all__ = ["FaceParser", "FaceParsing"]
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FaceParsing:
+    """What the network says of one face, in its crop.
+
+    Args:
+        frame: from photo to crop pixels.
+        parsing: (C, S, S) probabilities of :class:`ParsingClass`.
+        kind: (K, S, S) probabilities of :class:`OccluderKind`.
+        face: (S, S) probability that the whole face, covered or not, lies here.
+    """
+
+    frame: Similarity
+    parsing: Array
+    kind: Array
+    face: Array
+
+    @cached_property
+    def labels(self) -> NDArray[np.uint8]:
+        """(S, S) the most probable :class:`ParsingClass`."""
+        return self.parsing.argmax(axis=0).astype(np.uint8)
+
+    @cached_property
+    def occluder(self) -> Array:
+        """(S, S) probability that something in front of the face is seen here, where the face is.
+
+        The mean of two opinions: that of the occluder's kind, and that no class of the face is seen.
+        """
+        covered = 1.0 - self.kind[OccluderKind.NONE]
+        other = 1.0 - self.parsing[list(FACE_CLASSES)].sum(axis=0)
+        result: Array = 0.5 * (covered + other)
+        return result
+
+    def in_photo(self, field: Array, height: int, width: int) -> Array:
+        """A field (S, S) of the crop resampled to the photo, (height, width); 0 outside the crop."""
+        return unwarp(np.ascontiguousarray(field), self.frame, np.zeros((height, width), dtype=np.float32))
+
+    def labels_in_photo(self, height: int, width: int) -> NDArray[np.uint8]:
+        """(height, width) :class:`ParsingClass` of each pixel; background outside the crop."""
+        around = np.full((height, width), ParsingClass.BACKGROUND, dtype=np.uint8)
+        return unwarp(self.labels, self.frame, around, filter="nearest")
+
+
+class FaceParser:
+    """Crops a face by its landmarks and runs the parsing network.
+
+    Args:
+        network: the trained network.
+        size: edge of its input in pixels, a multiple of 32.
+        classes: number of parsing classes.
+        mirror: also look at the mirrored crop and average; twice as slow.
+
+    Source: see :class:`wholeface.perceive.networks.ParsingNet`.
+    """
+
+    def __init__(
+        self,
+        network: NetworkFunction,
+        *,
+        size: int = 224,
+        classes: int = len(ParsingClass),
+        mirror: bool = False,
+    ) -> None:
+        self._network = network
+        self.size = size
+        self.classes = classes
+        self.mirror = mirror
+
+    def parse(self, pixels: NDArray[np.uint8], points: NDArray[np.floating[Any]]) -> FaceParsing:
+        """Parse one face.
+
+        Args:
+            pixels: (H, W, 3) uint8, sRGB.
+            points: (478, 2) its MediaPipe points, photo pixels (:attr:`FaceLandmarks.points_478`).
+        """
+        frame = face_frame(points, self.size, PARSING_MARGIN)
+        crop = warp(pixels, frame, (self.size, self.size), fill="edge")
+        image = crop.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        raw = self._network(np.concatenate([image, image[..., ::-1]]) if self.mirror else image)
+        k = self.classes
+        parsing, kind = _softmax(raw[:, :k]), _softmax(raw[:, k:-1])
+        face = 1.0 / (1.0 + np.exp(-np.clip(raw[:, -1], -30, 30)))
+        if self.mirror:
+            swap = mirrored_classes(k)
+            parsing = (parsing[:1] + parsing[1:, swap, :, ::-1]) / 2
+            kind = (kind[:1] + kind[1:, ..., ::-1]) / 2
+            face = (face[:1] + face[1:, ..., ::-1]) / 2
+        return FaceParsing(frame, _enlarged(parsing[0]), _enlarged(kind[0]), _enlarged(face[0][None])[0])
+
+
+def mirrored_classes(count: int = len(ParsingClass)) -> NDArray[np.int64]:
+    """(count,) the class that each class becomes in a mirrored photo."""
+    names = [ParsingClass(i).name for i in range(count)]
+    swaps = {"LEFT_": "RIGHT_", "RIGHT_": "LEFT_"}
+    mirrored = [next((b + n[len(a) :] for a, b in swaps.items() if n.startswith(a)), n) for n in names]
+    return np.array([names.index(name) for name in mirrored], dtype=np.int64)
+
+
+def _softmax(logits: Array) -> Array:
+    """Over axis 1."""
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: Array = e / e.sum(axis=1, keepdims=True)
+    return result
+
+
+def _enlarged(fields: Array) -> Array:
+    """(C, h, w) -> (C, 2h, 2w), bilinear, pixel edges aligned."""
+    for axis in (1, 2):
+        before = np.concatenate(
+            [fields.take([0], axis), fields.take(range(fields.shape[axis] - 1), axis)], axis
+        )
+        after = np.concatenate(
+            [fields.take(range(1, fields.shape[axis]), axis), fields.take([-1], axis)], axis
+        )
+        pair = np.stack([0.75 * fields + 0.25 * before, 0.75 * fields + 0.25 * after], axis=axis + 1)
+        shape = list(fields.shape)
+        shape[axis] *= 2
+        fields = pair.reshape(shape).astype(np.float32)
+    return fields

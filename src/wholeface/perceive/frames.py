@@ -1,0 +1,92 @@
+"""The crops that the networks look at: how they follow from a face's points."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..photo import Similarity
+
+__all__ = [
+    "DENSE_478",
+    "LANDMARK_MARGIN",
+    "PARSING_MARGIN",
+    "box_frame",
+    "face_box",
+    "face_frame",
+    "face_pose",
+]
+
+LANDMARK_MARGIN = 1.45  # edge of the landmark network's crop over the longer side of the face
+PARSING_MARGIN = 1.9  # edge of the parsing network's crop over the longer side of the face
+DENSE_478 = slice(68, 68 + 478)  # the 478 MediaPipe points among the 668 of the landmark network
+
+_RIGHT_EYE, _LEFT_EYE = (33, 468, 133), (263, 473, 362)
+_TOP, _BOTTOM = (10, 168), (152, 17)
+
+
+def face_box(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """(4,) x0, y0, x1, y1 around the 478 points (478, 2): what the detector calls the face."""
+    points = np.asarray(points, dtype=np.float64)
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def face_pose(points: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], float, float]:
+    """Centre (2,), longer side and roll (radians) of a face from its 478 points (478, 2).
+
+    Eyes tell the roll of a frontal face, the midline that of a profile; both count by their length.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    across = points[list(_LEFT_EYE)].mean(axis=0) - points[list(_RIGHT_EYE)].mean(axis=0)
+    down = points[list(_BOTTOM)].mean(axis=0) - points[list(_TOP)].mean(axis=0)
+    angle = math.atan2(across[1] - down[0], across[0] + down[1])
+    cos, sin = math.cos(angle), math.sin(angle)
+    upright = points @ np.array([[cos, -sin], [sin, cos]])
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    middle = (low + high) / 2
+    centre = np.array([cos * middle[0] - sin * middle[1], sin * middle[0] + cos * middle[1]])
+    return centre, float((high - low).max()), angle
+
+
+def face_frame(points: NDArray[np.floating[Any]], size: int, margin: float) -> Similarity:
+    """From picture to crop pixels: the face upright in the middle of a square of ``size`` pixels.
+
+    Args:
+        points: (478, 2) picture pixels.
+        size: edge of the crop in pixels.
+        margin: edge of the crop over the longer side of the face.
+    """
+    centre, side, angle = face_pose(points)
+    return frame(centre, side * margin, angle, size)
+
+
+def box_frame(
+    box: NDArray[np.floating[Any]], points: NDArray[np.floating[Any]], size: int, margin: float
+) -> Similarity:
+    """As :func:`face_frame`, from a detector's box (4,) and five points (5, 2) of a face at any roll."""
+    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+    across = points[1] - points[0] + points[4] - points[3]
+    down = mouth - eyes
+    angle = math.atan2(across[1] - down[0], across[0] + down[1])
+    width, height = box[2] - box[0], box[3] - box[1]
+    # An upright face is 0.8 times as wide as high; the box around a turned one is larger and nearer to a square.
+    cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
+    side = float(np.sqrt(width * height / ((0.8 * cos + sin) * (0.8 * sin + cos))))
+    centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+    return frame(centre, side * margin, angle, size)
+
+
+def frame(centre: NDArray[np.floating[Any]], edge: float, angle: float, size: int) -> Similarity:
+    """From picture to crop pixels: a square of ``edge`` picture pixels about ``centre``, turned by ``angle``."""
+    scale = size / max(edge, 1e-6)
+    cos, sin = scale * math.cos(-angle), scale * math.sin(-angle)
+    middle = (size - 1) / 2
+    return Similarity(
+        scale,
+        -angle,
+        float(middle - cos * centre[0] + sin * centre[1]),
+        float(middle - sin * centre[0] - cos * centre[1]),
+    )

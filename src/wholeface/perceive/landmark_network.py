@@ -1,0 +1,142 @@
+"""Landmarks of faces in a photo, hidden ones included, by our own network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..photo import Similarity, warp
+from ._backend import NetworkFunction
+from .frames import DENSE_478, LANDMARK_MARGIN, face_frame, face_pose
+
+__all__ = ["LandmarkCalibration", "LandmarkNetwork", "NetworkLandmarks"]
+
+_SETTLED = 0.08  # a second look is worth its time when the first one moved the frame by more than this
+_FLOOR = 0.15  # photo pixels, no point is better than this
+
+
+@dataclass(frozen=True)
+class LandmarkCalibration:
+    """What the network's errors look like on pictures that it was not trained on, in units of its own sigma.
+
+    Args:
+        own: (L, 2) standard deviation of what each point errs by itself, along x and y of the upright crop.
+        modes: (Q, L, 2) directions in which the points err together, at one standard deviation.
+    """
+
+    own: NDArray[np.float64]
+    modes: NDArray[np.float64]
+
+    @staticmethod
+    def plain(points: int) -> LandmarkCalibration:
+        """The network's sigma taken at its word, all points independent."""
+        return LandmarkCalibration(np.ones((points, 2)), np.zeros((0, points, 2)))
+
+
+@dataclass(frozen=True)
+class NetworkLandmarks:
+    """Landmarks of one face in photo pixels.
+
+    Args:
+        points: (L, 2).
+        sigma: (L,) of what each point errs by itself.
+        modes: (Q, L, 2) of what they err together.
+        total_sigma: (L,) as the network itself says.
+        facing: (L,) in [0, 1].
+        covered: (L,) in [0, 1].
+    """
+
+    points: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    modes: NDArray[np.float64]
+    total_sigma: NDArray[np.float64]
+    facing: NDArray[np.float64]
+    covered: NDArray[np.float64]
+
+
+class LandmarkNetwork:
+    """Crops a face, runs the network, and looks again where the crop was badly placed.
+
+    Args:
+        network: the trained network.
+        size: edge of its input in pixels.
+        calibration: of its errors.
+        mirror: also look at the mirrored crop and average; slower, a little more accurate. Needs ``mirror_index``.
+        mirror_index: (L,) the point that each point becomes in a mirrored photo.
+
+    Source: see :class:`wholeface.perceive.networks.LandmarkNet`.
+    """
+
+    def __init__(
+        self,
+        network: NetworkFunction,
+        *,
+        size: int = 128,
+        calibration: LandmarkCalibration | None = None,
+        mirror: bool = False,
+        mirror_index: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._network = network
+        self.size = size
+        self.calibration = calibration
+        self.mirror = mirror and mirror_index is not None
+        self._mirror_index = mirror_index
+
+    def locate(self, pixels: NDArray[np.uint8], frame: Similarity, *, looks: int = 2) -> NetworkLandmarks:
+        """Landmarks of the face that ``frame`` shows upright in the middle of its crop.
+
+        Args:
+            pixels: (H, W, 3) uint8, sRGB.
+            frame: from photo to crop pixels; see :func:`frames.box_frame`.
+            looks: at most this many crops; each further one is placed by what the one before found.
+        """
+        for look in range(looks):
+            raw = self._run(pixels, frame)
+            points = raw[:, :2] * self.size + (self.size - 1) / 2
+            centre, side, angle = face_pose(points[DENSE_478])
+            wrong = max(
+                float(np.abs(centre - (self.size - 1) / 2).max()) / self.size,
+                abs(side * LANDMARK_MARGIN / self.size - 1) / 2,
+                abs(angle) / 2,
+            )
+            if wrong < _SETTLED or look == looks - 1:
+                break
+            found = frame.inverse().apply(points)
+            frame = face_frame(found[DENSE_478], self.size, LANDMARK_MARGIN)
+        return self._in_photo(raw, points, frame)
+
+    def _run(self, pixels: NDArray[np.uint8], frame: Similarity) -> NDArray[np.float32]:
+        crop = warp(pixels, frame, (self.size, self.size), fill="edge")
+        image = crop.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        if not self.mirror or self._mirror_index is None:
+            return self._network(image)[0]
+        both = self._network(np.concatenate([image, image[..., ::-1]]))
+        other = both[1][self._mirror_index].copy()
+        other[:, 0] *= -1
+        mean: NDArray[np.float32] = (both[0] + other) / 2
+        return mean
+
+    def _in_photo(
+        self, raw: NDArray[np.float32], points: NDArray[np.floating[Any]], frame: Similarity
+    ) -> NetworkLandmarks:
+        calibration = self.calibration or LandmarkCalibration.plain(len(raw))
+        back = frame.inverse()
+        total = np.exp(np.clip(raw[:, 2].astype(np.float64), -8, 8)) * back.scale
+        own = total * np.sqrt((calibration.own**2).mean(axis=1))
+        cos, sin = np.cos(back.rotation), np.sin(back.rotation)
+        turn = np.array([[cos, sin], [-sin, cos]])  # row vectors
+        return NetworkLandmarks(
+            points=back.apply(points),
+            sigma=np.hypot(own, _FLOOR),
+            modes=calibration.modes * total[None, :, None] @ turn,
+            total_sigma=np.hypot(total, _FLOOR),
+            facing=_logistic(raw[:, 3]),
+            covered=_logistic(raw[:, 4]),
+        )
+
+
+def _logistic(x: NDArray[np.float32]) -> NDArray[np.float64]:
+    return 1.0 / (1.0 + np.exp(-np.clip(x.astype(np.float64), -30, 30)))

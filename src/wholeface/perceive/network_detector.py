@@ -1,0 +1,76 @@
+"""The default front end: our own face detector followed by our own landmark network."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .face_detector import FaceDetector
+from .frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box
+from .landmark_network import LandmarkNetwork
+from .landmarks import FaceLandmarks
+
+__all__ = ["NetworkDetector"]
+
+
+class NetworkDetector:
+    """:class:`LandmarkDetector` with 668 points: 68 iBUG, 478 MediaPipe, 122 of cheeks, forehead, jaw, ears, neck.
+
+    Args:
+        faces: finds the faces.
+        landmarks: finds their points.
+        min_confidence: a face whose points do not confirm it (their box overlaps the detected one by less than this,
+            as intersection over union) is dropped.
+
+    :func:`wholeface.perceive.load_detector` makes one from the shipped weights.
+    """
+
+    def __init__(
+        self, faces: FaceDetector, landmarks: LandmarkNetwork, *, min_confidence: float = 0.3
+    ) -> None:
+        if not 0.0 <= min_confidence < 1.0:
+            raise UsageError(f"min_confidence must lie in [0, 1), got {min_confidence}")
+        self.faces = faces
+        self.landmarks = landmarks
+        self.min_confidence = min_confidence
+
+    def detect(self, pixels: NDArray[np.uint8]) -> tuple[FaceLandmarks, ...]:
+        """All faces of a photo, largest first; an empty tuple when there are none.
+
+        Args:
+            pixels: (H, W, 3) uint8, sRGB.
+
+        Raises:
+            UsageError: ``pixels`` is not such an image.
+        """
+        found: list[FaceLandmarks] = []
+        for face in self.faces.detect(pixels):
+            frame = box_frame(face.box, face.points, self.landmarks.size, LANDMARK_MARGIN)
+            points = self.landmarks.locate(pixels, frame)
+            box = face_box(points.points[DENSE_478])
+            if _overlap(box, face.box) < self.min_confidence:
+                continue
+            if any(_overlap(box, other.box) > 0.5 for other in found):
+                continue
+            found.append(
+                FaceLandmarks(
+                    points=points.points,
+                    scheme="wholeface668",
+                    box=box,
+                    score=face.score,
+                    visibility=points.facing,
+                    sigma=points.sigma,
+                    covered=points.covered,
+                    modes=points.modes,
+                )
+            )
+        found.sort(key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))
+        return tuple(found)
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Intersection over union of two boxes."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    both = float(np.prod(np.maximum(high - low, 0)))
+    return both / max(float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both, 1e-9)

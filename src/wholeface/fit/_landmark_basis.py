@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..morphable import Embedding, MorphableModel
+from ..morphable import Embedding, MorphableModel, dense_embedding, has_dense
 from ..perceive.landmarks import LANDMARK_COUNTS, LandmarkScheme
 from ._landmark_contour import IBUG68_CONTOUR, contour_candidates
 
@@ -118,7 +118,7 @@ def landmark_basis(model: MorphableModel, scheme: LandmarkScheme, kind: NoiseKin
 
 
 def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
-    embedding = model.landmarks_478 if scheme == "mediapipe478" else model.landmarks_68
+    embedding = _embedding(model, scheme)
     if embedding is None:
         raise UsageError(
             f"face model {model.name!r} has no embedding of the {scheme} landmarks; "
@@ -162,6 +162,18 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
         expression_precision=4.0 * np.eye(size) if precision is None else precision,
         centre=mean[valid.numpy()].mean(axis=0),
     )
+
+
+def _embedding(model: MorphableModel, scheme: LandmarkScheme) -> Embedding | None:
+    """Where the landmarks lie on the mesh, or None where the model does not say."""
+    if scheme == "wholeface668":
+        if model.landmarks_68 is None or not has_dense(model):
+            return None
+        parts = (model.landmarks_68, dense_embedding(model))
+        return Embedding(
+            torch.cat([part.triangle for part in parts]), torch.cat([part.barycentric for part in parts])
+        )
+    return model.landmarks_478 if scheme == "mediapipe478" else model.landmarks_68
 
 
 def _noise(

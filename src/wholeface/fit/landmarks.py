@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..morphable import MorphableModel, Parameters
+from ..morphable import MorphableModel, Parameters, has_dense
 from ..perceive.landmarks import FaceLandmarks
 from ..render import Camera, ambient_light, axis_angle
 from ._landmark_basis import NoiseKind, landmark_basis
-from ._landmark_problem import POSE, predict
+from ._landmark_problem import POSE, predict, roll_axes
 from ._landmark_solver import Problem, Solution, information_of, initial_state, solve
 from ._one_thread import one_blas_thread
 
@@ -151,12 +151,31 @@ def fit_landmarks(
     Source: Levenberg 1944, Marquardt 1963; robust reweighting after Lange, Little & Taylor 1989.
     """
     settings = settings or LandmarkFitSettings()
+    landmarks, visibility, occluded = _suited(model, landmarks, visibility, occluded)
     with one_blas_thread():
         problem = _problem(
             model, landmarks, width, height, focal, principal_point, visibility, occluded, settings
         )
         solution, information = _fit(problem, settings)
         return _result(model, landmarks, width, height, problem, solution, information)
+
+
+def _suited(
+    model: MorphableModel,
+    landmarks: FaceLandmarks,
+    visibility: NDArray[np.floating[Any]] | None,
+    occluded: NDArray[np.floating[Any]] | None,
+) -> tuple[FaceLandmarks, NDArray[np.floating[Any]] | None, NDArray[np.floating[Any]] | None]:
+    """The landmarks that have a place on the model: all 668 on ours, the 478 or the 68 among them on others."""
+    if landmarks.scheme != "wholeface668" or has_dense(model):
+        return landmarks, visibility, occluded
+    smaller = landmarks.as_scheme("mediapipe478" if model.landmarks_478 is not None else "ibug68")
+    part = slice(68, 546) if smaller.scheme == "mediapipe478" else slice(0, 68)
+    return (
+        smaller,
+        None if visibility is None else np.asarray(visibility)[part],
+        None if occluded is None else np.asarray(occluded)[part],
+    )
 
 
 def _problem(
@@ -184,7 +203,10 @@ def _problem(
     kind: NoiseKind = "any" if occluded is None else "occluded" if behind.mean() > _TOUCHED else "clean"
     basis = landmark_basis(model, landmarks.scheme, kind)
     use = basis.valid & (seen >= settings.minimum_visibility)
-    if (use & ~behind).sum() >= _ENOUGH * use.sum():
+    own_account = landmarks.modes is not None  # the detector knows how far to trust hidden and turned points
+    if own_account:
+        use = basis.valid.copy()
+    elif (use & ~behind).sum() >= _ENOUGH * use.sum():
         use &= ~behind  # what the detector says of hidden points it knows from the visible ones
     else:
         basis = landmark_basis(model, landmarks.scheme, "any")
@@ -200,7 +222,7 @@ def _problem(
         else (float(np.log(settings.focal_ratio * max(width, height))), settings.focal_sigma)
     )
     principal = principal_point or ((width - 1) / 2, (height - 1) / 2)
-    return Problem(
+    problem = Problem(
         basis=basis,
         observed=landmarks.points,
         use=use,
@@ -214,6 +236,20 @@ def _problem(
         expression_rate=settings.expression_strength * basis.expression_rate,
         expression_precision=settings.expression_strength * basis.expression_precision,
         slide=settings.slide_contour,
+    )
+    return _with_own_noise(problem, landmarks, settings.noise_scale) if own_account else problem
+
+
+def _with_own_noise(problem: Problem, landmarks: FaceLandmarks, scale: float) -> Problem:
+    """The problem with the noise that the detector states for this very photo, brought from pixels to mm."""
+    state = initial_state(replace(problem, basis=problem.basis.rigid()))
+    to_face = np.linalg.inv(roll_axes(state) * state.scale)
+    modes = np.zeros((0, len(landmarks.points), 2)) if landmarks.modes is None else landmarks.modes
+    return replace(
+        problem,
+        sigma=np.repeat(scale * landmarks.sigma[:, None] / state.scale, 2, axis=1),
+        sigma_pixels=np.full(len(landmarks.points), 0.05),
+        basis=replace(problem.basis, modes=np.moveaxis(scale * modes @ to_face.T, 0, -1)),
     )
 
 

@@ -8,7 +8,7 @@ from ..errors import UsageError
 from .embedding import Embedding
 from .model import MorphableModel
 
-__all__ = ["DENSE_COUNT", "dense_embedding"]
+__all__ = ["DENSE_COUNT", "dense_embedding", "has_dense"]
 
 # Chosen once by farthest-point sampling, in mirror pairs, over what the 478 points leave bare (11 mm apart on the
 # face, sparser on ears, hairline and neck), and frozen: released weights depend on their order.
@@ -27,6 +27,11 @@ _EXTRA_VERTICES = (
 DENSE_COUNT = 478 + len(_EXTRA_VERTICES)
 
 
+def has_dense(model: MorphableModel) -> bool:
+    """Whether the dense landmarks have their places on this model's mesh."""
+    return model.name == "wholeface" and model.landmarks_478 is not None and model.vertex_count == 10021
+
+
 def dense_embedding(model: MorphableModel) -> Embedding:
     """600 points on the shipped head: the 478 of MediaPipe, then 122 of cheeks, forehead, jaw, ears and neck.
 
@@ -36,7 +41,7 @@ def dense_embedding(model: MorphableModel) -> Embedding:
     Raises:
         UsageError: a model with another mesh.
     """
-    if model.name != "wholeface" or model.landmarks_478 is None or model.vertex_count != 10021:
+    if not has_dense(model) or model.landmarks_478 is None:
         raise UsageError(
             f"the dense landmarks lie on the shipped mesh; face model {model.name!r} with {model.vertex_count} "
             "vertices has others; use its 68 landmarks"

@@ -87,6 +87,29 @@ class FaceLandmarks:
             return self.points
         return self.points[68:546] if self.scheme == "wholeface668" else None
 
+    def as_scheme(self, scheme: LandmarkScheme) -> FaceLandmarks:
+        """The points of a smaller scheme, where this one contains them.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if scheme == self.scheme:
+            return self
+        if self.scheme != "wholeface668" or scheme not in ("ibug68", "mediapipe478"):
+            raise UsageError(f"{self.scheme} landmarks do not contain the {scheme} points")
+        part = slice(0, 68) if scheme == "ibug68" else slice(68, 546)
+        return FaceLandmarks(
+            points=self.points[part],
+            scheme=scheme,
+            box=self.box,
+            score=self.score,
+            visibility=self.visibility[part],
+            sigma=self.sigma[part],
+            depth=None if self.depth is None else self.depth[part],
+            covered=None if self.covered is None else self.covered[part],
+            modes=None if self.modes is None else self.modes[:, part],
+        )
+
     @staticmethod
     def from_points(
         points: NDArray[np.floating[Any]],

@@ -1,0 +1,89 @@
+"""Loss of the landmark network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...errors import UsageError
+from ...perceive.networks import LandmarkOutput
+
+__all__ = ["LandmarkLoss", "landmark_loss"]
+
+_WIDEST = 6.0  # log sigma is kept below this, and above minus this
+
+
+@dataclass(frozen=True)
+class LandmarkLoss:
+    """Parts of :func:`landmark_loss`, each a scalar tensor."""
+
+    total: Tensor
+    points: Tensor
+    facing: Tensor
+    covered: Tensor
+
+
+def landmark_loss(
+    output: LandmarkOutput,
+    points: Tensor,
+    facing: Tensor,
+    covered: Tensor,
+    *,
+    kind: Literal["squared", "gaussian"] = "gaussian",
+    point_weight: Tensor | None = None,
+    flag_weight: Tensor | None = None,
+    flag_strength: float = 0.1,
+) -> LandmarkLoss:
+    r"""Squared error of the points, plain or weighted by the predicted uncertainty, and of the flags.
+
+    squared: :math:`\tfrac1L\sum_l \|\hat z_l - z_l\|^2` (pixels of the input)
+
+    gaussian: :math:`\tfrac1L\sum_l \log\sigma_l^2 + \|\hat z_l - z_l\|^2 / (2\sigma_l^2)`, the negative log
+    likelihood of a circular normal distribution up to a constant.
+
+    Args:
+        output: of the network.
+        points: (N, L, 2) truth in input pixels; hidden points count as much as seen ones.
+        facing: (N, L) bool.
+        covered: (N, L) bool.
+        kind: ``squared`` is the paper's; ``gaussian`` learns an uncertainty beside.
+        point_weight: (N,) or (N, L) weight of the points, or None; 0 where their truth is unknown.
+        flag_weight: (N,) or (N, L) weight of the flags, or None.
+        flag_strength: factor on the flags' cross entropies.
+
+    Raises:
+        UsageError: an unknown kind.
+
+    Source: Zhao & Qi, eq. 1; Wood et al. 2022, "3D face reconstruction with dense landmarks", eq. 1.
+    """
+    squared = ((output.points - points) ** 2).sum(dim=-1)  # (N, L)
+    if kind == "squared":
+        error = squared
+    elif kind == "gaussian":
+        log_sigma = output.log_sigma.clamp(-_WIDEST, _WIDEST)
+        error = 2 * log_sigma + 0.5 * squared * torch.exp(-2 * log_sigma)
+    else:
+        raise UsageError(f"unknown landmark loss {kind!r}; choose squared or gaussian")
+    located = _mean(error, point_weight)
+    facing_loss = _mean(
+        F.binary_cross_entropy_with_logits(output.facing, facing.float(), reduction="none"), flag_weight
+    )
+    covered_loss = _mean(
+        F.binary_cross_entropy_with_logits(output.covered, covered.float(), reduction="none"), flag_weight
+    )
+    total = located + flag_strength * (facing_loss + covered_loss)
+    return LandmarkLoss(total, located, facing_loss, covered_loss)
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of (N, L), weighted by (N,) or (N, L)."""
+    if weight is None:
+        return values.mean()
+    if weight.ndim == 1:
+        weight = weight[:, None]
+    weight = weight.expand_as(values)
+    return (values * weight).sum() / weight.sum().clamp_min(1.0)

@@ -1,0 +1,73 @@
+"""Loss of the parsing network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...perceive import FACE_CLASSES, IGNORE, OccluderKind
+from ...perceive.networks import ParsingOutput
+
+__all__ = ["ParsingLoss", "parsing_loss"]
+
+
+@dataclass(frozen=True)
+class ParsingLoss:
+    """Parts of :func:`parsing_loss`, each a scalar tensor."""
+
+    total: Tensor
+    parsing: Tensor
+    kind: Tensor
+    occluder: Tensor
+    face: Tensor
+
+
+def parsing_loss(
+    output: ParsingOutput,
+    parsing: Tensor,
+    occluder: Tensor,
+    face: Tensor,
+    *,
+    class_weight: Tensor | None = None,
+    outside: float = 0.25,
+) -> ParsingLoss:
+    """Cross entropies of the three maps, and a soft Dice loss of the occluder inside the face.
+
+    Args:
+        output: logits, (N, …, h, w).
+        parsing: (N, h, w) int64 :class:`ParsingClass`, ``IGNORE`` where unknown.
+        occluder: (N, h, w) int64 :class:`OccluderKind`, ``IGNORE`` where unknown.
+        face: (N, h, w) bool, the whole face.
+        class_weight: (classes,) weight of each parsing class, or None.
+        outside: weight of the occluder's kind outside the face, where it matters little.
+
+    Source: Milletari et al. 2016, "V-Net", for the Dice loss.
+    """
+    known = parsing != IGNORE
+    per_pixel = F.cross_entropy(
+        output.parsing, parsing, weight=class_weight, ignore_index=IGNORE, reduction="none"
+    )
+    parsing_part = per_pixel.sum() / known.sum().clamp_min(1)
+    sure = (occluder != IGNORE).float()
+    weight = sure * torch.where(face, 1.0, outside)
+    kinds = F.cross_entropy(output.kind, occluder.clamp_max(output.kind.shape[1] - 1), reduction="none")
+    kind_part = (kinds * weight).sum() / weight.sum().clamp_min(1)
+    covered = ((occluder != OccluderKind.NONE) & (occluder != IGNORE)).float()
+    inside = sure * face.float()
+    # Both opinions of the occluder, since both will be asked for it.
+    by_kind = 1 - output.kind.softmax(1)[:, OccluderKind.NONE]
+    by_class = 1 - output.parsing.softmax(1)[:, list(FACE_CLASSES)].sum(1)
+    occluder_part = 0.5 * (_dice(by_kind, covered, inside) + _dice(by_class, covered, inside * known))
+    face_part = F.binary_cross_entropy_with_logits(output.face[:, 0], face.float())
+    total = parsing_part + kind_part + 0.5 * occluder_part + 0.5 * face_part
+    return ParsingLoss(total, parsing_part, kind_part, occluder_part, face_part)
+
+
+def _dice(found: Tensor, truth: Tensor, where: Tensor) -> Tensor:
+    """1 − soft Dice coefficient over the whole batch, (N, h, w) each."""
+    both = (found * truth * where).sum()
+    each = ((found + truth) * where).sum()
+    return 1 - (2 * both + 1) / (each + 1)

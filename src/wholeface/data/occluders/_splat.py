@@ -1,0 +1,261 @@
+"""Kernels for hair: guides grow over a head; thousands of strands around them are painted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+__all__ = ["draw_strands", "grow_guides"]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _surface(table: Any, x: Any, y: Any, z: Any) -> float:
+    """Radius of the head along a unit direction; bilinear."""
+    rows, columns = table.shape
+    theta = np.arccos(min(1.0, max(-1.0, y))) * ((rows - 1) / np.pi)
+    phi = np.arctan2(x, z) / (2 * np.pi)
+    phi = (phi - np.floor(phi)) * columns
+    i = min(int(theta), rows - 2)
+    j = int(phi) % columns
+    k = (j + 1) % columns
+    a = theta - i
+    b = phi - np.floor(phi)
+    upper = table[i, j] * (1 - b) + table[i, k] * b
+    lower = table[i + 1, j] * (1 - b) + table[i + 1, k] * b
+    return upper * (1 - a) + lower * a
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def grow_guides(
+    roots: Any,
+    directions: Any,
+    lengths: Any,
+    offsets: Any,
+    pull: Any,
+    stiffness: Any,
+    wobble: Any,
+    table: Any,
+    centre: Any,
+    out: Any,
+) -> None:
+    """Curves that start on the head along given directions, bend along a pull, and stay outside the head.
+
+    Args:
+        roots, directions: (N, 3) mm and unit.
+        lengths, offsets: (N,) mm; ``offsets`` is how far above the skin the hair lies.
+        pull: (N, 3) unit times strength: gravity or wind.
+        stiffness: (N,) in [0, 1]: 1 never bends along the pull.
+        wobble: (N, 3) slow random sideways drift.
+        table: (T, P) radius of the head.
+        centre: (3,) its centre.
+        out: (N, K, 3) mm, filled.
+    """
+    count, points = out.shape[0], out.shape[1]
+    for n in range(count):
+        px, py, pz = roots[n, 0], roots[n, 1], roots[n, 2]
+        dx, dy, dz = directions[n, 0], directions[n, 1], directions[n, 2]
+        step = lengths[n] / (points - 1)
+        bend = (1.0 - stiffness[n]) * min(1.0, step / 14.0)
+        travelled = 0.0
+        out[n, 0, 0], out[n, 0, 1], out[n, 0, 2] = px, py, pz
+        for k in range(1, points):
+            swing = 0.12 * np.sin(2.2 * k + 9.0 * wobble[n, 0]) if k > 2 else 0.0
+            dx += bend * pull[n, 0] + (wobble[n, 0] + swing) * bend
+            dy += bend * pull[n, 1] + wobble[n, 1] * bend
+            dz += bend * pull[n, 2] + wobble[n, 2] * bend
+            norm = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
+            dx, dy, dz = dx / norm, dy / norm, dz / norm
+            px, py, pz = px + dx * step, py + dy * step, pz + dz * step
+            travelled += step
+            ux, uy, uz = px - centre[0], py - centre[1], pz - centre[2]
+            radius = np.sqrt(ux * ux + uy * uy + uz * uz) + 1e-9
+            ux, uy, uz = ux / radius, uy / radius, uz / radius
+            least = _surface(table, ux, uy, uz) + 1.0 + offsets[n] * min(1.0, travelled / 25.0)
+            if radius < least and py > -90.0:
+                px, py, pz = centre[0] + ux * least, centre[1] + uy * least, centre[2] + uz * least
+                inward = dx * ux + dy * uy + dz * uz
+                if inward < 0:
+                    dx, dy, dz = dx - inward * ux, dy - inward * uy, dz - inward * uz
+                    norm = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
+                    dx, dy, dz = dx / norm, dy / norm, dz / norm
+            out[n, k, 0], out[n, k, 1], out[n, k, 2] = px, py, pz
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _next(state: Any) -> Any:
+    """One step of a 32-bit xorshift generator."""
+    state ^= (state << np.uint32(13)) & np.uint32(0xFFFFFFFF)
+    state ^= state >> np.uint32(17)
+    state ^= (state << np.uint32(5)) & np.uint32(0xFFFFFFFF)
+    return state
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _segment(
+    canvas: Any,
+    x0: Any,
+    y0: Any,
+    x1: Any,
+    y1: Any,
+    radius: Any,
+    alpha: Any,
+    red: Any,
+    green: Any,
+    blue: Any,
+) -> None:
+    """One antialiased piece of a strand, half open along its longer axis, blended over the canvas."""
+    size = canvas.shape[0]
+    steep = abs(y1 - y0) > abs(x1 - x0)
+    if steep:
+        a0, b0, a1, b1 = y0, x0, y1, x1
+    else:
+        a0, b0, a1, b1 = x0, y0, x1, y1
+    if a0 > a1:
+        a0, b0, a1, b1 = a1, b1, a0, b0
+    run = a1 - a0
+    if run < 1e-6:
+        return
+    slope = (b1 - b0) / run
+    half = radius * np.sqrt(1.0 + slope * slope)
+    first = max(0, int(np.ceil(a0)))
+    last = min(size - 1, int(np.ceil(a1)) - 1)
+    for a in range(first, last + 1):
+        b = b0 + slope * (a - a0)
+        low, high = b - half, b + half
+        start = max(0, int(np.floor(low + 0.5)))
+        stop = min(size - 1, int(np.ceil(high - 0.5)))
+        for c in range(start, stop + 1):
+            cover = min(c + 0.5, high) - max(c - 0.5, low)
+            if cover <= 0.0:
+                continue
+            w = min(cover, 1.0) * alpha
+            rest = 1.0 - w
+            if steep:
+                row, column = a, c
+            else:
+                row, column = c, a
+            canvas[row, column, 0] = canvas[row, column, 0] * rest + red * w
+            canvas[row, column, 1] = canvas[row, column, 1] * rest + green * w
+            canvas[row, column, 2] = canvas[row, column, 2] * rest + blue * w
+            canvas[row, column, 3] = canvas[row, column, 3] * rest + w
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def draw_strands(
+    canvas: Any,
+    guides: Any,
+    depth: Any,
+    light: Any,
+    shine: Any,
+    root_colour: Any,
+    tip_colour: Any,
+    count: Any,
+    radius: Any,
+    spread: Any,
+    clump: Any,
+    curl: Any,
+    turns: Any,
+    variation: Any,
+    opacity: Any,
+    seeds: Any,
+    head: Any,
+    slack: Any,
+) -> None:
+    """Paint ``count`` strands around each guide, in the order of the guides.
+
+    Args:
+        canvas: (S, S, 4) float32 premultiplied RGBA in 0..1, changed in place.
+        guides: (N, K, 2) float32 pixels.
+        depth: (N, K) float32 mm.
+        light: (N, K, 3) float32 brightness of the place.
+        shine: (N, K) float32 strength of the highlight.
+        root_colour, tip_colour: (N, 3) float32 in 0..1.
+        count: strands per guide.
+        radius: pixels, half the width of a strand.
+        spread: (N,) pixels, standard distance of the strands from their guide.
+        clump: how far the strands come together at the tip, 0..1.
+        curl: (N,) pixels, amplitude of the waves.
+        turns: (N,) waves along the strand.
+        variation: how much strands differ in brightness.
+        opacity: of a strand, 0..1.
+        seeds: (N,) uint32, none 0.
+        head: (E, E) float32 mm, depth of the head; inf where none.
+        slack: (K,) float32 mm by which a strand may lie behind the head's depth and be seen.
+    """
+    total, points = guides.shape[0], guides.shape[1]
+    size = canvas.shape[0]
+    edge = head.shape[0]
+    scale = edge / size
+    unit = 1.0 / 4294967296.0
+    for n in range(total):
+        state = np.uint32(seeds[n])
+        reach = 0.0
+        for k in range(1, points):
+            reach += np.sqrt(
+                (guides[n, k, 0] - guides[n, k - 1, 0]) ** 2 + (guides[n, k, 1] - guides[n, k - 1, 1]) ** 2
+            )
+        pieces = int(min(96.0, max(3.0, reach / 3.0 + 2.0 * turns[n])))
+        state = _next(state)
+        phase0 = state * unit * 6.2832
+        for c in range(count):
+            state = _next(state)
+            r1 = state * unit
+            state = _next(state)
+            r2 = state * unit
+            state = _next(state)
+            r3 = state * unit
+            state = _next(state)
+            r4 = state * unit
+            offset = (r1 + r2 + r3 - 1.5) * 1.6 * spread[n] if count > 1 else 0.0
+            layer = (c + 1.0) / count
+            brightness = (0.72 + 0.28 * layer) * (1.0 + variation * (r4 - 0.5) * 2.0)
+            glint = 0.4 + 1.2 * r2
+            stop = 1.0 - 0.28 * r3 * (1.0 if count > 1 else 0.0)
+            phase = phase0 + (r2 - 0.5) * 1.6
+            shift = (r4 - 0.5) * 2.0
+            px, py = 0.0, 0.0
+            for m in range(pieces + 1):
+                t = m / pieces * stop
+                at = t * (points - 1)
+                k = min(int(at), points - 2)
+                f = at - k
+                k0, k3 = max(k - 1, 0), min(k + 2, points - 1)
+                f2, f3 = f * f, f * f * f
+                c0, c1 = -0.5 * f + f2 - 0.5 * f3, 1.0 - 2.5 * f2 + 1.5 * f3
+                c2, c3 = 0.5 * f + 2.0 * f2 - 1.5 * f3, -0.5 * f2 + 0.5 * f3
+                x = c0 * guides[n, k0, 0] + c1 * guides[n, k, 0] + c2 * guides[n, k + 1, 0] + c3 * guides[n, k3, 0]
+                y = c0 * guides[n, k0, 1] + c1 * guides[n, k, 1] + c2 * guides[n, k + 1, 1] + c3 * guides[n, k3, 1]
+                tx = guides[n, k + 1, 0] - guides[n, k, 0]
+                ty = guides[n, k + 1, 1] - guides[n, k, 1]
+                norm = np.sqrt(tx * tx + ty * ty) + 1e-3
+                nx, ny = -ty / norm, tx / norm
+                wave = curl[n] * min(1.0, 3.0 * t)
+                angle = phase + 6.2832 * turns[n] * t
+                aside = offset * (1.0 - clump * t * t) + wave * np.sin(angle)
+                # near strands that end in foreshortening get both components of their offset
+                x += nx * aside + shift * spread[n] * 0.35 * tx / norm
+                y += ny * aside + shift * spread[n] * 0.35 * ty / norm
+                if m > 0:
+                    d = depth[n, k] * (1 - f) + depth[n, k + 1] * f
+                    allowed = slack[k] * (1 - f) + slack[k + 1] * f
+                    hx, hy = int((x + 0.5) * scale), int((y + 0.5) * scale)
+                    seen = True
+                    if 0 <= hx < edge and 0 <= hy < edge and d > head[hy, hx] + allowed:
+                        seen = False
+                    if seen:
+                        lift = brightness * (1.0 + (0.35 * np.cos(angle) if wave > 0.3 else 0.0))
+                        gloss = (shine[n, k] * (1 - f) + shine[n, k + 1] * f) * glint
+                        width = radius * (1.0 - 0.75 * (t / stop) ** 4)
+                        alpha = opacity * min(1.0, 0.35 + 8.0 * t)
+                        q = light[n, k, 0] * (1 - f) + light[n, k + 1, 0] * f
+                        red = ((root_colour[n, 0] * (1 - t) + tip_colour[n, 0] * t) * lift + gloss) * q
+                        q = light[n, k, 1] * (1 - f) + light[n, k + 1, 1] * f
+                        green = ((root_colour[n, 1] * (1 - t) + tip_colour[n, 1] * t) * lift + gloss) * q
+                        q = light[n, k, 2] * (1 - f) + light[n, k + 1, 2] * f
+                        blue = ((root_colour[n, 2] * (1 - t) + tip_colour[n, 2] * t) * lift + gloss) * q
+                        _segment(
+                            canvas, px, py, x, y, width, alpha, min(red, 1.0), min(green, 1.0), min(blue, 1.0)
+                        )
+                px, py = x, y

@@ -1,0 +1,162 @@
+"""Hair: whole heads of it for bald renderings, and hair that falls over faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...perceive import OccluderKind, ParsingClass
+from ..layer import Layer, Split
+from ..sample import FaceSample
+from ._head import HeadFrame, head_frame, head_shape
+from ._scene import SceneLight, face_colour, hair_colour, scene_light, to_rgba
+from ._splat import draw_strands, grow_guides
+from .hair_colours import HairColour, random_hair_colour
+from .hair_styles import FALLS, NATURALS, Strands, fall, natural
+
+__all__ = ["HairSource"]
+
+Array = NDArray[np.float32]
+_POINTS = 14
+
+
+class HairSource:
+    """Hair as layers.
+
+    Args:
+        root: the folder of source material (with ``avatars/`` and ``portraits/``); without it all hair is
+            procedural.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root
+
+    def layer(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:
+        """Hair over the face: a fringe, a curtain, single strands, blown hair."""
+        frame = head_frame(sample)
+        if frame is None or abs(frame.yaw) > 80:
+            return None
+        names = [name for name, item in FALLS.items() if item[2] == split]
+        weights = np.array([FALLS[name][1] for name in names])
+        name = str(rng.choice(names, p=weights / weights.sum()))
+        colour = random_hair_colour(rng, hair_colour(sample), face_colour(sample), 0.3)
+        return self._painted(
+            f"hair/{name}", fall(name, head_shape(), rng), colour, sample, frame, rng, over=True
+        )
+
+    def natural(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:
+        """A whole head of hair that leaves the face free."""
+        frame = head_frame(sample)
+        if frame is None:
+            return None
+        names = [name for name, item in NATURALS.items() if item[2] == "train"]
+        weights = np.array([NATURALS[name][1] for name in names])
+        name = str(rng.choice(names, p=weights / weights.sum()))
+        colour = random_hair_colour(rng, None, face_colour(sample), 0.05)
+        return self._painted(
+            f"hair/natural_{name}", natural(name, head_shape(), rng), colour, sample, frame, rng, over=False
+        )
+
+    def _painted(
+        self,
+        name: str,
+        bundles: list[Strands],
+        colour: HairColour,
+        sample: FaceSample,
+        frame: HeadFrame,
+        rng: np.random.Generator,
+        over: bool,
+    ) -> Layer | None:
+        canvas = np.zeros((sample.size, sample.size, 4), np.float32)
+        light = scene_light(sample, rng)
+        depth = frame.depth_map()
+        for strands in bundles:
+            paint_strands(canvas, strands, colour, frame, light, depth, rng)
+        if float(canvas[..., 3].max()) < 0.3:
+            return None
+        return Layer(
+            to_rgba(canvas),
+            OccluderKind.HAIR,
+            ParsingClass.HAIR,
+            name,
+            shadow=float(rng.uniform(0.1, 0.5)),
+            height=float(frame.scale * rng.uniform(3, 9)),
+        )
+
+
+def paint_strands(
+    canvas: Array,
+    strands: Strands,
+    colour: HairColour,
+    frame: HeadFrame,
+    light: SceneLight,
+    depth: Array,
+    rng: np.random.Generator,
+) -> None:
+    """Grow and paint a bundle over a premultiplied canvas (S, S, 4)."""
+    shape = head_shape()
+    n = len(strands.roots)
+    curves = np.empty((n, _POINTS, 3), np.float32)
+    grow_guides(
+        strands.roots,
+        strands.directions,
+        strands.lengths,
+        strands.offsets,
+        strands.pull,
+        strands.stiffness,
+        strands.wobble,
+        shape.radius,
+        shape.centre,
+        curves,
+    )
+    flat = curves.reshape(-1, 3)
+    pixels, cam = frame.project(flat)
+    out = flat - shape.centre
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
+    normals = out @ frame.rotation.T
+    lit = light.diffuse(normals)
+    tangents = np.gradient(cam.reshape(n, _POINTS, 3), axis=1)
+    tangents /= np.maximum(np.linalg.norm(tangents, axis=2, keepdims=True), 1e-6)
+    # Kajiya and Kay: strands shine where they run across the half vector of light and view
+    half = light.direction + np.array([0, 0, 1], np.float32)
+    half /= max(float(np.linalg.norm(half)), 1e-6)
+    across = np.sqrt(np.clip(1 - (tangents @ half) ** 2, 0, 1))
+    shine = (across**24 * np.clip(normals @ half, 0, 1).reshape(n, _POINTS) ** 2 * colour.gloss).astype(np.float32)
+    # hair that starts higher and nearer lies over the other
+    key = cam.reshape(n, _POINTS, 3)[:, 0, 2] + 0.6 * strands.roots[:, 1] + rng.normal(0, 6, n)
+    order = np.argsort(key)
+    roots, tips = colour.of_locks(n, rng)
+    scale = frame.scale
+    seeds = rng.integers(1, 2**32 - 1, n, dtype=np.uint32)
+    slack = np.linspace(16.0, 9.0, _POINTS, dtype=np.float32)
+    guides = np.ascontiguousarray(pixels.reshape(n, _POINTS, 2)[order])
+    distance = np.ascontiguousarray(-cam[:, 2].reshape(n, _POINTS)[order])
+    brightness = np.ascontiguousarray(lit.reshape(n, _POINTS, 3)[order])
+
+    def draw(count: int, radius: float, dark: float, opacity: float, spread: float) -> None:
+        draw_strands(
+            canvas,
+            guides,
+            distance,
+            brightness,
+            shine[order] if dark == 1.0 else np.zeros_like(shine),
+            roots[order] * np.float32(dark),
+            tips[order] * np.float32(dark),
+            count,
+            max(radius * scale, 0.18),
+            strands.spread[order] * np.float32(scale * spread),
+            strands.clump,
+            strands.curl[order] * np.float32(scale),
+            strands.turns[order],
+            0.16,
+            opacity,
+            seeds,
+            depth,
+            slack,
+        )
+
+    if strands.under > 0:
+        draw(1, strands.under, 0.62, 0.95, 0.0)
+    draw(strands.count, strands.radius, 1.0, strands.opacity, 1.0)

@@ -1,6 +1,21 @@
 """Training and test pictures: rendered faces, real portraits, things in front of them, and the field's datasets."""
 
+from .contact_sheet import OCCLUDER_COLOURS, PARSING_COLOURS, contact_sheet, sample_panel
 from .layer import Layer, LayerSource, Split
 from .sample import FaceSample
+from .shards import encode_sample, read_shards, write_encoded_shards, write_shards
 
-__all__ = ["FaceSample", "Layer", "LayerSource", "Split"]
+__all__ = [
+    "OCCLUDER_COLOURS",
+    "PARSING_COLOURS",
+    "FaceSample",
+    "Layer",
+    "LayerSource",
+    "Split",
+    "contact_sheet",
+    "encode_sample",
+    "read_shards",
+    "sample_panel",
+    "write_encoded_shards",
+    "write_shards",
+]

@@ -13,6 +13,8 @@ from ._bench import add_bench_parser
 from ._garbage import leave_the_rest_to_the_system
 from ._info import add_info_parser
 from ._reconstruct import add_reconstruct_parser
+from ._synth import add_synth_parser
+from ._train import add_train_parser
 
 __all__ = ["main"]
 
@@ -22,6 +24,8 @@ and says which parts it saw and which it made up.
 
   wholeface reconstruct photo.jpg -o out      one head for every face in the photo
   wholeface bench speed                       how long each step takes on this machine
+  wholeface train --list                      the recipes by which its networks are trained
+  wholeface synth --count 100 -o faces        training pictures of faces with things in front of them
   wholeface info                              version, face model, licences, limits
 """
 
@@ -42,6 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_reconstruct_parser(commands)
     add_bench_parser(commands)
+    add_synth_parser(commands)
+    add_train_parser(commands)
     add_info_parser(commands)
     return parser
 

@@ -1,0 +1,1 @@
+"""One file per network; each has a module-level ``RECIPE``."""

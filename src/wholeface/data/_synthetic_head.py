@@ -1,0 +1,279 @@
+"""What the synthetic faces need to know about the shipped head: labels, weights of regions, self-shadows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..perceive.labels import ParsingClass
+
+if TYPE_CHECKING:
+    from ..morphable import MorphableModel
+
+__all__ = ["Head", "build_head"]
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+_DIRECTIONS = 64
+_PART_SKIN, _PART_MOUTH, _PART_EYE, _PART_TEETH = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Head:
+    """The model as plain arrays, and static facts about its surface.
+
+    Args:
+        mean: (3V,) float32 mm.
+        identity: (K, 3V) float32.
+        expression: (E, 3V) float32.
+        names: of the expressions.
+        triangles: (F, 3) int32, triangles with nothing but hidden inner parts included.
+        uv: (U, 2) float32.
+        uv_triangles: (F, 3) int32.
+        classes: (V,) uint8, :class:`ParsingClass` of each vertex.
+        parts: (F,) uint8, pieces of surface between which antialiasing looks for edges.
+        in_face: (V,) uint8, 1 on the amodal face and on what lies inside its outline.
+        face: (V,) bool, the region ``face``.
+        weights: name -> (V,) float32 in [0, 1]: ``beard``, ``moustache``, ``lips``, ``shadow``, ``cheeks``,
+            ``brows``, ``iris``, ``pupil``, ``sclera``, ``teeth``, ``mouth``, ``scalp``, ``skin``.
+        eyes: two times (V,) bool, eyeball of the person's right and left.
+        albedo_mean: (S, S, 3) float32, logarithm of linear light.
+        albedo_basis: (A, 3ss) int8 and ``albedo_scale`` (A, 3).
+        albedo_size: s.
+        iris_mean: (3,) mean log albedo of the iris.
+        directions: (D, 3) unit vectors, model space.
+        sees: (2, D, V) float32, 1 where nothing of the head hides the direction: mouth closed, mouth open.
+        openness: (2, V) float32, cosine-weighted share of the hemisphere that is free.
+        landmarks: triangle (68 + D,) and barycentrics (68 + D, 3): iBUG, then dense.
+        mouth_open: index of ``jawOpen``.
+    """
+
+    mean: Floats
+    identity: Floats
+    expression: Floats
+    names: tuple[str, ...]
+    triangles: NDArray[np.int32]
+    uv: Floats
+    uv_triangles: NDArray[np.int32]
+    classes: Bytes
+    parts: Bytes
+    in_face: Bytes
+    face: NDArray[np.bool_]
+    weights: dict[str, Floats]
+    eyes: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    albedo_mean: Floats
+    albedo_basis: NDArray[np.int8]
+    albedo_scale: Floats
+    albedo_size: int
+    iris_mean: Floats
+    directions: Floats
+    sees: Floats
+    openness: Floats
+    landmark_triangles: NDArray[np.int64]
+    landmark_weights: Floats
+    mouth_open: int
+
+    @property
+    def count(self) -> int:
+        """Number of vertices."""
+        return len(self.mean) // 3
+
+
+@lru_cache(maxsize=2)
+def _shipped_head() -> Head:
+    from ..morphable import load_model
+
+    return _build(load_model("wholeface"))
+
+
+def build_head(model: MorphableModel | None) -> Head:
+    """The arrays of a model (None: the shipped one, built once per process).
+
+    Raises:
+        UsageError: a model without the shipped head's mesh, regions or albedo.
+    """
+    return _shipped_head() if model is None else _build(model)
+
+
+def _build(model: MorphableModel) -> Head:
+    from ..morphable import dense_embedding
+
+    dense = dense_embedding(model)
+    albedo, ibug = model.albedo, model.landmarks_68
+    if albedo is None or albedo.mean_texture is None or albedo.basis_texture is None or albedo.space != "log":
+        raise UsageError(f"synthetic faces need a model with log albedo in UV space; {model.name!r} has none")
+    if ibug is None or model.uv is None or model.uv_triangles is None:
+        raise UsageError(f"synthetic faces need landmarks and UV; {model.name!r} lacks them")
+    points = model.mean.numpy().astype(np.float32)
+    region = {name: mask.numpy() for name, mask in model.regions.items()}
+    extra = {name: model.extras[name].numpy() for name in ("iris", "pupil", "tongue", "gums")}
+    triangles = model.triangles.numpy().astype(np.int32)
+    anchors = ibug.points(model.mean, model.triangles).numpy()
+    classes = _classes(points, region, anchors)
+    basis = albedo.basis_texture.numpy()  # (A, 3, s, s)
+    scale = np.abs(basis).max(axis=(2, 3)) / 127 + 1e-12
+    packed = np.rint(basis / scale[:, :, None, None]).astype(np.int8)
+    directions = _sphere(_DIRECTIONS)
+    closed = model.vertices()
+    opened = model.vertices(None, model.expression_vector({"jawOpen": 0.6}))
+    sees, openness = zip(*(_self_shadows(v, model.triangles, directions) for v in (closed, opened)))
+    mask = region["face"] | region["inner_mouth"] | region["teeth"] | region["eyeballs"]
+    mask |= (region["lids"] | region["nose"]) & ~region["ears"]
+    part = np.full(len(points), _PART_SKIN, np.uint8)
+    part[region["inner_mouth"]] = _PART_MOUTH
+    part[region["teeth"]] = _PART_TEETH
+    part[region["eyeballs"]] = _PART_EYE
+    vertex_albedo = albedo.mean.numpy()
+    return Head(
+        mean=points.reshape(-1),
+        identity=np.ascontiguousarray(model.identity.flatten(1).numpy().astype(np.float32)),
+        expression=np.ascontiguousarray(model.expression.flatten(1).numpy().astype(np.float32)),
+        names=model.expression_names,
+        triangles=triangles,
+        uv=model.uv.numpy().astype(np.float32),
+        uv_triangles=model.uv_triangles.numpy().astype(np.int32),
+        classes=classes,
+        parts=part[triangles].max(axis=1),
+        in_face=mask.astype(np.uint8),
+        face=region["face"],
+        weights=_region_weights(points, region, extra, anchors),
+        eyes=(region["eyeballs"] & (points[:, 0] < 0), region["eyeballs"] & (points[:, 0] > 0)),
+        albedo_mean=np.ascontiguousarray(albedo.mean_texture.permute(1, 2, 0).numpy().astype(np.float32)),
+        albedo_basis=packed.reshape(len(packed), 3, -1),
+        albedo_scale=scale.astype(np.float32),
+        albedo_size=basis.shape[-1],
+        iris_mean=vertex_albedo[extra["iris"] & ~extra["pupil"]].mean(axis=0).astype(np.float32),
+        directions=directions,
+        sees=np.stack(sees),
+        openness=np.stack(openness),
+        landmark_triangles=np.concatenate([ibug.triangle.numpy(), dense.triangle.numpy()]),
+        landmark_weights=np.concatenate([ibug.barycentric.numpy(), dense.barycentric.numpy()]).astype(
+            np.float32
+        ),
+        mouth_open=model.expression_names.index("jawOpen"),
+    )
+
+
+def _classes(points: Floats, region: dict[str, NDArray[np.bool_]], anchors: Floats) -> Bytes:
+    """(V,) parsing class of each vertex."""
+    own_left = points[:, 0] > 0
+    classes = np.full(len(points), ParsingClass.SKIN, np.uint8)
+    classes[region["neck"]] = ParsingClass.NECK
+    classes[region["nose"]] = ParsingClass.NOSE
+    # The seam between the lips: through the corners and the middles of the inner pairs
+    seam = anchors[[60, 61, 62, 63, 64]].copy()
+    for k, (upper, lower) in enumerate(((61, 67), (62, 66), (63, 65))):
+        seam[k + 1] = (anchors[upper] + anchors[lower]) / 2
+    upper_lip = points[:, 1] > np.interp(points[:, 0], seam[:, 0], seam[:, 1])
+    classes[region["lips"] & upper_lip] = ParsingClass.UPPER_LIP
+    classes[region["lips"] & ~upper_lip] = ParsingClass.LOWER_LIP
+    for name, right, left in (
+        ("ears", ParsingClass.LEFT_EAR, ParsingClass.RIGHT_EAR),
+        ("brows", ParsingClass.LEFT_BROW, ParsingClass.RIGHT_BROW),
+        ("eyeballs", ParsingClass.LEFT_EYE, ParsingClass.RIGHT_EYE),
+    ):
+        classes[region[name] & ~own_left] = right
+        classes[region[name] & own_left] = left
+    inner_lids = region["lids"] & ~region["skin"]
+    classes[inner_lids & ~own_left] = ParsingClass.LEFT_EYE
+    classes[inner_lids & own_left] = ParsingClass.RIGHT_EYE
+    classes[region["inner_mouth"] | region["teeth"]] = ParsingClass.INNER_MOUTH
+    return classes
+
+
+def _ramp(values: Floats, low: float, high: float) -> Floats:
+    """0 below ``low``, 1 above ``high``, smooth between."""
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def _region_weights(
+    points: Floats,
+    region: dict[str, NDArray[np.bool_]],
+    extra: dict[str, NDArray[np.bool_]],
+    anchors: Floats,
+) -> dict[str, Floats]:
+    """Soft weights on the mean head of what make-up, hair and colour may change."""
+    x, y, z = points.T
+    skin = region["skin"].astype(np.float32)
+    lips = region["lips"].astype(np.float32)
+    nose_y, mouth_y, chin_y = anchors[33, 1], anchors[[48, 54], 1].mean(), anchors[8, 1]
+    corner_x = abs(anchors[54, 0])
+    out_of_mouth = np.hypot(x / corner_x, (y - mouth_y) / 22)
+    jaw = _ramp(-y, -(mouth_y + 6), -(mouth_y - 14)) * _ramp(-np.abs(x) * 1.0, -85, -72)
+    sideburn = _ramp(np.abs(x), 52, 62) * _ramp(-y, -36, -10) * _ramp(z, 5, 25)
+    chin = _ramp(y, chin_y - 26, chin_y - 2) * _ramp(z, 0, 25)
+    beard = np.maximum(jaw, sideburn) * chin * _ramp(out_of_mouth, 0.95, 1.25)
+    moustache = (
+        np.exp(-(((y - (nose_y + anchors[51, 1]) / 2) / 7.0) ** 2))
+        * _ramp(-np.abs(x), -corner_x - 6, -corner_x + 8)
+        * (y < nose_y + 1)
+        * (z > 70)
+    )
+    lids_above = np.zeros(len(points), np.float32)
+    cheeks = np.zeros(len(points), np.float32)
+    for sign, eye, in_cheek in ((-1, (36, 39), 1), (1, (42, 45), 15)):
+        middle = (anchors[eye[0]] + anchors[eye[1]]) / 2
+        lids_above += np.exp(-(((x - middle[0]) / 17) ** 2) - ((y - middle[1] - 8) / 7) ** 2) * _ramp(
+            z, 60, 75
+        )
+        target = np.array([sign * 42.0, (anchors[in_cheek, 1] + anchors[33, 1]) / 2 + 6])
+        cheeks += np.exp(-(((x - target[0]) / 18) ** 2) - ((y - target[1]) / 15) ** 2) * _ramp(z, 40, 60)
+    gentle = skin * (1 - lips) * (1 - region["brows"])
+    return {
+        "skin": skin,
+        "lips": lips,
+        "brows": region["brows"].astype(np.float32),
+        "beard": (beard * gentle * (1 - region["ears"])).astype(np.float32),
+        "moustache": (moustache * gentle * (1 - region["nose"])).astype(np.float32),
+        "shadow": (lids_above * gentle).astype(np.float32),
+        "cheeks": (cheeks * gentle).astype(np.float32),
+        "iris": (extra["iris"] & ~extra["pupil"]).astype(np.float32),
+        "pupil": extra["pupil"].astype(np.float32),
+        "sclera": (region["eyeballs"] & ~extra["iris"] & ~extra["pupil"]).astype(np.float32),
+        "teeth": region["teeth"].astype(np.float32),
+        "mouth": region["inner_mouth"].astype(np.float32),
+        "scalp": (region["scalp"] & ~region["ears"]).astype(np.float32),
+    }
+
+
+def _sphere(count: int) -> Floats:
+    """(count, 3) unit vectors, evenly spread (Fibonacci)."""
+    k = np.arange(count) + 0.5
+    z = 1 - 2 * k / count
+    angle = np.pi * (1 + np.sqrt(5)) * k
+    radius = np.sqrt(1 - z * z)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1).astype(np.float32)
+
+
+def _self_shadows(vertices: object, triangles: object, directions: Floats) -> tuple[Floats, Floats]:
+    """(D, V) which directions each vertex sees, and (V,) the free share of its hemisphere."""
+    import torch
+
+    from ..render import Camera, rasterize, to_camera, vertex_normals, visible_points
+
+    assert isinstance(vertices, torch.Tensor)
+    assert isinstance(triangles, torch.Tensor)
+    distance, size = 5000.0, 224
+    camera = Camera(size * distance / 330.0, (size - 1) / 2, (size - 1) / 2, size, size)
+    centred = vertices - (vertices.amin(0) + vertices.amax(0)) / 2
+    normals = vertex_normals(vertices, triangles).numpy()
+    sees = np.ones((len(directions), len(vertices)), np.float32)
+    for d, direction in enumerate(directions):
+        up = np.array([0.0, 1.0, 0.0]) if abs(direction[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
+        right = np.cross(up, direction)
+        right /= np.linalg.norm(right)
+        rotation = np.stack([right, np.cross(direction, right), direction]).astype(np.float32)
+        points = to_camera(centred, torch.from_numpy(rotation), torch.tensor([0.0, 0.0, -distance]))
+        fragments = rasterize(points, triangles, camera)
+        sees[d] = visible_points(points, fragments, camera, tolerance=2.5)[0].numpy()
+    cosine = np.maximum(normals @ directions.T, 0).T  # (D, V)
+    free = (cosine * sees).sum(0) / np.maximum(cosine.sum(0), 1e-6)
+    sees[cosine <= 0.02] = 1.0
+    return sees, free.astype(np.float32)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import NoReturn
+
 import numpy as np
 
 from wholeface.data import FaceSample
@@ -11,12 +14,17 @@ from wholeface.errors import DataError
 class FakeFaces:
     """Samples of noise with the fields that a rendering has, the same for the same (seed, index)."""
 
-    def __init__(self, seed: int = 0, size: int = 24, *, photos: bool = False, fails_at: int = -1) -> None:
-        self.seed, self.size, self.photos, self.fails_at = seed, size, photos, fails_at
+    def __init__(
+        self, seed: int = 0, size: int = 24, *, photos: bool = False, fails_at: int = -1, dies_at: int = -1
+    ) -> None:
+        self.seed, self.size, self.photos = seed, size, photos
+        self.fails_at, self.dies_at = fails_at, dies_at
 
     def sample(self, index: int) -> FaceSample:
         if index == self.fails_at:
-            raise DataError(f"sample {index} cannot be made")
+            raise DataError("no such face")
+        if index == self.dies_at:
+            os._exit(1)
         rng, s = np.random.default_rng([self.seed, index]), self.size
         rows, columns = np.mgrid[:s, :s]
         face = (rows - s / 2) ** 2 + (columns - s / 2) ** 2 < (0.35 * s) ** 2
@@ -43,3 +51,13 @@ class FakeFaces:
             source="portrait_0012" if self.photos else "synthetic",
             seed=(self.seed, index),
         )
+
+
+def summary(index: int, sample: FaceSample) -> tuple[int, int]:
+    """Something small that depends on every pixel."""
+    return index, int(sample.image.astype(np.int64).sum() * 3 + sample.parsing.sum())
+
+
+def no_source() -> NoReturn:
+    """A source that cannot be opened."""
+    raise DataError("no portraits")

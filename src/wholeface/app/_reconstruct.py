@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import PhotoError, UsageError, WholeFaceError
 from ._ahead import PhotosAhead, start_detector
 from ._garbage import collection_postponed
+from ._progress import progress_bar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from ..photo import Photo
     from ..reconstruction import Reconstruction
     from ..reconstructor import Reconstructor
@@ -236,7 +235,7 @@ def _run(options: argparse.Namespace) -> int:
             refine=not options.fast,
         )
         good = 0
-        progress = stack.enter_context(_progress_bar(shown=len(paths) > 1))
+        progress = stack.enter_context(progress_bar(shown=len(paths) > 1))
         task = progress.add_task("photos", total=len(paths))
         for report in _reports(reconstructor, photos, paths, options):
             resume_collection()
@@ -253,19 +252,3 @@ def _run(options: argparse.Namespace) -> int:
     if len(paths) > 1 and good < len(paths):
         print(f"wholeface: {good} of {len(paths)} photos done", file=sys.stderr)
     return 0 if good == len(paths) else 1 if good else 2
-
-
-def _progress_bar(*, shown: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (console.is_terminal and shown),
-    )

@@ -3,19 +3,24 @@
 from .contact_sheet import OCCLUDER_COLOURS, PARSING_COLOURS, contact_sheet, sample_panel
 from .layer import Layer, LayerSource, Split
 from .sample import FaceSample
+from .sample_files import write_sample
 from .shards import encode_sample, read_shards, write_encoded_shards, write_shards
+from .workers import IndexedSource, in_workers
 
 __all__ = [
     "OCCLUDER_COLOURS",
     "PARSING_COLOURS",
     "FaceSample",
+    "IndexedSource",
     "Layer",
     "LayerSource",
     "Split",
     "contact_sheet",
     "encode_sample",
+    "in_workers",
     "read_shards",
     "sample_panel",
     "write_encoded_shards",
+    "write_sample",
     "write_shards",
 ]

@@ -10,26 +10,24 @@ import secrets
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, OutputError, UsageError
 from ..export import encode_jpeg, encode_png
+from ._labels_json import FLAGS, LABELS_VERSION, POINTS, labels_json
 from .sample import FaceSample
 
 __all__ = ["encode_sample", "read_shards", "write_encoded_shards", "write_shards"]
 
 PhotoFormat = Literal["png", "jpg"]
 
-_VERSION = 1
 _MAPS = ("parsing", "occluder", "face")
 _PICTURES = ("clean", *_MAPS)
 _GEOMETRY = ("depth", "normals")
 _EXTENSIONS = {"png", "jpg", "json", *(f"{n}.png" for n in _PICTURES), *(f"{n}.npy" for n in _GEOMETRY)}
-_POINTS = ("landmarks_68", "dense")
-_FLAGS = ("facing_68", "facing_dense")
 
 
 def encode_sample(
@@ -49,7 +47,7 @@ def encode_sample(
     picture = encode_png(sample.image) if photo == "png" else encode_jpeg(sample.image, quality=95)
     files: dict[str, bytes] = {photo: picture}
     files |= {f"{name}.png": encode_png(getattr(sample, name)) for name in _PICTURES}
-    files["json"] = _labels(sample)
+    files["json"] = labels_json(sample)
     for name in _GEOMETRY if geometry else ():
         array = getattr(sample, name)
         if array is not None:
@@ -98,8 +96,12 @@ def write_encoded_shards(
     *,
     prefix: str = "faces",
     per_shard: int = 1000,
+    first_key: int = 0,
 ) -> list[Path]:
-    """As :func:`write_shards`, from what :func:`encode_sample` returned, perhaps in other processes."""
+    """As :func:`write_shards`, from what :func:`encode_sample` returned, perhaps in other processes.
+
+    The keys count from ``first_key``.
+    """
     if per_shard < 1:
         raise UsageError(f"a shard needs at least one sample, got per_shard={per_shard}")
     out = Path(folder)
@@ -119,7 +121,7 @@ def write_encoded_shards(
                 shard = open_shard.enter_context(_new_shard(paths[-1]))
             for extension, data in files.items():
                 # Every field that could tell when, where and by whom it was made keeps its default, zero.
-                member = tarfile.TarInfo(f"{index:08d}.{extension}")
+                member = tarfile.TarInfo(f"{first_key + index:08d}.{extension}")
                 member.size, member.mode = len(data), 0o644
                 try:
                     shard.addfile(member, io.BytesIO(data))
@@ -146,25 +148,6 @@ def read_shards(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
     for path in _shards(paths):
         for key, files in _groups(path):
             yield _decode(path, key, files)
-
-
-def _labels(sample: FaceSample) -> bytes:
-    fields: dict[str, Any] = {"version": _VERSION, "size": sample.size}
-    fields |= {n: _plain(getattr(sample, n)) for n in _POINTS}
-    fields |= {n: getattr(sample, n).astype(np.uint8).tolist() for n in _FLAGS}
-    fields["visible_68"] = (
-        sample.visible_68().astype(np.uint8).tolist()
-    )  # for readers that have only the JSON
-    fields["visible_dense"] = sample.visible_dense().astype(np.uint8).tolist()
-    fields["known"] = sorted(sample.known)
-    fields["parameters"] = {k: _plain(v) for k, v in sample.parameters.items()}
-    fields["source"], fields["seed"] = sample.source, [int(s) for s in sample.seed]
-    return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def _plain(array: NDArray[np.float32]) -> Any:
-    """Nested lists of the shortest decimals that give the same float32 back."""
-    return np.asarray(array, dtype=np.float32).astype(str).astype(np.float64).tolist()
 
 
 @contextlib.contextmanager
@@ -253,10 +236,10 @@ def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
         raise DataError(f"{path}: key {key} lacks {key}.{missing[0]}")
     try:
         labels = json.loads(files["json"])
-        if labels["version"] != _VERSION:
-            raise ValueError(f"version {labels['version']}, this release reads {_VERSION}")
-        arrays = {n: np.array(labels[n], dtype=np.float32).reshape(-1, 2) for n in _POINTS}
-        flags = {n: np.array(labels[n], dtype=np.uint8).astype(bool) for n in _FLAGS}
+        if labels["version"] != LABELS_VERSION:
+            raise ValueError(f"version {labels['version']}, this release reads {LABELS_VERSION}")
+        arrays = {n: np.array(labels[n], dtype=np.float32).reshape(-1, 2) for n in POINTS}
+        flags = {n: np.array(labels[n], dtype=np.uint8).astype(bool) for n in FLAGS}
         parameters = {k: np.array(v, dtype=np.float32) for k, v in labels["parameters"].items()}
         known, source = frozenset(map(str, labels["known"])), str(labels["source"])
         seed = tuple(int(s) for s in labels["seed"])

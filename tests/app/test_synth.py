@@ -1,0 +1,112 @@
+"""``wholeface synth`` with a stand-in for the data engine."""
+
+from __future__ import annotations
+
+import importlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wholeface.app import _synth
+from wholeface.app.cli import main
+from wholeface.data import read_shards
+
+_HERE = Path(__file__).resolve().parents[1] / "data"
+
+
+@pytest.fixture
+def made_from(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Replaces the data engine; holds what the command asked for."""
+    monkeypatch.syspath_prepend(str(_HERE))
+    fake = importlib.import_module("fake_faces")
+    asked: list[Any] = []
+
+    def make(recipe: Any) -> Any:
+        asked.append(recipe)
+        return partial(fake.FakeFaces, recipe.seed, recipe.size)
+
+    monkeypatch.setattr(_synth._Recipe, "make", property(make))
+    return asked
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_folders_and_contact_sheet(
+    made_from: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["synth", "--count", "3", "-o", str(tmp_path / "out"), "--size", "32", "--seed", "4"]) == 0
+    written = files(tmp_path / "out")
+    parts = ["clean.png", "face.png", "labels.json", "occluder.png", "parsing.png", "photo.png"]
+    assert sorted(written) == [f"{i:08d}/{part}" for i in range(3) for part in parts] + ["contact_sheet.png"]
+    assert Image.open(tmp_path / "out" / "contact_sheet.png").size == (2 * (4 * 192 + 4) + 4, 2 * 196 + 4)
+    assert made_from[0] == _synth._Recipe(None, 4, 32, False, ())
+    out = capsys.readouterr().out
+    assert "3 samples in" in out
+    assert "contact_sheet.png" in out
+
+
+def test_any_number_of_workers_writes_the_same(made_from: list[Any], tmp_path: Path) -> None:
+    words = ["synth", "--count", "7", "--size", "32", "--geometry"]
+    for workers in ("1", "2"):
+        for extra in ([], ["--shards", "--per-shard", "3"]):
+            out = tmp_path / f"{workers}{len(extra)}"
+            assert main([*words, "-o", str(out), "--workers", workers, *extra]) == 0
+    assert files(tmp_path / "10") == files(tmp_path / "20")
+    assert files(tmp_path / "13") == files(tmp_path / "23")
+    assert len(files(tmp_path / "13")) == 4  # three shards and the contact sheet
+
+
+def test_start_goes_on(made_from: list[Any], tmp_path: Path) -> None:
+    for out, count, start in (("all", 5, 0), ("two", 2, 3)):
+        words = ["--count", str(count), "--start", str(start), "--size", "32"]
+        assert main(["synth", *words, "-o", str(tmp_path / out)]) == 0
+        assert main(["synth", *words, "-o", str(tmp_path / (out + "_tar")), "--shards"]) == 0
+    whole, rest = files(tmp_path / "all"), files(tmp_path / "two")
+    del rest["contact_sheet.png"]
+    assert len(rest) == 12
+    assert rest.items() <= whole.items()
+    a, b = list(read_shards(tmp_path / "all_tar")), list(read_shards(tmp_path / "two_tar"))
+    np.testing.assert_array_equal([s.image for s in a[3:]], [s.image for s in b])
+
+
+def test_options_reach_the_engine(made_from: list[Any], tmp_path: Path) -> None:
+    words = ["--data", str(tmp_path), "--held-out", "--occluders", "hands=2, hair=0"]
+    assert main(["synth", "--count", "1", "-o", str(tmp_path / "out"), *words]) == 0
+    assert made_from[0] == _synth._Recipe(tmp_path, 0, 256, True, (("hair", 0.0), ("hands", 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--count", "0"], "1 or more"),
+        (["--count", "many"], "1 or more"),
+        (["--count", "1", "--size", "8"], "32 or more"),
+        (["--count", "1", "--occluders", "hands"], "hands=2,hair=0"),
+        (["--count", "1", "--occluders", "hands=-1"], "hands=2,hair=0"),
+        (["--count", "1", "--occluders", "a=1,a=2"], "each kind once"),
+        ([], "--count"),
+    ],
+)
+def test_bad_words(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["synth", "-o", str(tmp_path), *words])
+    assert message in capsys.readouterr().err
+
+
+def test_bad_folders(made_from: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["synth", "--count", "1", "-o", str(tmp_path / "file")]) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert main(["synth", "--count", "1", "-o", str(tmp_path), "--data", str(tmp_path / "away")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+    words = ["synth", "--count", "1", "--size", "32", "-o", str(tmp_path / "out"), "--shards"]
+    assert [main(words), main(words)] == [0, 2]
+    assert "there already" in capsys.readouterr().err

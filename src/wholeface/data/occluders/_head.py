@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,13 +18,13 @@ Array = NDArray[np.float32]
 _DISTANCE = 900.0  # mm from the camera where a photo does not say
 _CENTRE = np.array([0.0, 40.0, 5.0], np.float32)  # of the skull, mm
 _TABLE = (48, 96)
-_DEPTH_EDGE = 112
+_DEPTH_EDGE = 144
 _OUTSIDE = np.array([95.0, 150.0, 132.0], np.float32)
 
 
 @dataclass(frozen=True)
 class HeadShape:
-    """The mean head, prepared once.
+    """A head without expression: the mean, or one person's.
 
     Args:
         vertices: (V, 3) mm.
@@ -44,6 +44,10 @@ class HeadShape:
     scalp: Array
     radius: Array
     centre: Array
+
+    def anchors(self) -> Array:
+        """(P, 3) mm, the points by which a head is laid under a picture: 68, then every fourth dense one."""
+        return np.concatenate((self.landmarks_68, self.dense[::4]))
 
     def surface(self, directions: Array) -> Array:
         """(N,) distance of the surface from the centre along unit directions (N, 3)."""
@@ -72,6 +76,8 @@ class HeadFrame:
         bend: (F, 2) coefficients of the correction in pixels.
         size: edge of the picture.
         error: median distance in pixels between the dense points and where the frame puts them.
+        shape: the head.
+        depth: (S, S) mm, true depth of a rendering, or None.
     """
 
     rotation: Array
@@ -82,6 +88,8 @@ class HeadFrame:
     bend: Array
     size: int
     error: float
+    shape: HeadShape
+    depth: Array | None
 
     @property
     def yaw(self) -> float:
@@ -114,81 +122,92 @@ class HeadFrame:
         return np.stack((self.cx + factor * cam[:, 0], self.cy - factor * cam[:, 1]), axis=1)
 
     def depth_map(self) -> Array:
-        """(E, E) float32 depth in mm of the mean head in this pose, E about 112; inf where there is none."""
-        shape = head_shape()
+        """(E, E) float32 depth in mm of the head over the whole picture; inf where there is none."""
+        if self.depth is not None:
+            return self.depth
         factor = _DEPTH_EDGE / self.size
-        pixels, cam = self.project(shape.vertices)
+        pixels, cam = self.project(self.shape.vertices)
         pixels = (pixels + 0.5) * factor - 0.5
-        return depth_of_mesh(pixels.astype(np.float32), -cam[:, 2], shape.triangles, _DEPTH_EDGE)
+        return depth_of_mesh(pixels.astype(np.float32), -cam[:, 2], self.shape.triangles, _DEPTH_EDGE)
 
 
 def _features(points: Array) -> Array:
     """(N, 7) smooth functions of the place on the head, bounded outside it."""
-    x, y, z = np.clip(points / 100.0, -_OUTSIDE / 100.0, _OUTSIDE / 100.0).T
-    return np.stack((np.ones_like(x), x, y, z, x * y, y * y, y * z), axis=1).astype(np.float32)
+    scaled = np.clip(points, -_OUTSIDE, _OUTSIDE) * np.float32(0.01)
+    result = np.empty((len(points), 7), np.float32)
+    result[:, 0] = 1
+    result[:, 1:4] = scaled
+    result[:, 4:] = scaled[:, 1:2] * scaled
+    return result
 
 
 def head_frame(sample: FaceSample) -> HeadFrame | None:
     """The frame of a sample's head, or None where the points are no head at all.
 
     The truth of renderings is used where it fits the points; otherwise the mean head is laid under the points in
-    scaled orthographic projection (Bregler's POS) and given a camera at an arm's length.
+    scaled orthographic projection and given a camera at an arm's length.
     """
-    shape = head_shape()
-    model, seen = _pairs(sample, shape)
-    if len(model) < 12:
-        return None
-    weight = np.where(model[:, 1] < -15, 0.2, 1.0).astype(np.float32)
     truth = _frame_of_truth(sample)
     if truth is not None:
-        frame = _bent(truth, model, seen, weight, sample.size)
-        extent = float(np.ptp(seen, axis=0).max())
-        if frame.error < 0.1 * extent:
+        model, seen, weight = _pairs(sample, truth.shape)
+        frame = _bent(truth, model, seen, weight)
+        if frame.error < 0.06 * max(float(np.ptp(seen, axis=0).max()), 1.0):
             return frame
+    shape = head_shape()
+    model, seen, weight = _pairs(sample, shape)
+    if len(model) < 12:
+        return None
     found = _scaled_orthographic(model, seen, weight)
     if found is None:
         return None
     rotation, scale, offset = found
-    focal = scale * _DISTANCE
-    translation = np.array([0.0, 0.0, -_DISTANCE], np.float32) - rotation @ _CENTRE
     plain = HeadFrame(
-        rotation,
-        translation,
-        focal,
-        float(offset[0]),
-        float(offset[1]),
-        np.zeros((7, 2), np.float32),
-        sample.size,
-        0.0,
+        rotation=rotation,
+        translation=np.array([0.0, 0.0, -_DISTANCE], np.float32) - rotation @ _CENTRE,
+        focal=scale * _DISTANCE,
+        cx=float(offset[0]),
+        cy=float(offset[1]),
+        bend=np.zeros((7, 2), np.float32),
+        size=sample.size,
+        error=0.0,
+        shape=shape,
+        depth=None,
     )
-    frame = _bent(plain, model, seen, weight, sample.size)
+    frame = _bent(plain, model, seen, weight)
     extent = float(np.ptp(seen, axis=0).max())
     return frame if extent > 12 and frame.error < 0.12 * extent else None
 
 
-def _pairs(sample: FaceSample, shape: HeadShape) -> tuple[Array, Array]:
-    """Points of the mean head (N, 3) and where the sample shows them (N, 2)."""
+def _pairs(sample: FaceSample, shape: HeadShape) -> tuple[Array, Array, Array]:
+    """Points of the head (N, 3), where the sample shows them (N, 2), and weights (N,)."""
     model, seen = shape.landmarks_68, sample.landmarks_68
     if len(sample.dense) == len(shape.dense):
-        model = np.concatenate((model, shape.dense[::4]))
-        seen = np.concatenate((seen, sample.dense[::4]))
+        model, seen = shape.anchors(), np.concatenate((seen, sample.dense[::4]))
     fine = np.isfinite(seen).all(1)
-    return model[fine], seen[fine].astype(np.float32)
+    # The jaw moves with the expression.
+    return (
+        model[fine],
+        seen[fine].astype(np.float32),
+        np.where(model[fine, 1] < -15, 0.2, 1.0).astype(np.float32),
+    )
 
 
 def _frame_of_truth(sample: FaceSample) -> HeadFrame | None:
     known = sample.parameters
     if not all(name in known for name in ("rotation", "translation", "focal", "cx", "cy")):
         return None
+    focal, cx, cy = (float(np.ravel(known[name])[0]) for name in ("focal", "cx", "cy"))
     return HeadFrame(
-        _rotation(known["rotation"]),
-        np.asarray(known["translation"], np.float32).reshape(3),
-        float(np.ravel(known["focal"])[0]),
-        float(np.ravel(known["cx"])[0]),
-        float(np.ravel(known["cy"])[0]),
-        np.zeros((7, 2), np.float32),
-        sample.size,
-        0.0,
+        rotation=_rotation(known["rotation"]),
+        translation=np.asarray(known["translation"], np.float32).reshape(3),
+        focal=focal,
+        cx=cx,
+        cy=cy,
+        bend=np.zeros((7, 2), np.float32),
+        size=sample.size,
+        error=0.0,
+        shape=_person(known["identity"]) if "identity" in known else head_shape(),
+        depth=sample.depth,
     )
 
 
@@ -201,24 +220,15 @@ def _rotation(axis_angle: NDArray[Any]) -> Array:
     return (np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross).astype(np.float32)
 
 
-def _bent(frame: HeadFrame, model: Array, seen: Array, weight: Array, size: int) -> HeadFrame:
-    """The same frame with the ridge-regressed bend that brings the mean head's points to the seen ones."""
+def _bent(frame: HeadFrame, model: Array, seen: Array, weight: Array) -> HeadFrame:
+    """The same frame with the ridge-regressed bend that brings the head's points to the seen ones."""
     rest = seen - frame._pinhole(frame.camera(model))
     features = _features(model)
     weighted = features * weight[:, None]
     ridge = np.diag(np.array([1e-3, 0.02, 0.02, 0.02, 0.1, 0.1, 0.1])) * float(weight.sum())
     bend = np.linalg.solve(features.T @ weighted + ridge, weighted.T @ rest)
     error = float(np.median(np.linalg.norm(rest - features @ bend, axis=1)))
-    return HeadFrame(
-        frame.rotation,
-        frame.translation,
-        frame.focal,
-        frame.cx,
-        frame.cy,
-        bend.astype(np.float32),
-        size,
-        error,
-    )
+    return replace(frame, bend=bend.astype(np.float32), error=error)
 
 
 def _scaled_orthographic(model: Array, seen: Array, weight: Array) -> tuple[Array, float, Array] | None:
@@ -240,30 +250,81 @@ def _scaled_orthographic(model: Array, seen: Array, weight: Array) -> tuple[Arra
     return rotation.astype(np.float32), float(s.mean()), offset.astype(np.float32)
 
 
+def _person(identity: NDArray[Any]) -> HeadShape:
+    """The head with these identity coefficients; its ``vertices`` stay those of the mean."""
+    mean, basis = head_shape(), _identity_basis()
+    weights = np.asarray(identity, np.float32).ravel()
+    if len(weights) != len(basis):
+        return mean
+    moved = weights @ basis
+    points = 3 * len(mean.dense)
+    radius = np.maximum(mean.radius + moved[points + 204 :].reshape(mean.radius.shape), 40.0)
+    shape = replace(
+        mean,
+        dense=mean.dense + moved[:points].reshape(-1, 3),
+        landmarks_68=mean.landmarks_68 + moved[points : points + 204].reshape(-1, 3),
+        radius=radius,
+    )
+    arms = mean.scalp - mean.centre
+    lengths = np.linalg.norm(arms, axis=1, keepdims=True)
+    units = arms / lengths
+    grown = lengths[:, 0] + shape.surface(units) - _scalp_radius()
+    return replace(shape, scalp=mean.centre + units * grown[:, None])
+
+
 @lru_cache(maxsize=1)
-def head_shape() -> HeadShape:
-    """The mean of the shipped model as a :class:`HeadShape`."""
-    from ...morphable import dense_embedding, load_model
+def _scalp_radius() -> Array:
+    shape = head_shape()
+    arms = shape.scalp - shape.centre
+    return shape.surface(arms / np.linalg.norm(arms, axis=1, keepdims=True))
+
+
+def _parts() -> tuple[Any, NDArray[np.bool_], NDArray[np.bool_]]:
+    """The shipped model; which vertices lie inside the mouth; which make the smooth outer surface."""
+    from ...morphable import load_model
 
     model = load_model("wholeface")
-    assert model.landmarks_68 is not None
-    vertices = model.mean.numpy().astype(np.float32)
-    triangles = model.triangles.numpy().astype(np.int32)
-    inner = np.zeros(len(vertices), bool)
+    inner = np.zeros(model.vertex_count, bool)
     for name in ("teeth", "inner_mouth"):
         inner |= model.regions[name].numpy()
+    return model, inner, ~inner & ~model.regions["ears"].numpy() & ~model.regions["eyeballs"].numpy()
+
+
+@lru_cache(maxsize=1)
+def head_shape() -> HeadShape:
+    """The mean of the shipped model."""
+    from ...morphable import dense_embedding
+
+    model, inner, smooth = _parts()
+    vertices = model.mean.numpy().astype(np.float32)
+    triangles = model.triangles.numpy().astype(np.int32)
     outer = triangles[~inner[triangles].all(1)]
     scalp = model.regions["scalp"].numpy()
-    smooth = ~inner & ~model.regions["ears"].numpy() & ~model.regions["eyeballs"].numpy()
+    table, _ = _radius_table(vertices[smooth], None)
     return HeadShape(
         vertices,
         np.ascontiguousarray(outer),
         dense_embedding(model).points(model.mean, model.triangles).numpy().astype(np.float32),
         model.landmarks_68.points(model.mean, model.triangles).numpy().astype(np.float32),
         _spread(vertices, triangles[scalp[triangles].any(1)]),
-        _radius_table(vertices[smooth]),
+        table,
         _CENTRE,
     )
+
+
+@lru_cache(maxsize=1)
+def _identity_basis() -> Array:
+    """(K, 3·600 + 3·68 + T·P): how each coefficient moves dense points, landmarks and the radius table."""
+    from ...morphable import dense_embedding
+
+    model, _, smooth = _parts()
+    offsets = model.identity
+    dense = dense_embedding(model).points(offsets, model.triangles).numpy()
+    landmarks = model.landmarks_68.points(offsets, model.triangles).numpy()
+    _, table = _radius_table(model.mean.numpy()[smooth], offsets.numpy()[:, smooth])
+    assert table is not None
+    k = len(offsets)
+    return np.concatenate((dense.reshape(k, -1), landmarks.reshape(k, -1), table), axis=1).astype(np.float32)
 
 
 def _spread(vertices: Array, triangles: NDArray[Any], count: int = 6000) -> Array:
@@ -277,8 +338,8 @@ def _spread(vertices: Array, triangles: NDArray[Any], count: int = 6000) -> Arra
     return np.einsum("nk,nkc->nc", weights, corners[chosen]).astype(np.float32)
 
 
-def _radius_table(vertices: Array) -> Array:
-    """Smoothed distance of the surface from the centre by direction."""
+def _radius_table(vertices: Array, offsets: Array | None) -> tuple[Array, Array | None]:
+    """Smoothed distance of the surface from the centre by direction, and how offsets (K, V, 3) change it."""
     rows, columns = _TABLE
     theta = np.linspace(0, np.pi, rows)[:, None]
     phi = np.arange(columns)[None] * (2 * np.pi / columns)
@@ -288,9 +349,16 @@ def _radius_table(vertices: Array) -> Array:
     arms = vertices - _CENTRE
     radius = np.linalg.norm(arms, axis=1)
     units = arms / radius[:, None]
+    outward = None if offsets is None else np.einsum("kvc,vc->vk", offsets, units)
     table = np.empty(len(grid), np.float32)
+    moves = None if offsets is None else np.empty((len(offsets), len(grid)), np.float32)
     for start in range(0, len(grid), 512):
-        near = np.exp(((grid[start : start + 512] @ units.T) - 1) / 0.004)
-        near *= np.exp(radius / 8.0)[None]  # the outermost layer counts
-        table[start : start + 512] = (near @ radius) / np.maximum(near.sum(1), 1e-30)
-    return np.maximum(table.reshape(rows, columns), 40.0)
+        part = slice(start, start + 512)
+        near = np.exp(
+            ((grid[part] @ units.T) - 1) / 0.004 + (radius / 8.0)[None]
+        )  # the outermost layer counts
+        near /= np.maximum(near.sum(1, keepdims=True), 1e-30)
+        table[part] = near @ radius
+        if moves is not None:
+            moves[:, part] = (near @ outward).T
+    return np.maximum(table.reshape(rows, columns), 40.0), moves

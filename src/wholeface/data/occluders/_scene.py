@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...perceive import ParsingClass
 from ..sample import FaceSample
+from ._splat import unpremultiply
 
 __all__ = ["SceneLight", "face_colour", "hair_colour", "scene_light", "to_rgba"]
 
@@ -55,30 +56,29 @@ def scene_light(sample: FaceSample, rng: np.random.Generator) -> SceneLight:
     """The light of a rendering, or a guess from how bright the two cheeks of a photo are."""
     if "light" in sample.parameters and np.size(sample.parameters["light"]) == 27:
         harmonics = np.asarray(sample.parameters["light"], np.float32).reshape(9, 3).copy()
+        # Exposure and tint are the composer's; what remains is how the light changes over the head.
         front = _basis(np.array([[0.0, 0.3, 0.95]], np.float32)) @ harmonics
-        harmonics *= np.clip(front, 0.12, 1.5) / np.maximum(front, 1e-3)
+        harmonics /= np.maximum(front, 0.03)
         strongest = harmonics[[3, 1, 2]].mean(1) + np.array([0.0, 0.1, 0.2], np.float32)
     else:
         left, right = _patch(sample, (1, 2, 31)), _patch(sample, (15, 14, 35))
-        level = np.clip((left + right) / 2 / 150.0, 0.45, 1.1).mean() ** 2.2
         side = float(np.clip((right.mean() - left.mean()) / max(right.mean() + left.mean(), 20.0), -0.5, 0.5))
         strongest = np.array([2.0 * side, 0.45 + 0.2 * rng.normal(), 0.7], np.float32)
         strongest /= np.linalg.norm(strongest)
         harmonics = np.zeros((9, 3), np.float32)
         harmonics[0] = 0.62 / 0.282095
         harmonics[[3, 1, 2]] = (0.55 / 0.488603) * strongest[:, None]
-        harmonics *= level
     direction = strongest / max(float(np.linalg.norm(strongest)), 1e-6)
     return SceneLight(harmonics, direction.astype(np.float32))
 
 
 def _patch(sample: FaceSample, points: tuple[int, ...]) -> Array:
     """(3,) median colour of a small patch in the middle of some of the 68 points."""
-    x, y = np.nan_to_num(sample.landmarks_68[list(points)].mean(0)).astype(int)
     reach = max(2, sample.size // 64)
-    x, y = (int(np.clip(v, reach, sample.size - reach - 1)) for v in (x, y))
-    patch = sample.image[y - reach : y + reach, x - reach : x + reach].reshape(-1, 3)
-    return np.median(patch, axis=0).astype(np.float32)
+    x, y = (sum(float(sample.landmarks_68[p, k]) for p in points) / len(points) for k in (0, 1))
+    column, row = (min(max(int(v), reach), sample.size - reach - 1) if v == v else reach for v in (x, y))
+    patch = sample.image[row - reach : row + reach, column - reach : column + reach].reshape(-1, 3)
+    return patch.mean(0, dtype=np.float32)
 
 
 def face_colour(sample: FaceSample) -> Array:
@@ -97,8 +97,7 @@ def hair_colour(sample: FaceSample) -> Array | None:
     return np.median(sample.image[::3, ::3][rows, columns], axis=0).astype(np.float32) / 255.0
 
 
-def to_rgba(canvas: Array) -> NDArray[np.uint8]:
-    """(S, S, 4) uint8 straight RGBA of a premultiplied float canvas."""
-    alpha = canvas[..., 3:]
-    straight = canvas[..., :3] / np.maximum(alpha, 1e-3)
-    return (np.clip(np.concatenate((straight, alpha), axis=2), 0, 1) * 255 + 0.5).astype(np.uint8)
+def to_rgba(canvas: Array) -> NDArray[np.uint8] | None:
+    """(S, S, 4) uint8 straight RGBA of a premultiplied float canvas; None where hardly anything is on it."""
+    out = np.empty(canvas.shape, np.uint8)
+    return out if unpremultiply(canvas, out) > 3.0 else None

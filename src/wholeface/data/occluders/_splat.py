@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["draw_strands", "grow_guides"]
+__all__ = ["draw_dots", "draw_strands", "grow_guides", "unpremultiply"]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -104,9 +104,16 @@ def _segment(
     red: Any,
     green: Any,
     blue: Any,
+    head: Any,
+    behind: Any,
 ) -> None:
-    """One antialiased piece of a strand, half open along its longer axis, blended over the canvas."""
+    """One antialiased piece of a strand, half open along its longer axis, blended over the canvas.
+
+    Where ``head`` (E, E) is nearer than ``behind`` the piece is hidden; 0 means it is all in front.
+    """
     size = canvas.shape[0]
+    edge = head.shape[0]
+    scale = edge / size
     steep = abs(y1 - y0) > abs(x1 - x0)
     if steep:
         a0, b0, a1, b1 = y0, x0, y1, x1
@@ -130,12 +137,18 @@ def _segment(
             cover = min(c + 0.5, high) - max(c - 0.5, low)
             if cover <= 0.0:
                 continue
-            w = min(cover, 1.0) * alpha
-            rest = 1.0 - w
             if steep:
                 row, column = a, c
             else:
                 row, column = c, a
+            w = min(cover, 1.0) * alpha
+            if behind > 0.0:
+                covered = behind - head[int((row + 0.5) * scale), int((column + 0.5) * scale)]
+                if covered > 4.0:
+                    continue
+                if covered > 0.0:
+                    w *= 1.0 - 0.25 * covered
+            rest = 1.0 - w
             canvas[row, column, 0] = canvas[row, column, 0] * rest + red * w
             canvas[row, column, 1] = canvas[row, column, 1] * rest + green * w
             canvas[row, column, 2] = canvas[row, column, 2] * rest + blue * w
@@ -189,14 +202,37 @@ def draw_strands(
     edge = head.shape[0]
     scale = edge / size
     unit = 1.0 / 4294967296.0
+    hidden = np.empty(points, np.bool_)
     for n in range(total):
         state = np.uint32(seeds[n])
         reach = 0.0
-        for k in range(1, points):
-            reach += np.sqrt(
-                (guides[n, k, 0] - guides[n, k - 1, 0]) ** 2 + (guides[n, k, 1] - guides[n, k - 1, 1]) ** 2
-            )
-        pieces = int(min(96.0, max(3.0, reach / 3.0 + 2.0 * turns[n])))
+        margin = 3.0 * spread[n] + curl[n] + radius
+        unseen, partly = 0, 0
+        for k in range(points):
+            x, y = guides[n, k, 0], guides[n, k, 1]
+            if k > 0:
+                reach += np.sqrt((x - guides[n, k - 1, 0]) ** 2 + (y - guides[n, k - 1, 1]) ** 2)
+            outside = x < -margin or y < -margin or x > size - 1 + margin or y > size - 1 + margin
+            hidden[k] = False
+            behind = depth[n, k] - slack[k]
+            # Is any of the place around the guide covered by the head? All of it?
+            some, every = False, True
+            for corner in range(5):
+                px = x + margin * ((corner & 1) * 2 - 1) * (corner < 4)
+                py = y + margin * ((corner >> 1) * 2 - 1) * (corner < 4)
+                hx, hy = int((px + 0.5) * scale), int((py + 0.5) * scale)
+                if 0 <= hx < edge and 0 <= hy < edge and behind > head[hy, hx]:
+                    some = True
+                else:
+                    every = False
+            if some:
+                partly += 1
+            if outside or every:
+                hidden[k] = True
+                unseen += 1
+        if unseen == points:
+            continue
+        pieces = int(min(80.0, max(3.0, reach / 4.5 + 5.0 * turns[n] * min(1.0, curl[n] / 1.5))))
         state = _next(state)
         phase0 = state * unit * 6.2832
         for c in range(count):
@@ -212,7 +248,7 @@ def draw_strands(
             layer = (c + 1.0) / count
             brightness = (0.72 + 0.28 * layer) * (1.0 + variation * (r4 - 0.5) * 2.0)
             glint = 0.4 + 1.2 * r2
-            stop = 1.0 - 0.28 * r3 * (1.0 if count > 1 else 0.0)
+            stop = 1.0 - 0.28 * r3 if count > 1 else 0.82
             phase = phase0 + (r2 - 0.5) * 1.6
             shift = (r4 - 0.5) * 2.0
             px, py = 0.0, 0.0
@@ -225,37 +261,117 @@ def draw_strands(
                 f2, f3 = f * f, f * f * f
                 c0, c1 = -0.5 * f + f2 - 0.5 * f3, 1.0 - 2.5 * f2 + 1.5 * f3
                 c2, c3 = 0.5 * f + 2.0 * f2 - 1.5 * f3, -0.5 * f2 + 0.5 * f3
-                x = c0 * guides[n, k0, 0] + c1 * guides[n, k, 0] + c2 * guides[n, k + 1, 0] + c3 * guides[n, k3, 0]
-                y = c0 * guides[n, k0, 1] + c1 * guides[n, k, 1] + c2 * guides[n, k + 1, 1] + c3 * guides[n, k3, 1]
+                x = (
+                    c0 * guides[n, k0, 0]
+                    + c1 * guides[n, k, 0]
+                    + c2 * guides[n, k + 1, 0]
+                    + c3 * guides[n, k3, 0]
+                )
+                y = (
+                    c0 * guides[n, k0, 1]
+                    + c1 * guides[n, k, 1]
+                    + c2 * guides[n, k + 1, 1]
+                    + c3 * guides[n, k3, 1]
+                )
                 tx = guides[n, k + 1, 0] - guides[n, k, 0]
                 ty = guides[n, k + 1, 1] - guides[n, k, 1]
-                norm = np.sqrt(tx * tx + ty * ty) + 1e-3
-                nx, ny = -ty / norm, tx / norm
-                wave = curl[n] * min(1.0, 3.0 * t)
-                angle = phase + 6.2832 * turns[n] * t
-                aside = offset * (1.0 - clump * t * t) + wave * np.sin(angle)
-                # near strands that end in foreshortening get both components of their offset
-                x += nx * aside + shift * spread[n] * 0.35 * tx / norm
-                y += ny * aside + shift * spread[n] * 0.35 * ty / norm
-                if m > 0:
-                    d = depth[n, k] * (1 - f) + depth[n, k + 1] * f
-                    allowed = slack[k] * (1 - f) + slack[k + 1] * f
-                    hx, hy = int((x + 0.5) * scale), int((y + 0.5) * scale)
-                    seen = True
-                    if 0 <= hx < edge and 0 <= hy < edge and d > head[hy, hx] + allowed:
-                        seen = False
-                    if seen:
-                        lift = brightness * (1.0 + (0.35 * np.cos(angle) if wave > 0.3 else 0.0))
-                        gloss = (shine[n, k] * (1 - f) + shine[n, k + 1] * f) * glint
-                        width = radius * (1.0 - 0.75 * (t / stop) ** 4)
-                        alpha = opacity * min(1.0, 0.35 + 8.0 * t)
-                        q = light[n, k, 0] * (1 - f) + light[n, k + 1, 0] * f
-                        red = ((root_colour[n, 0] * (1 - t) + tip_colour[n, 0] * t) * lift + gloss) * q
-                        q = light[n, k, 1] * (1 - f) + light[n, k + 1, 1] * f
-                        green = ((root_colour[n, 1] * (1 - t) + tip_colour[n, 1] * t) * lift + gloss) * q
-                        q = light[n, k, 2] * (1 - f) + light[n, k + 1, 2] * f
-                        blue = ((root_colour[n, 2] * (1 - t) + tip_colour[n, 2] * t) * lift + gloss) * q
-                        _segment(
-                            canvas, px, py, x, y, width, alpha, min(red, 1.0), min(green, 1.0), min(blue, 1.0)
-                        )
+                inverse = 1.0 / (np.sqrt(tx * tx + ty * ty) + 1e-3)
+                tx, ty = tx * inverse, ty * inverse
+                aside = offset * (1.0 - clump * t * t)
+                swing = 0.0
+                if curl[n] > 0.2:
+                    angle = phase + 6.2832 * turns[n] * t
+                    aside += curl[n] * min(1.0, 3.0 * t) * np.sin(angle)
+                    swing = 0.3 * np.cos(angle) * min(1.0, 0.5 * curl[n])
+                # Strands on foreshortened guides are moved along them, too.
+                x += -ty * aside + shift * spread[n] * 0.35 * tx
+                y += tx * aside + shift * spread[n] * 0.35 * ty
+                if m > 0 and not (hidden[k] and hidden[k + 1]):
+                    behind = 0.0
+                    if partly > 0:
+                        behind = (depth[n, k] - slack[k]) * (1 - f) + (depth[n, k + 1] - slack[k + 1]) * f
+                    lift = brightness * (1.0 + swing)
+                    gloss = (shine[n, k] * (1 - f) + shine[n, k + 1] * f) * glint
+                    along = t / stop
+                    width = radius * (1.0 - 0.75 * along * along * along * along)
+                    if count == 1:
+                        width = radius * min(1.0, 0.25 + 5.0 * along) * (1.0 - 0.9 * along * along)
+                    alpha = opacity * min(1.0, 0.35 + 8.0 * t)
+                    q = light[n, k, 0] * (1 - f) + light[n, k + 1, 0] * f
+                    red = ((root_colour[n, 0] * (1 - t) + tip_colour[n, 0] * t) * lift + gloss) * q
+                    q = light[n, k, 1] * (1 - f) + light[n, k + 1, 1] * f
+                    green = ((root_colour[n, 1] * (1 - t) + tip_colour[n, 1] * t) * lift + gloss) * q
+                    q = light[n, k, 2] * (1 - f) + light[n, k + 1, 2] * f
+                    blue = ((root_colour[n, 2] * (1 - t) + tip_colour[n, 2] * t) * lift + gloss) * q
+                    _segment(
+                        canvas,
+                        px,
+                        py,
+                        x,
+                        y,
+                        width,
+                        alpha,
+                        min(red, 1.0),
+                        min(green, 1.0),
+                        min(blue, 1.0),
+                        head,
+                        behind,
+                    )
                 px, py = x, y
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def draw_dots(
+    canvas: Any, centres: Any, radius: Any, colours: Any, alpha: Any, behind: Any, head: Any, seed: Any
+) -> None:
+    """Soft round spots of hair seen from above its roots.
+
+    Args:
+        canvas: (S, S, 4) float32 premultiplied, changed in place.
+        centres: (N, 2) pixels.
+        radius: pixels.
+        colours: (N, 3) in 0..1.
+        alpha: opacity in the middle of a spot.
+        behind: (N,) mm, depth less what it may lie behind the head.
+        head: (E, E) mm.
+        seed: of the jitter of opacity.
+    """
+    size = canvas.shape[0]
+    edge = head.shape[0]
+    scale = edge / size
+    state = np.uint32(seed)
+    for n in range(centres.shape[0]):
+        state = _next(state)
+        x, y = centres[n, 0], centres[n, 1]
+        hx, hy = int((x + 0.5) * scale), int((y + 0.5) * scale)
+        if 0 <= hx < edge and 0 <= hy < edge and behind[n] > head[hy, hx]:
+            continue
+        strength = alpha * (0.6 + 0.4 * state * (1.0 / 4294967296.0))
+        inverse = 1.0 / (radius * radius)
+        for row in range(max(0, int(y - radius) + 1), min(size - 1, int(y + radius)) + 1):
+            for column in range(max(0, int(x - radius) + 1), min(size - 1, int(x + radius)) + 1):
+                away = ((row - y) * (row - y) + (column - x) * (column - x)) * inverse
+                if away >= 1.0:
+                    continue
+                w = strength * (1.0 - away)
+                for k in range(3):
+                    canvas[row, column, k] = canvas[row, column, k] * (1.0 - w) + colours[n, k] * w
+                canvas[row, column, 3] = canvas[row, column, 3] * (1.0 - w) + w
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def unpremultiply(canvas: Any, out: Any) -> float:
+    """Straight (S, S, 4) uint8 of a premultiplied float canvas; returns the sum of its alpha."""
+    total = 0.0
+    for row in range(canvas.shape[0]):
+        for column in range(canvas.shape[1]):
+            alpha = min(canvas[row, column, 3], 1.0)
+            if alpha < 0.002:
+                out[row, column, :] = 0
+                continue
+            total += alpha
+            factor = 255.0 / alpha
+            for k in range(3):
+                out[row, column, k] = np.uint8(min(255.0, max(0.0, canvas[row, column, k] * factor + 0.5)))
+            out[row, column, 3] = np.uint8(alpha * 255.0 + 0.5)
+    return total

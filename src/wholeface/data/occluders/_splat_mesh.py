@@ -243,7 +243,10 @@ def draw_cards(
                     continue
                 hx = int((x + 0.5) * head_scale)
                 hy = int((y + 0.5) * head_scale)
-                if w0 * (depth[a] - slack[a]) + w1 * (depth[b] - slack[b]) + w2 * (depth[c] - slack[c]) > head[hy, hx]:
+                if (
+                    w0 * (depth[a] - slack[a]) + w1 * (depth[b] - slack[b]) + w2 * (depth[c] - slack[c])
+                    > head[hy, hx]
+                ):
                     continue
                 u = (w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0]) * columns - 0.5
                 v = (w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1]) * rows - 0.5

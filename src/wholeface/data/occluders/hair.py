@@ -12,7 +12,7 @@ from ..layer import Layer, Split
 from ..sample import FaceSample
 from ._head import HeadFrame, head_frame, head_shape
 from ._scene import SceneLight, face_colour, hair_colour, scene_light, to_rgba
-from ._splat import draw_strands, grow_guides
+from ._splat import draw_dots, draw_strands, grow_guides
 from .hair_colours import HairColour, random_hair_colour
 from .hair_styles import FALLS, NATURALS, Strands, fall, natural
 
@@ -20,6 +20,7 @@ __all__ = ["HairSource"]
 
 Array = NDArray[np.float32]
 _POINTS = 14
+_STRAND_PIXELS = 85_000  # length of all strands together in a picture of 256²
 
 
 class HairSource:
@@ -43,7 +44,7 @@ class HairSource:
         name = str(rng.choice(names, p=weights / weights.sum()))
         colour = random_hair_colour(rng, hair_colour(sample), face_colour(sample), 0.3)
         return self._painted(
-            f"hair/{name}", fall(name, head_shape(), rng), colour, sample, frame, rng, over=True
+            f"hair/{name}", fall(name, frame.shape, rng), colour, sample, frame, rng, over=True
         )
 
     def natural(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:
@@ -56,7 +57,7 @@ class HairSource:
         name = str(rng.choice(names, p=weights / weights.sum()))
         colour = random_hair_colour(rng, None, face_colour(sample), 0.05)
         return self._painted(
-            f"hair/natural_{name}", natural(name, head_shape(), rng), colour, sample, frame, rng, over=False
+            f"hair/natural_{name}", natural(name, frame.shape, rng), colour, sample, frame, rng, over=False
         )
 
     def _painted(
@@ -74,10 +75,11 @@ class HairSource:
         depth = frame.depth_map()
         for strands in bundles:
             paint_strands(canvas, strands, colour, frame, light, depth, rng)
-        if float(canvas[..., 3].max()) < 0.3:
+        rgba = to_rgba(canvas)
+        if rgba is None:
             return None
         return Layer(
-            to_rgba(canvas),
+            rgba,
             OccluderKind.HAIR,
             ParsingClass.HAIR,
             name,
@@ -96,7 +98,7 @@ def paint_strands(
     rng: np.random.Generator,
 ) -> None:
     """Grow and paint a bundle over a premultiplied canvas (S, S, 4)."""
-    shape = head_shape()
+    shape = frame.shape
     n = len(strands.roots)
     curves = np.empty((n, _POINTS, 3), np.float32)
     grow_guides(
@@ -111,6 +113,8 @@ def paint_strands(
         shape.centre,
         curves,
     )
+    if strands.ground is not None:
+        _paint_ground(canvas, strands.ground, strands.ground_opacity, colour, frame, light, depth, rng)
     flat = curves.reshape(-1, 3)
     pixels, cam = frame.project(flat)
     out = flat - shape.centre
@@ -123,17 +127,23 @@ def paint_strands(
     half = light.direction + np.array([0, 0, 1], np.float32)
     half /= max(float(np.linalg.norm(half)), 1e-6)
     across = np.sqrt(np.clip(1 - (tangents @ half) ** 2, 0, 1))
-    shine = (across**24 * np.clip(normals @ half, 0, 1).reshape(n, _POINTS) ** 2 * colour.gloss).astype(np.float32)
+    shine = (across**24 * np.clip(normals @ half, 0, 1).reshape(n, _POINTS) ** 2 * colour.gloss).astype(
+        np.float32
+    )
     # hair that starts higher and nearer lies over the other
     key = cam.reshape(n, _POINTS, 3)[:, 0, 2] + 0.6 * strands.roots[:, 1] + rng.normal(0, 6, n)
     order = np.argsort(key)
     roots, tips = colour.of_locks(n, rng)
     scale = frame.scale
     seeds = rng.integers(1, 2**32 - 1, n, dtype=np.uint32)
-    slack = np.linspace(16.0, 9.0, _POINTS, dtype=np.float32)
+    slack = np.linspace(12.0, 6.0, _POINTS, dtype=np.float32)
     guides = np.ascontiguousarray(pixels.reshape(n, _POINTS, 2)[order])
     distance = np.ascontiguousarray(-cam[:, 2].reshape(n, _POINTS)[order])
     brightness = np.ascontiguousarray(lit.reshape(n, _POINTS, 3)[order])
+
+    # More strands than this only hide each other.
+    reach = float(np.linalg.norm(np.diff(guides, axis=1), axis=2).sum())
+    count = int(np.clip(_STRAND_PIXELS * (frame.size / 256) ** 2 / max(reach, 1.0), 1, strands.count))
 
     def draw(count: int, radius: float, dark: float, opacity: float, spread: float) -> None:
         draw_strands(
@@ -159,4 +169,32 @@ def paint_strands(
 
     if strands.under > 0:
         draw(1, strands.under, 0.62, 0.95, 0.0)
-    draw(strands.count, strands.radius, 1.0, strands.opacity, 1.0)
+    draw(count, strands.radius, 1.0, strands.opacity, 1.0)
+
+
+def _paint_ground(
+    canvas: Array,
+    points: Array,
+    opacity: float,
+    colour: HairColour,
+    frame: HeadFrame,
+    light: SceneLight,
+    depth: Array,
+    rng: np.random.Generator,
+) -> None:
+    """The scalp below the hair, in the dark of the roots."""
+    out = points - frame.shape.centre
+    normals = (out / np.linalg.norm(out, axis=1, keepdims=True)) @ frame.rotation.T
+    facing = normals[:, 2] > -0.25
+    pixels, cam = frame.project(points[facing])
+    shade = light.diffuse(normals[facing]) * (colour.root * np.float32(0.75))
+    draw_dots(
+        canvas,
+        pixels,
+        5.5 * frame.scale,
+        shade,
+        opacity,
+        -cam[:, 2] - 8.0,
+        depth,
+        int(rng.integers(1, 2**32 - 1)),
+    )

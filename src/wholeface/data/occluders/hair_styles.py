@@ -34,6 +34,8 @@ class Strands:
         turns: (N,).
         opacity: of a strand.
         under: half width in mm of the dark hair below, 0 = none.
+        ground: (M, 3) mm, points of the scalp that must not shine through, and
+        ground_opacity: how much they must not.
     """
 
     roots: Array
@@ -51,6 +53,8 @@ class Strands:
     turns: Array
     opacity: float
     under: float
+    ground: Array | None = None
+    ground_opacity: float = 0.9
 
 
 def _unit(vectors: Array) -> Array:
@@ -84,6 +88,8 @@ def _make(
     turns: float = 2.0,
     opacity: float = 0.9,
     under: float = 5.0,
+    ground: Array | None = None,
+    ground_opacity: float = 0.9,
 ) -> Strands:
     n = len(roots)
     normals = _unit(roots - shape.centre)
@@ -108,6 +114,8 @@ def _make(
         f32(turns * rng.uniform(0.8, 1.2, n)),
         opacity,
         under,
+        None if ground is None else ground[::2],
+        ground_opacity,
     )
 
 
@@ -119,14 +127,16 @@ def _hairline(scalp: Array, rng: np.random.Generator, recede: float) -> Array:
     """The part of the scalp points where hair grows: above a random line, with temples that may recede."""
     x, y, z = scalp.T
     height = np.arctan2(z, np.maximum(y - 40.0, 1.0))  # larger = lower on the forehead
-    line = rng.uniform(0.60, 0.82) - recede * 0.55
-    temple = (0.1 + 0.5 * recede) * np.clip((np.abs(x) - 18) / 35, 0, 1) * np.clip((62 - np.abs(x)) / 20, 0, 1)
+    line = rng.uniform(0.84, 1.04) - recede * 0.6
+    temple = (
+        (0.1 + 0.5 * recede) * np.clip((np.abs(x) - 18) / 35, 0, 1) * np.clip((62 - np.abs(x)) / 20, 0, 1)
+    )
     wave = 0.03 * np.sin(x / 9.0 + rng.uniform(0, 6)) + rng.normal(0, 0.012, len(x))
     front = (z > 0) & (height > line - temple + wave) & (y > 45)
     crown = recede > 0.6
     bald = crown & (np.hypot(x, z + 20) < 40 + 50 * (recede - 0.6)) & (y > 90)
     behind = (z < 25) & (y < rng.uniform(-25, 0))
-    side = (np.abs(x) > 60) & (z > 22 + rng.uniform(-6, 10)) & (y < 78)
+    side = (np.abs(x) > 60) & (z > np.where(y < 25, 18, 34) + rng.uniform(-6, 10)) & (y < 78)
     return scalp[~front & ~bald & ~behind & ~side]
 
 
@@ -135,20 +145,25 @@ def _hairline(scalp: Array, rng: np.random.Generator, recede: float) -> Array:
 
 def _crop(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Strands]:
     length = float(rng.choice([5, 9, 15, 24]))
-    roots = _pick(_hairline(shape.scalp, rng, recede), 750, rng)
+    hairy = _hairline(shape.scalp, rng, recede)
+    roots = _pick(hairy, 1300, rng)
     whorl = roots - np.array([0, 140, -45], np.float32)
     forward = whorl + np.array([rng.normal(0, 25), 0, rng.uniform(-20, 70)], np.float32)
     lift = float(rng.uniform(0.3, 1.6))
     return [
         _make(shape, roots, forward, rng, length=(0.7 * length, 1.3 * length), offset=(2, 3 + length / 3), lift=lift,
-              stiffness=0.6, pull=(0, -0.3, 0), count=9, spread=3.5, clump=0.2, under=3.2, radius=0.4,
-              wobble=0.35, opacity=0.85)
+              stiffness=0.6, pull=(0, -0.3, 0), count=5, spread=3.5, clump=0.2, under=0, radius=0.4,
+              wobble=0.35, opacity=0.8, ground=hairy,
+              ground_opacity=float(np.clip(0.15 + length / 12 * rng.uniform(0.6, 1), 0.2, 0.95)))
     ]  # fmt: skip
 
 
-def _parted(shape: HeadShape, rng: np.random.Generator, recede: float, length: float, volume: float) -> list[Strands]:
+def _parted(
+    shape: HeadShape, rng: np.random.Generator, recede: float, length: float, volume: float
+) -> list[Strands]:
     part = float(rng.choice([0.0, 25.0, -25.0, 38.0, -38.0]))
-    roots = _pick(_hairline(shape.scalp, rng, recede), 420, rng)
+    hairy = _hairline(shape.scalp, rng, recede)
+    roots = _pick(hairy, 380, rng)
     aside = np.sign(roots[:, 0] - part)
     back = float(rng.uniform(0.1, 0.9))
     # the front is combed back and to the side, so that the forehead stays free
@@ -158,9 +173,9 @@ def _parted(shape: HeadShape, rng: np.random.Generator, recede: float, length: f
     curly = rng.random() < 0.35
     return [
         _make(shape, roots, directions, rng, length=lengths, offset=(2, volume),
-              lift=0.25 + 0.35 * front, stiffness=0.45, pull=(0, -0.55, -0.1), count=15, spread=5, under=5.5,
+              lift=0.15 + 0.35 * front, stiffness=0.3, pull=(0, -1.1, -0.1), count=15, spread=5, under=5.5,
               curl=float(rng.uniform(2, 6)) if curly else float(rng.uniform(0, 1.2)),
-              turns=length / rng.uniform(22, 60), clump=float(rng.uniform(0.2, 0.7)))
+              turns=length / rng.uniform(22, 60), clump=float(rng.uniform(0.2, 0.7)), ground=hairy)
     ]  # fmt: skip
 
 
@@ -178,7 +193,8 @@ def _long(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Str
 
 def _back(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Strands]:
     """Combed back; often with a bun or a pony tail."""
-    roots = _pick(_hairline(shape.scalp, rng, recede), 420, rng)
+    hairy = _hairline(shape.scalp, rng, recede)
+    roots = _pick(hairy, 380, rng)
     knot = np.array([0, rng.uniform(40, 150), -85], np.float32)
     tied = rng.random() < 0.6
     to_knot = knot - roots
@@ -186,7 +202,7 @@ def _back(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Str
     directions = to_knot if tied else np.array([0.0, 0.1, -1.0], np.float32) + 0.004 * roots * (1, 0, 0)
     cap = _make(shape, roots, directions, rng, length=np.clip(reach * 1.25, 20, 170) if tied else (60, 120),
                 offset=(1.5, 5 if tied else 14), lift=0.1 if tied else 0.5, stiffness=0.6,
-                pull=(0, -0.1, -0.5) if tied else (0, -0.35, -0.4), wobble=0.06, count=14, spread=4.5, under=5)  # fmt: skip
+                pull=(0, -0.1, -0.5) if tied else (0, -0.35, -0.4), wobble=0.06, count=14, spread=4.5, under=5, ground=hairy)  # fmt: skip
     if not tied:
         return [cap]
     count = 110
@@ -202,7 +218,8 @@ def _back(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Str
 
 def _curly(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Strands]:
     """Afro, curls and ringlets."""
-    roots = _pick(_hairline(shape.scalp, rng, 0.4 * recede), 520, rng)
+    hairy = _hairline(shape.scalp, rng, 0.4 * recede)
+    roots = _pick(hairy, 420, rng)
     out = _unit(roots - shape.centre)
     length = float(rng.uniform(14, 75))
     lengths = length * rng.uniform(0.6, 1.2, len(roots)) * np.clip(1.1 - roots[:, 2] / 130, 0.25, 1.2)
@@ -210,7 +227,7 @@ def _curly(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[St
     return [
         _make(shape, roots, directions, rng, length=lengths.astype(np.float32), offset=(2, 8), lift=1.2,
               pull=(0, -0.35, 0), stiffness=0.6, wobble=0.6, count=8, spread=4, under=5, radius=0.5,
-              curl=float(rng.uniform(2.0, 4.5)), turns=length / 11, clump=0.1)
+              curl=float(rng.uniform(2.0, 4.5)), turns=length / 11, clump=0.1, ground=hairy)
     ]  # fmt: skip
 
 
@@ -235,7 +252,9 @@ def natural(name: str, shape: HeadShape, rng: np.random.Generator) -> list[Stran
 # --- hair over the face --------------------------------------------------------------------------------------------
 
 
-def _front(shape: HeadShape, rng: np.random.Generator, x0: float, x1: float, depth: float, count: int) -> Array:
+def _front(
+    shape: HeadShape, rng: np.random.Generator, x0: float, x1: float, depth: float, count: int
+) -> Array:
     """Roots along the front of the scalp between x0 and x1, up to ``depth`` mm behind the hairline."""
     x, y, z = shape.scalp.T
     low = 62.0 - 0.006 * x * x - depth
@@ -245,7 +264,9 @@ def _front(shape: HeadShape, rng: np.random.Generator, x0: float, x1: float, dep
 
 def _to_height(roots: Array, target: Array, extra: float = 1.12) -> Array:
     """(N,) length that reaches from the roots down to height ``target`` over the rounding of the forehead."""
-    return (np.maximum(roots[:, 1] - target, 8.0) * extra + np.maximum(90 - roots[:, 2], 0) * 0.7).astype(np.float32)
+    return (np.maximum(roots[:, 1] - target, 8.0) * extra + np.maximum(90 - roots[:, 2], 0) * 0.7).astype(
+        np.float32
+    )
 
 
 def _bangs(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
@@ -272,8 +293,17 @@ def _swept(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
     """From a side parting across the forehead, often over one eye."""
     side = float(rng.choice([-1, 1]))
     start = -side * float(rng.uniform(0, 45))
-    roots = _front(shape, rng, min(start, start + side * 55), max(start, start + side * 55), 40, int(rng.integers(70, 150)))
-    directions = np.stack((side * (0.9 + 0 * roots[:, 0]), -0.2 + 0 * roots[:, 0], 0.7 + 0 * roots[:, 0]), axis=1)
+    roots = _front(
+        shape,
+        rng,
+        min(start, start + side * 55),
+        max(start, start + side * 55),
+        40,
+        int(rng.integers(70, 150)),
+    )
+    directions = np.stack(
+        (side * (0.9 + 0 * roots[:, 0]), -0.2 + 0 * roots[:, 0], 0.7 + 0 * roots[:, 0]), axis=1
+    )
     length = float(rng.uniform(85, 200))
     return [
         _make(shape, roots, directions, rng, length=(0.75 * length, 1.15 * length), offset=(3, float(rng.uniform(6, 18))),
@@ -300,7 +330,7 @@ def _curtain(shape: HeadShape, rng: np.random.Generator, sides: tuple[float, ...
         length = float(rng.uniform(120, 330))
         result.append(
             _make(shape, roots, directions, rng, length=(0.7 * length, length), offset=(4, float(rng.uniform(8, 22))),
-                  lift=0.6, pull=(side * float(rng.uniform(0.0, 0.12)), -0.75, 0), stiffness=0.45,
+                  lift=0.35, pull=(side * float(rng.uniform(0.0, 0.12)), -1.1, 0), stiffness=0.3,
                   count=int(rng.integers(9, 18)), spread=float(rng.uniform(3, 6)), under=float(rng.choice([0, 3, 6])),
                   clump=float(rng.uniform(0.1, 0.7)), curl=float(rng.choice([0, 0.8, 3, 6], p=[0.4, 0.3, 0.2, 0.1])),
                   turns=length / float(rng.uniform(25, 70)), radius=float(rng.uniform(0.3, 0.5)),
@@ -316,11 +346,13 @@ def _half(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
     x0, x1 = sorted((start, start + side * 70))
     roots = _front(shape, rng, x0, x1, 50, 150)
     reach = float(rng.uniform(-0.2, 0.8))
-    directions = np.stack((side * (reach + 0 * roots[:, 0]), -0.2 + 0 * roots[:, 0], 0.9 + 0 * roots[:, 0]), axis=1)
+    directions = np.stack(
+        (side * (reach + 0 * roots[:, 0]), -0.2 + 0 * roots[:, 0], 0.9 + 0 * roots[:, 0]), axis=1
+    )
     length = float(rng.uniform(150, 330))
     return [
         _make(shape, roots, directions, rng, length=(0.7 * length, length), offset=(4, float(rng.uniform(8, 16))),
-              lift=0.4, pull=(side * float(rng.uniform(0, 0.25)), -0.75, 0), stiffness=0.4,
+              lift=0.4, pull=(side * float(rng.uniform(0, 0.25)), -1.0, 0), stiffness=0.3,
               count=int(rng.integers(10, 18)), spread=float(rng.uniform(3, 5.5)), under=float(rng.choice([3, 5, 7])),
               clump=float(rng.uniform(0.1, 0.6)), curl=float(rng.choice([0, 1, 4])), wobble=0.14,
               turns=length / float(rng.uniform(30, 70)), radius=float(rng.uniform(0.3, 0.5)))
@@ -350,7 +382,9 @@ def _wind(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
     near = (x * side > 35) & (z > -35) & (y > 25)
     roots = _pick(shape.scalp[near], int(rng.integers(15, 110)), rng)
     n = len(roots)
-    directions = np.stack((0.3 * side + rng.normal(0, 0.3, n), rng.normal(-0.2, 0.3, n), 1 + 0 * roots[:, 0]), axis=1)
+    directions = np.stack(
+        (0.3 * side + rng.normal(0, 0.3, n), rng.normal(-0.2, 0.3, n), 1 + 0 * roots[:, 0]), axis=1
+    )
     pull = (-side * float(rng.uniform(0.35, 0.8)), float(rng.uniform(-0.45, 0.1)), 0.12)
     return [
         _make(shape, roots, directions, rng, length=(90, float(rng.uniform(150, 280))), offset=(4, 26), lift=0.9,
@@ -365,7 +399,9 @@ def _ringlets(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
     """Corkscrew curls over forehead and temples."""
     roots = _front(shape, rng, -70, 70, 45, int(rng.integers(25, 80)))
     n = len(roots)
-    directions = np.stack((roots[:, 0] / 60 + rng.normal(0, 0.5, n), -0.2 + 0 * roots[:, 0], 0.8 + 0 * roots[:, 0]), axis=1)
+    directions = np.stack(
+        (roots[:, 0] / 60 + rng.normal(0, 0.5, n), -0.2 + 0 * roots[:, 0], 0.8 + 0 * roots[:, 0]), axis=1
+    )
     return [
         _make(shape, roots, directions, rng, length=(40, float(rng.uniform(70, 170))), offset=(4, 18), lift=0.8,
               pull=(0, -0.6, 0), stiffness=0.4, wobble=0.3, count=10, spread=1.8, under=2.0, clump=0.1,

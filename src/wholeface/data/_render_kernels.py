@@ -23,14 +23,25 @@ _NECK, _CLOTH = 17, 18
 def add_modes(basis: Any, weights: Any, out: Any) -> None:
     """out[i] += Σ_k weights[k] · basis[k, i] in float32, block by block; zero weights cost nothing."""
     count = basis.shape[1]
+    zero = np.float32(0.0)
+    used = np.flatnonzero(weights)
+    padded = np.empty(4, np.float32)
     for start in range(0, count, _BLOCK):
         stop = min(count, start + _BLOCK)
-        for k in range(basis.shape[0]):
-            w = weights[k]
-            if w != 0.0:
-                row = basis[k]
-                for i in range(start, stop):
-                    out[i] += w * np.float32(row[i])
+        target = out[start:stop]
+        for first in range(0, len(used), 4):
+            for k in range(4):
+                padded[k] = weights[used[first + k]] if first + k < len(used) else zero
+            last = len(used) - 1
+            row0 = basis[used[first], start:stop]
+            row1 = basis[used[min(first + 1, last)], start:stop]
+            row2 = basis[used[min(first + 2, last)], start:stop]
+            row3 = basis[used[min(first + 3, last)], start:stop]
+            w0, w1, w2, w3 = padded[0], padded[1], padded[2], padded[3]
+            for i in range(len(target)):
+                target[i] += (w0 * np.float32(row0[i]) + w1 * np.float32(row1[i])) + (
+                    w2 * np.float32(row2[i]) + w3 * np.float32(row3[i])
+                )
 
 
 @njit(cache=True, nogil=True)
@@ -133,22 +144,24 @@ def pick_depths(best: Any, points: Any, out: Any) -> None:
         out[p] = least
 
 
-@njit(inline="always")
-def _fetch(texture: Any, u: Any, v: Any, c: Any) -> Any:
-    """Bilinear sample of channel c of (H, W, C) at pixel coordinates, clamped to the border."""
+@njit(forceinline=True)
+def _fetch_into(texture: Any, u: Any, v: Any, rgb: Any) -> None:
+    """rgb += bilinear sample of (H, W, 3) at pixel coordinates, clamped to the border."""
     height, width = texture.shape[0], texture.shape[1]
     u = min(max(u, np.float32(0.0)), np.float32(width - 1.001))
     v = min(max(v, np.float32(0.0)), np.float32(height - 1.001))
     column, row = np.uint64(u), np.uint64(v)
     a, b = u - np.float32(column), v - np.float32(row)
     one = np.float32(1.0)
+    w00, w01, w10, w11 = (one - b) * (one - a), (one - b) * a, b * (one - a), b * a
     right, below = column + np.uint64(1), row + np.uint64(1)
-    return (one - b) * ((one - a) * texture[row, column, c] + a * texture[row, right, c]) + b * (
-        (one - a) * texture[below, column, c] + a * texture[below, right, c]
-    )
+    for c in range(3):
+        rgb[c] += (w00 * texture[row, column, c] + w01 * texture[row, right, c]) + (
+            w10 * texture[below, column, c] + w11 * texture[below, right, c]
+        )
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _fetch_tile(tile: Any, u: Any, v: Any) -> Any:
     """Bilinear sample of a periodic (T, T) tile with T a power of two."""
     mask = tile.shape[0] - 1
@@ -161,7 +174,7 @@ def _fetch_tile(tile: Any, u: Any, v: Any) -> Any:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(forceinline=True)
 def _weights(t: Any, px: Any, py: Any, xy: Any, inverse: Any, triangles: Any, w: Any) -> Any:
     """Perspective-correct barycentrics of triangle t at the grid point (px, py), clamped; returns depth."""
     i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -179,7 +192,7 @@ def _weights(t: Any, px: Any, py: Any, xy: Any, inverse: Any, triangles: Any, w:
     return flat / total
 
 
-@njit(cache=True, nogil=True)
+@njit(forceinline=True)
 def _label(t: Any, w: Any, triangles: Any, classes: Any) -> Any:
     """The class with the largest share of the barycentric weight."""
     c0, c1, c2 = classes[triangles[t, 0]], classes[triangles[t, 1]], classes[triangles[t, 2]]
@@ -192,7 +205,7 @@ def _label(t: Any, w: Any, triangles: Any, classes: Any) -> Any:
     return c1 if s1 >= w[2] else c2
 
 
-@njit(cache=True, nogil=True)
+@njit(forceinline=True)
 def _colour(
     t: Any,
     w: Any,
@@ -206,6 +219,7 @@ def _colour(
     hair_tile: Any,
     tiling: Any,
     exponential: Any,
+    density: Any,
     rgb: Any,
 ) -> None:
     """rgb += linear-light colour of one fragment.
@@ -231,14 +245,17 @@ def _colour(
     if hair > 0.0:
         noise += hair * _fetch_tile(hair_tile, u * tiling[3] + tiling[4], v * tiling[3] + tiling[5])
     for channel in range(3):
-        density = _fetch(mean, um, vm, channel) + _fetch(offset, uo, vo, channel)
-        density += (
+        density[channel] = (
             w0 * attributes[i, 6 + channel]
             + w1 * attributes[j, 6 + channel]
             + w2 * attributes[k, 6 + channel]
+        ) + noise * tiling[6 + channel]
+    _fetch_into(mean, um, vm, density)
+    _fetch_into(offset, uo, vo, density)
+    for channel in range(3):
+        place = min(
+            max((density[channel] + np.float32(8.0)) * np.float32(409.6), np.float32(0.0)), np.float32(4094.0)
         )
-        density += noise * tiling[6 + channel]
-        place = min(max((density + np.float32(8.0)) * np.float32(409.6), np.float32(0.0)), np.float32(4094.0))
         left = int(place)
         rest = place - np.float32(left)
         albedo = exponential[left] + rest * (exponential[left + 1] - exponential[left])
@@ -251,7 +268,7 @@ def _colour(
         rgb[channel] += albedo * max(light, np.float32(0.0)) + gleam * max(shine, np.float32(0.0))
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def _middle(pixel: Any) -> Any:
     """Grid coordinate of the middle of the 2×2 samples that start at ``pixel``."""
     return pixel * 256.0 + 128.0
@@ -302,6 +319,7 @@ def paint_pixels(
     rgb = np.empty(3, np.float32)
     sample = np.empty(3, np.float32)
     votes = np.empty(4, np.int64)
+    density = np.empty(3, np.float32)
     quarter = np.float32(0.25)
     for row in range(size):
         for column in range(size):
@@ -333,7 +351,7 @@ def paint_pixels(
                     if cover < 1.0 or label != _NECK:
                         _colour(
                             t0, w, triangles, uv_triangles, uv, attributes, mean, offset,
-                            skin_tile, hair_tile, tiling, exponential, rgb,
+                            skin_tile, hair_tile, tiling, exponential, density, rgb,
                         )  # fmt: skip
                         for channel in range(3):
                             rgb[channel] *= shade[row, column]
@@ -364,7 +382,7 @@ def paint_pixels(
                                 sample[channel] = 0.0
                             _colour(
                                 t, w, triangles, uv_triangles, uv, attributes, mean, offset,
-                                skin_tile, hair_tile, tiling, exponential, sample,
+                                skin_tile, hair_tile, tiling, exponential, density, sample,
                             )  # fmt: skip
                             for channel in range(3):
                                 sample[channel] *= shade[row, column]

@@ -30,6 +30,17 @@ class Cloth:
     label: NDArray[np.uint8]
 
 
+@njit(forceinline=True)
+def _smooth(grid: Any, u: Any, v: Any) -> Any:
+    """Bilinear sample of (h, w) at u, v in [0, 1]."""
+    x, y = u * (grid.shape[1] - 1.001), v * (grid.shape[0] - 1.001)
+    c, r = int(x), int(y)
+    a, b = x - c, y - r
+    upper = grid[r, c] + a * (grid[r, c + 1] - grid[r, c])
+    lower = grid[r + 1, c] + a * (grid[r + 1, c + 1] - grid[r + 1, c])
+    return upper + b * (lower - upper)
+
+
 @njit(cache=True, nogil=True)
 def _draw(
     size: Any,
@@ -38,7 +49,10 @@ def _draw(
     pixels: Any,
     shape: Any,
     skin: Any,
-    pattern: Any,
+    colours: Any,
+    weave: Any,
+    folds: Any,
+    blots: Any,
     cover: Any,
     colour: Any,
     label: Any,
@@ -47,12 +61,11 @@ def _draw(
 ) -> None:
     """Coordinates: x to the image's right, y down along the body, in mm from the neck's base.
 
-    shape: half width of the neckline, its height at the sides, depth at the front, power of its curve, where the
-    shoulder begins, its slope, half width of the shoulders, softness of the light, offset of the light,
-    half width of the neck.
+    shape: half width of the neckline, its height at the sides, depth at the front, power of its curve, slope of
+    the shoulders, their half width, fall of the light to the sides, where it is brightest, half width of the neck.
+    colours: (2, 3). weave: wave numbers across and along (0: none), sharpness, strength, share of blots.
     """
-    half, top, depth, power, start, slope, width, shine, aside, throat = shape
-    inner = half
+    half, top, depth, power, slope, width, shine, aside, throat = shape
     for row in range(size):
         for column in range(size):
             du, dv = column - origin[0], row - origin[1]
@@ -60,31 +73,43 @@ def _draw(
             y = (du * axis[0] + dv * axis[1]) / pixels
             d = abs(x)
             # Upper outline of the body
-            if d < inner:
-                outline = top
-            else:
-                outline = top + (d - inner) * slope
+            outline = top
+            if d > half:
+                outline += (d - half) * slope
                 over = d - width
                 if over > 0:
                     outline += over * over * 0.05
             body = min(max((y - outline) * pixels + 0.5, 0.0), 1.0)
             if body <= 0.0:
                 continue
-            t = min(d / half, 1.0)
-            line = top + depth * (1.0 - t**power)
+            line = top + depth * (1.0 - min(d / half, 1.0) ** power)
             dressed = min(max((y - line) * pixels + 0.5, 0.0), 1.0)
-            bare = d < half and dressed <= 0.5
-            if bare and (y < top + 6.0 or d > throat + 0.6 * (y - top)):
-                continue
-            light = 1.0 - shine * ((x - aside) / 200.0) ** 2 - 0.12 * np.exp(-(y - line) / 25.0)
-            light = max(light, 0.25)
-            cover[row, column] = np.uint8(255 * (body if not bare else 1.0))
-            label[row, column] = neck if bare else cloth
+            bare = d < half and dressed < 1.0
+            if bare and (d > throat + 0.9 * max(y - top - 8.0, 0.0)):
+                bare = False
+                if dressed <= 0.0:
+                    continue
+                body = min(body, dressed)
+                dressed = 1.0
+            cover[row, column] = np.uint8(255 * (1.0 if bare else body))
+            light = max(1.0 - shine * ((x - aside) / 200.0) ** 2, 0.25)
+            fabric = light * (1.0 - 0.3 * np.exp(-(y - line) / 12.0))
+            u, v = column / size, row / size
+            fabric *= 1.0 + _smooth(folds, u, v)
+            wave = 0.0
+            if weave[0] > 0:
+                wave = np.sin(x * weave[0])
+            if weave[1] > 0:
+                wave = max(wave, np.sin(y * weave[1]))
+            wave = min(max(wave * weave[2], 0.0), 1.0) * weave[3]
+            if weave[4] > 0:
+                wave = max(wave, min(max((_smooth(blots, u, v) + weave[4] - 0.5) * 8.0, 0.0), 1.0))
+            label[row, column] = neck if bare and dressed < 0.5 else cloth
+            part = dressed if bare else 1.0
             for c in range(3):
-                base = (
-                    skin[c] * (0.75 + 0.25 * min((y - top) / 40.0, 1.0)) if bare else pattern[row, column, c]
-                )
-                colour[row, column, c] = np.uint8(min(max(base * light, 0.0), 1.0) * 255)
+                worn = (colours[0, c] + wave * (colours[1, c] - colours[0, c])) * fabric
+                value = skin[c] * light + part * (worn - skin[c] * light)
+                colour[row, column, c] = np.uint8(min(max(value, 0.0), 1.0) * 255)
 
 
 def no_cloth(size: int) -> Cloth:
@@ -131,7 +156,6 @@ def random_cloth(
             top,
             depth,
             power,
-            half,
             np.tan(np.deg2rad(rng.uniform(14, 32))),
             rng.uniform(150, 210),
             rng.uniform(0.05, 0.4),
@@ -139,24 +163,20 @@ def random_cloth(
             52.0,
         ]
     )
-    shade = float(rng.beta(1.2, 1.6))
-    main = np.clip(shade + rng.normal(0, rng.choice([0.02, 0.2])) * rng.normal(0, 1, 3), 0.02, 0.98)
-    pattern = np.empty((size, size, 3), np.float32)
-    pattern[:] = main
+    chroma = rng.choice([0.02, 0.2], p=[0.6, 0.4])
+    colours = np.clip(rng.beta(1.2, 1.6) + rng.normal(0, chroma, (2, 3)), 0.02, 0.98)
+    colours[1] = np.clip(rng.uniform(0, 1) + rng.normal(0, 0.15, 3), 0, 1)
+    weave = np.zeros(5)
     style = rng.random()
-    rows, columns = np.mgrid[:size, :size].astype(np.float32)
-    if style < 0.25:
-        other = np.clip(rng.uniform(0, 1, 3), 0, 1)
-        wave = np.sin((columns * down[1] - rows * down[0]) / pixels / rng.uniform(1.0, 8.0))
-        if rng.random() < 0.4:
-            wave = np.maximum(wave, np.sin((columns * down[0] + rows * down[1]) / pixels / rng.uniform(1, 8)))
-        pattern += (np.clip(wave * 3, 0, 1) * rng.uniform(0.2, 1.0))[..., None] * (other - pattern)
-    elif style < 0.35:
-        other = rng.uniform(0, 1, 3)
-        blots = np.clip(value_noise(rng, size, (3, 6), channels=1) * 4, 0, 1)
-        pattern += blots * (other.astype(np.float32) - pattern)
-    folds = value_noise(rng, size, (2, 5), channels=1)
-    pattern *= 1 + rng.uniform(0.05, 0.35) * folds
+    if style < 0.3:
+        weave[:2] = 1 / np.exp(rng.uniform(np.log(1.0), np.log(9.0), 2))
+        if style < 0.18:
+            weave[int(rng.integers(2))] = 0.0
+        weave[2:4] = rng.uniform(1, 5), rng.uniform(0.15, 1.0)
+    elif style < 0.38:
+        weave[4] = rng.uniform(0.2, 0.6)
+    folds = rng.uniform(0.05, 0.3) * value_noise(rng, 33, (2, 5), channels=1)[..., 0]
+    blots = value_noise(rng, 33, (3, 5), channels=1)[..., 0]
     _draw(
         size,
         base.astype(np.float64),
@@ -164,7 +184,10 @@ def random_cloth(
         float(pixels),
         shape,
         skin.astype(np.float64),
-        pattern,
+        colours,
+        weave,
+        folds,
+        blots,
         cover,
         colour,
         label,

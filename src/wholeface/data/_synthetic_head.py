@@ -44,9 +44,9 @@ class Head:
             ``brows``, ``iris``, ``pupil``, ``sclera``, ``teeth``, ``mouth``, ``scalp``, ``skin``.
         eyes: two times (V,) bool, eyeball of the person's right and left.
         albedo_mean: (S, S, 3) float32, logarithm of linear light.
-        albedo_basis: (A, 3ss) int8 and ``albedo_scale`` (A, 3).
+        albedo_basis: (3, A, ss) int8 and ``albedo_scale`` (A, 3).
         albedo_size: s.
-        iris_mean: (3,) mean log albedo of the iris.
+        iris_mean: (3,) mean log albedo of the iris; ``face_mean``, ``neck_mean`` likewise.
         directions: (D, 3) unit vectors, model space.
         sees: (2, D, V) float32, 1 where nothing of the head hides the direction: mouth closed, mouth open.
         openness: (2, V) float32, cosine-weighted share of the hemisphere that is free.
@@ -72,6 +72,8 @@ class Head:
     albedo_scale: Floats
     albedo_size: int
     iris_mean: Floats
+    face_mean: Floats
+    neck_mean: Floats
     directions: Floats
     sees: Floats
     openness: Floats
@@ -145,10 +147,12 @@ def _build(model: MorphableModel) -> Head:
         weights=_region_weights(points, region, extra, anchors),
         eyes=(region["eyeballs"] & (points[:, 0] < 0), region["eyeballs"] & (points[:, 0] > 0)),
         albedo_mean=np.ascontiguousarray(albedo.mean_texture.permute(1, 2, 0).numpy().astype(np.float32)),
-        albedo_basis=packed.reshape(len(packed), 3, -1),
+        albedo_basis=np.ascontiguousarray(packed.reshape(len(packed), 3, -1).transpose(1, 0, 2)),
         albedo_scale=scale.astype(np.float32),
         albedo_size=basis.shape[-1],
         iris_mean=vertex_albedo[extra["iris"] & ~extra["pupil"]].mean(axis=0).astype(np.float32),
+        face_mean=vertex_albedo[region["face"]].mean(axis=0).astype(np.float32),
+        neck_mean=vertex_albedo[region["neck"]].mean(axis=0).astype(np.float32),
         directions=directions,
         sees=np.stack(sees),
         openness=np.stack(openness),

@@ -21,9 +21,9 @@ _IRISES = np.array(
         [0.045, 0.022, 0.010],
         [0.11, 0.055, 0.022],
         [0.12, 0.10, 0.045],
-        [0.10, 0.14, 0.13],
-        [0.09, 0.15, 0.23],
-        [0.22, 0.27, 0.31],
+        [0.06, 0.08, 0.07],
+        [0.05, 0.08, 0.12],
+        [0.12, 0.15, 0.17],
     ]
 )
 _HAIRS = np.array(
@@ -141,7 +141,7 @@ def random_skin(head: Head, rng: np.random.Generator, buzz: float) -> Skin:
         hair_noise += w["scalp"] * rng.uniform(0.15, 0.6)
         scalp = w["scalp"] > 0.5 if strength > 0.6 else scalp
     # Eyes and teeth
-    eye = _IRISES[int(rng.choice(len(_IRISES), p=[0.2, 0.25, 0.2, 0.1, 0.1, 0.1, 0.05]))]
+    eye = _IRISES[int(rng.choice(len(_IRISES), p=[0.3, 0.3, 0.18, 0.08, 0.06, 0.05, 0.03]))]
     tint += w["iris"][:, None] * (np.log(eye * np.exp(rng.normal(0, 0.25, 3))) - head.iris_mean).astype(
         np.float32
     )
@@ -154,9 +154,9 @@ def random_skin(head: Head, rng: np.random.Generator, buzz: float) -> Skin:
     tint += w["mouth"][:, None] * rng.normal(-0.1, [0.2, 0.25, 0.25]).astype(np.float32)
     # Pores and blotches
     skins, hairs = _tiles()
-    mix = np.abs(rng.normal(0, [1.0, 0.7, 0.6 * (rng.random() < 0.3), 0.5])).astype(np.float32)
+    mix = np.abs(rng.normal(0, [1.0, 0.6, 0.6 * (rng.random() < 0.25), 0.15])).astype(np.float32)
     skin_tile = np.tensordot(mix / max(float(np.linalg.norm(mix)), 1e-6), skins, 1).astype(np.float32)
-    rough = np.exp(rng.uniform(np.log(0.01), np.log(0.13)))
+    rough = np.exp(rng.uniform(np.log(0.01), np.log(0.09)))
     amplitudes = np.stack([w["skin"] * np.float32(rough) * (1 - 0.6 * w["lips"]), hair_noise], axis=1)
     # Sheen
     oily = np.exp(rng.uniform(np.log(0.01), np.log(0.16)))

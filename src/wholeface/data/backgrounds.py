@@ -17,24 +17,29 @@ Floats = NDArray[np.float32]
 @njit(cache=True, nogil=True)
 def _enlarge(coarse: Any, out: Any, smooth: Any) -> None:
     """out (S, S, C) += bilinear (or smoothstep) enlargement of (h, w, C), corners on corners."""
-    size = out.shape[0]
+    size, channels = out.shape[0], out.shape[2]
     height, width = coarse.shape[0], coarse.shape[1]
+    line = np.empty((width, channels), np.float32)
     for row in range(size):
         y = row * (height - 1) / max(size - 1, 1)
         r0 = min(int(y), height - 2)
         b = np.float32(y - r0)
         if smooth:
             b = b * b * (np.float32(3) - np.float32(2) * b)
+        for column in range(width):
+            for c in range(channels):
+                line[column, c] = coarse[r0, column, c] + b * (
+                    coarse[r0 + 1, column, c] - coarse[r0, column, c]
+                )
+        step = np.float32((width - 1) / max(size - 1, 1))
         for column in range(size):
-            x = column * (width - 1) / max(size - 1, 1)
-            c0 = min(int(x), width - 2)
-            a = np.float32(x - c0)
+            x = np.float32(column) * step
+            c0 = np.uint64(min(int(x), width - 2))
+            a = x - np.float32(c0)
             if smooth:
                 a = a * a * (np.float32(3) - np.float32(2) * a)
-            for c in range(out.shape[2]):
-                upper = coarse[r0, c0, c] + a * (coarse[r0, c0 + 1, c] - coarse[r0, c0, c])
-                lower = coarse[r0 + 1, c0, c] + a * (coarse[r0 + 1, c0 + 1, c] - coarse[r0 + 1, c0, c])
-                out[row, column, c] += upper + b * (lower - upper)
+            for c in range(channels):
+                out[row, column, c] += line[c0, c] + a * (line[c0 + np.uint64(1), c] - line[c0, c])
 
 
 @njit(cache=True, nogil=True)

@@ -123,7 +123,7 @@ class SyntheticFaces:
         points = shape @ rotation.T + translation
         normals = np.empty_like(points)
         vertex_normals_into(points, head.triangles, normals)
-        albedo = random_albedo(len(head.albedo_basis), rng)
+        albedo = random_albedo(len(head.albedo_scale), rng)
         skin = random_skin(head, rng, settings.buzz) if settings.effects else plain_skin(head)
         offset = _albedo_offset(head, albedo)
         jaw = float(min(expression[head.mouth_open] / 0.5, 1.0))
@@ -238,7 +238,7 @@ class SyntheticFaces:
         # Exposure: towards a usual brightness, not all the way
         seen = head.face & (normals[:, 2] > 0.2)
         level = float(np.maximum(irradiance[seen], 0).mean()) * float(
-            np.exp((head.albedo_mean + _upscaled_mean(offset))[128:300, 180:330].mean())
+            np.exp(head.face_mean + _middle_of_face(offset)).mean()
         )
         wanted = float(np.exp(rng.normal(np.log(0.24), 0.45)))
         exposure = float((wanted / max(level, 1e-3)) ** 0.8)
@@ -269,9 +269,10 @@ class SyntheticFaces:
         pixel = np.array([cx - focal * base[0] / base[2], cy + focal * base[1] / base[2]], np.float32)
         angle = np.deg2rad(roll * rng.uniform(0.0, 0.8))
         down = np.array([np.sin(angle), np.cos(angle)], np.float32)
-        facing = neck & (shape[:, 2] > 0)
-        colour = np.maximum(irradiance[facing].mean(0), 0.01) * np.exp(
-            head.albedo_mean[420, 200:312].mean(0) + offset[int(0.82 * len(offset)), 100:156].mean(0)
+        # The chest is lit like the front of the neck, and turns a little more upwards
+        facing = low & (shape[:, 2] > 0)
+        colour = np.maximum(np.quantile(irradiance[facing], 0.7, axis=0), 0.01) * np.exp(
+            head.neck_mean + skin.tint[facing].mean(0) + offset[int(0.82 * len(offset)), 100:156].mean(0)
         )
         colour = np.clip(colour, 0, 1) ** (1 / 2.2)
         return random_cloth(rng, self.size, pixel, down, float(-focal / base[2]), colour.astype(np.float32))
@@ -282,7 +283,7 @@ def _zeroed(values: Floats) -> Floats:
     return values
 
 
-def _upscaled_mean(offset: Floats) -> Floats:
+def _middle_of_face(offset: Floats) -> Floats:
     """(3,) mean of the person's albedo offset over the middle of the face."""
     size = len(offset)
     return offset[size // 4 : size * 3 // 5, size * 35 // 100 : size * 65 // 100].mean((0, 1))
@@ -293,7 +294,7 @@ def _albedo_offset(head: Head, coefficients: Floats) -> Floats:
     size = head.albedo_size
     planes = np.zeros((3, size * size), np.float32)
     for c in range(3):
-        add_modes(head.albedo_basis[:, c], coefficients * head.albedo_scale[:, c], planes[c])
+        add_modes(head.albedo_basis[c], coefficients * head.albedo_scale[:, c], planes[c])
     return np.ascontiguousarray(planes.reshape(3, size, size).transpose(1, 2, 0))
 
 

@@ -15,11 +15,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ._quantise import STORAGES, Storage, pack, unpack
 from .errors import ModelFileError, UsageError
 
 __all__ = ["WeightCard", "card_path", "load_card", "load_weights", "save_weights"]
 
 _SCHEMA = 1
+_MAPPINGS = ("preprocessing", "architecture_config", "recipe_config", "notes")
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,17 @@ class WeightCard:
         version: version of these weights.
         description: one or two sentences for a reader.
         licence: SPDX identifier (or a short text) under which the weights may be used.
-        sources: what the weights were learned from, each with its licence.
+        sources: the data that the weights were learned from, each with its licence.
         paper: citation of the method, or empty.
         preprocessing: what must be done to an input before it meets these weights, name -> value.
         scores: measured results, protocol -> number.
+        architecture: name of the network's class, or empty.
+        architecture_config: its settings.
+        recipe: name of the training recipe, or empty.
+        recipe_config: its settings.
+        commit: version of the source that trained, with a ``+`` where it was changed since, or empty.
+        storage: how the numbers are kept (``fp32``, ``fp16``, ``int8``; they are loaded as float32), or empty for
+            tensors that are kept and loaded as they are; filled in by :func:`save_weights`.
         notes: further facts that belong to these weights; any JSON.
         sha256: hash of the safetensors file; filled in by :func:`save_weights`.
     """
@@ -47,6 +56,12 @@ class WeightCard:
     paper: str = ""
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
+    architecture: str = ""
+    architecture_config: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""
+    recipe_config: Mapping[str, Any] = field(default_factory=dict)
+    commit: str = ""
+    storage: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
@@ -56,29 +71,40 @@ def card_path(path: str | os.PathLike[str]) -> Path:
     return Path(path).with_suffix(".json")
 
 
-def save_weights(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], card: WeightCard) -> WeightCard:
+def save_weights(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor],
+    card: WeightCard,
+    *,
+    storage: Storage | None = None,
+) -> WeightCard:
     """Write tensors and their card; the same input gives the same bytes.
 
     Args:
         path: file to write, ending in ``.safetensors``; the card goes to :func:`card_path`.
         tensors: name -> tensor of any shape and dtype; copied to the CPU.
-        card: everything but ``sha256``.
+        card: everything but ``sha256`` and ``storage``.
+        storage: make the file smaller, see :func:`wholeface._quantise.pack`; None keeps every tensor as it is.
 
     Returns:
         The card as written, with its hash.
 
     Raises:
-        UsageError: the path has another ending, or there is nothing to write.
+        UsageError: the path has another ending, there is nothing to write, or no such storage.
     """
     target = Path(path)
     if target.suffix != ".safetensors":
         raise UsageError(f"weight files end in .safetensors, not {target.name!r}")
     if not tensors:
         raise UsageError(f"no tensors to write to {target}")
+    if storage is not None:
+        if storage not in STORAGES:
+            raise UsageError(f"unknown storage {storage!r}; choose from {', '.join(STORAGES)}")
+        tensors = pack(tensors, storage)
     # Clones, because safetensors refuses tensors that share memory.
     plain = {name: tensors[name].detach().cpu().clone().contiguous() for name in sorted(tensors)}
     data = safetensors.torch.save(plain)
-    card = replace(card, sha256=hashlib.sha256(data).hexdigest())
+    card = replace(card, sha256=hashlib.sha256(data).hexdigest(), storage=storage or "")
     target.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"schema": _SCHEMA, **asdict(card)}, indent=2, ensure_ascii=False) + "\n"
     _write_whole(target, data)
@@ -116,6 +142,12 @@ def load_weights(
         tensors = safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise ModelFileError(f"weight file {source} is not a safetensors file: {error}") from error
+    if card.storage:
+        if card.storage not in STORAGES:
+            raise ModelFileError(
+                f"weight card {card_path(source)}: unknown storage {card.storage!r}; it needs a newer wholeface"
+            )
+        tensors = unpack(tensors)
     return {name: tensor.to(device) for name, tensor in tensors.items()}, card
 
 
@@ -157,7 +189,7 @@ def _is_typed(name: str, value: object) -> bool:
         return isinstance(value, dict) and all(
             isinstance(item, (int, float)) and not isinstance(item, bool) for item in value.values()
         )
-    return isinstance(value, dict if name in ("preprocessing", "notes") else str)
+    return isinstance(value, dict if name in _MAPPINGS else str)
 
 
 def _read(path: Path, what: str) -> bytes:

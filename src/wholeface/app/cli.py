@@ -15,6 +15,7 @@ from ._info import add_info_parser
 from ._reconstruct import add_reconstruct_parser
 from ._synth import add_synth_parser
 from ._train import add_train_parser
+from ._weights import add_weights_parser
 
 __all__ = ["main"]
 
@@ -48,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_bench_parser(commands)
     add_synth_parser(commands)
     add_train_parser(commands)
+    add_weights_parser(commands)
     add_info_parser(commands)
     return parser
 

@@ -1,0 +1,134 @@
+"""``wholeface weights``: export a checkpoint, show a weight card, verify weight files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelFileError, WholeFaceError
+
+if TYPE_CHECKING:
+    from ..weights import WeightCard
+
+
+def add_weights_parser(commands: Any) -> None:
+    """Add ``weights`` and its actions to the subparsers ``commands``."""
+    parser = commands.add_parser(
+        "weights",
+        help="export, show and verify weight files",
+        description="Weight files: tensors in NAME.safetensors, and what they are in the card NAME.json beside it.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    export = actions.add_parser("export", help="from a checkpoint to a weight file with its card")
+    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="last.safetensors, or its folder")
+    export.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.safetensors")
+    export.add_argument(
+        "--dtype",
+        choices=("fp16", "int8", "fp32"),
+        default="fp16",
+        help="how numbers are kept; int8 has a scale per output channel (default: fp16)",
+    )
+    export.add_argument("--name", help="of the weights (default: the recipe's)")
+    export.add_argument("--version", help="of the weights (default: the package's and the step)")
+    export.add_argument("--last", action="store_true", help="the last weights, not their running average")
+    export.set_defaults(run=_export)
+
+    show = actions.add_parser("show", help="what a weight file is")
+    show.add_argument("file", type=Path, metavar="FILE", help="the .safetensors file or its card")
+    show.add_argument("--json", action="store_true", help="the card as JSON")
+    show.set_defaults(run=_show)
+
+    verify = actions.add_parser(
+        "verify", help="hashes, formats, numbers; exit code 0 when all are whole, 1 when some, 2 when none is"
+    )
+    verify.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".safetensors files")
+    verify.set_defaults(run=_verify)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ..train.engine import CHECKPOINT_NAME
+    from ..train.export import export_weights
+
+    source = options.checkpoint / CHECKPOINT_NAME if options.checkpoint.is_dir() else options.checkpoint
+    card = export_weights(
+        source,
+        options.out,
+        storage=options.dtype,
+        name=options.name,
+        version=options.version,
+        average=not options.last,
+    )
+    size = options.out.stat().st_size
+    print(f"{options.out}  {size / 2**20:.2f} MiB, {card.storage}, SHA-256 {card.sha256}")
+    if not card.notes["finished"]:
+        print("note: the run that this checkpoint belongs to has not come to its end")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    import dataclasses
+    import json
+
+    from ..weights import load_card
+
+    card = load_card(options.file)
+    if options.json:
+        print(json.dumps(dataclasses.asdict(card), indent=2, ensure_ascii=False))
+        return 0
+    for field in dataclasses.fields(card):
+        value = getattr(card, field.name)
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{name}={_short(item)}" for name, item in value.items())
+        elif isinstance(value, tuple):
+            value = "; ".join(value)
+        if value:
+            print(f"{field.name.replace('_', ' '):20} {value}")
+    return 0
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from ..weights import load_weights
+
+    good = 0
+    for path in options.files:
+        try:
+            tensors, card = load_weights(path)
+            checked = _check(path, tensors, card)
+        except WholeFaceError as error:
+            print(f"wholeface: {error}", file=sys.stderr)
+            continue
+        good += 1
+        print(f"{path}  whole: {card.name} {card.version}, {checked}, SHA-256 {card.sha256}")
+    return 0 if good == len(options.files) else 1 if good else 2
+
+
+def _check(path: Path, tensors: Mapping[str, Any], card: WeightCard) -> str:
+    """What was checked besides the hash.
+
+    Raises:
+        ModelFileError: numbers that are not finite, or tensors that do not fit the architecture of the card.
+    """
+    from ..perceive import networks
+
+    broken = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+    if broken:
+        raise ModelFileError(f"weight file {path} holds numbers that are not finite, in {', '.join(broken)}")
+    count = f"{sum(t.numel() for t in tensors.values()):,} numbers"
+    if card.architecture not in networks.__all__:
+        return count
+    try:
+        config = getattr(networks, f"{card.architecture}Config")(**card.architecture_config)
+        getattr(networks, card.architecture)(config).load_state_dict(tensors)
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"weight file {path} (SHA-256 {card.sha256}) does not fit {card.architecture}: {error}"
+        ) from error
+    return f"{count}, fits {card.architecture}"

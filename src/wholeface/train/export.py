@@ -1,0 +1,83 @@
+"""From a checkpoint to a weight file that can be shipped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from .. import __version__
+from .._quantise import Storage
+from ..weights import WeightCard, save_weights
+from .checkpoint import Checkpoint, load_checkpoint
+
+__all__ = ["card_of", "export_weights"]
+
+
+def card_of(checkpoint: Checkpoint, *, name: str | None = None, version: str | None = None) -> WeightCard:
+    """What a checkpoint says about its weights.
+
+    Args:
+        checkpoint: of a run.
+        name: of the weights (default: the recipe's).
+        version: of the weights (default: the package's and the step).
+    """
+    facts = checkpoint.facts["card"]
+    return WeightCard(
+        name=name or checkpoint.recipe,
+        version=version or f"{__version__}-{checkpoint.step}",
+        description=facts["description"],
+        licence=facts["licence"],
+        sources=tuple(facts["sources"]),
+        paper=facts["paper"],
+        preprocessing=facts["preprocessing"],
+        scores=checkpoint.metrics,
+        architecture=facts["architecture"],
+        architecture_config=facts["architecture_config"],
+        recipe=checkpoint.recipe,
+        recipe_config=checkpoint.settings,
+        commit=facts["commit"],
+        notes={
+            "steps": checkpoint.step,
+            "minutes": round(checkpoint.seconds / 60, 1),
+            "finished": checkpoint.finished,
+            "scores_of": "the unpacked weights on the recipe's held-out samples",
+        },
+    )
+
+
+def export_weights(
+    checkpoint_file: Path,
+    target: Path,
+    *,
+    storage: Storage = "fp16",
+    name: str | None = None,
+    version: str | None = None,
+    average: bool = True,
+) -> WeightCard:
+    """Write the weights of a checkpoint and their card.
+
+    Args:
+        checkpoint_file: ``last.safetensors`` of a run.
+        target: ``….safetensors``.
+        storage: how the numbers are kept.
+        name: of the weights (default: the recipe's).
+        version: of the weights (default: the package's and the step).
+        average: take the running average (which was validated), not the last weights.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        ModelFileError: the checkpoint is missing or damaged.
+        UsageError: the target has another ending.
+    """
+    checkpoint = load_checkpoint(checkpoint_file)
+    state = checkpoint.average if average else checkpoint.network
+    # A counter that evaluation never reads.
+    tensors: dict[str, Tensor] = {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")}
+    card = card_of(checkpoint, name=name, version=version)
+    if not average:
+        card = replace(card, scores={})
+    return save_weights(target, tensors, card, storage=storage)

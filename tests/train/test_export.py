@@ -31,7 +31,7 @@ def test_the_card_says_what_was_trained(toy: Recipe[Any], run: Path, tmp_path: P
     tensors, card = load_weights(tmp_path / "toy.safetensors")
     assert card == written
     assert (card.name, card.recipe, card.architecture) == ("toy", "toy", "ToyNet")
-    assert card.architecture_config == {"width": 8}
+    assert card.architecture_config == {"width": 8, "plain": False}
     assert card.recipe_config["steps"] == 24
     assert card.recipe_config["folder"] == "x"
     assert card.scores == checkpoint.metrics

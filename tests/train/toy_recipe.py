@@ -17,15 +17,15 @@ from wholeface.train import Batch, Recipe, Task, TrainConfig
 @dataclass(frozen=True)
 class ToyNetConfig:
     width: int = 8
+    plain: bool = False
 
 
 class ToyNet(nn.Module):
     def __init__(self, config: ToyNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.body = nn.Sequential(
-            nn.Linear(3, config.width), nn.BatchNorm1d(config.width), nn.ReLU(), nn.Dropout(0.2)
-        )
+        middle = [nn.Tanh()] if config.plain else [nn.BatchNorm1d(config.width), nn.ReLU(), nn.Dropout(0.2)]
+        self.body = nn.Sequential(nn.Linear(3, config.width), *middle)
         self.head = nn.Linear(config.width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,6 +46,8 @@ class ToyConfig(TrainConfig):
         kind: of weather.
         folder: anything.
         pair: two numbers.
+        plain: neither batch statistics nor dropout.
+        pause_seconds: for which each step sleeps.
     """
 
     steps: int = 24
@@ -60,6 +62,7 @@ class ToyConfig(TrainConfig):
     kind: Literal["sunny", "rainy"] = "sunny"
     folder: Path = Path("x")
     pair: tuple[float, ...] = (1.0, 2.0)
+    plain: bool = False
     pause_seconds: float = 0.0
 
 
@@ -68,7 +71,7 @@ class ToyTask(Task):
 
     def __init__(self, config: ToyConfig) -> None:
         self.config = config
-        self.network = ToyNet(ToyNetConfig(config.width))
+        self.network = ToyNet(ToyNetConfig(config.width, config.plain))
         self.preprocessing = {"inputs": 3}
         rng = np.random.default_rng(5)
         self.x = torch.from_numpy(rng.normal(size=(self.train_size, 3)).astype(np.float32))

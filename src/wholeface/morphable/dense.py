@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import scipy.optimize
 import torch
 
 from ..errors import UsageError
 from .embedding import Embedding
 from .model import MorphableModel
 
-__all__ = ["DENSE_COUNT", "dense_embedding", "has_dense"]
+__all__ = ["DENSE_COUNT", "dense_embedding", "dense_mirror", "has_dense"]
 
 # Chosen once by farthest-point sampling, in mirror pairs, over what the 478 points leave bare (11 mm apart on the
 # face, sparser on ears, hairline and neck), and frozen: released weights depend on their order.
@@ -59,3 +60,18 @@ def dense_embedding(model: MorphableModel) -> Embedding:
         torch.cat([model.landmarks_478.triangle, first[extra]]),
         torch.cat([model.landmarks_478.barycentric, weights]),
     )
+
+
+def dense_mirror(model: MorphableModel) -> torch.Tensor:
+    """(600,) int64, the point that each dense landmark becomes in a mirrored picture.
+
+    Found on the mean face: the point nearest to the mirror image of each one.
+
+    Raises:
+        UsageError: a model with another mesh.
+    """
+    points = dense_embedding(model).points(model.mean, model.triangles).double()
+    flipped = points * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
+    cost = torch.cdist(flipped, points).numpy()
+    _, columns = scipy.optimize.linear_sum_assignment(cost**2)
+    return torch.from_numpy(columns)

@@ -37,12 +37,9 @@ class TorchNetwork:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        import torch
+        from .networks import channels_last
 
-        self._network = fold_norms(network)
-        for parameter in self._network.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self._network = channels_last(fold_norms(network))
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`NetworkFunction`."""

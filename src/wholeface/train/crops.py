@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..perceive.frames import face_pose
 
-__all__ = ["CropJitter", "crop_images", "crop_labels", "crop_matrices", "move_points"]
+__all__ = ["NO_JITTER", "CropJitter", "crop_images", "crop_labels", "crop_matrices", "move_points"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class CropJitter:
     roll: float = 0.08
     wild: float = 0.15
     mirror: float = 0.5
+
+    def scaled(self, factor: float) -> CropJitter:
+        """The same with its distances multiplied."""
+        return replace(self, scale=factor * self.scale, shift=factor * self.shift, roll=factor * self.roll)
 
 
 NO_JITTER = CropJitter(0.0, 0.0, 0.0, 0.0, 0.0)

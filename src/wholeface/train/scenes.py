@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 from ..perceive.frames import frame
-from ..photo import Similarity, warp
+from ..photo import Similarity
 
 __all__ = ["Scene", "SceneSettings", "five_points", "make_scene"]
 
@@ -144,24 +144,82 @@ def _paste_face(
 def _lay(
     canvas: NDArray[np.uint8], image: NDArray[np.uint8], move: Similarity, rng: np.random.Generator
 ) -> None:
-    """Blend a whole sample into the canvas, its border hard or feathered."""
-    size = canvas.shape[0]
+    """Blend a whole sample into the canvas, square or rounded, its border hard or feathered."""
     edge = image.shape[0]
-    alpha = np.zeros((edge, edge), dtype=np.float32)
-    inset = int(rng.uniform(0.0, 0.08) * edge)
-    alpha[inset : edge - inset, inset : edge - inset] = 1.0
-    if rng.random() < 0.5:
-        y, x = np.mgrid[-1 : 1 : edge * 1j, -1 : 1 : edge * 1j]
-        alpha *= (np.abs(x) ** 4 + np.abs(y) ** 4 < 0.9).astype(np.float32)
-    picture = warp(image, move, (size, size), fill="edge")
-    cover = warp(alpha, move, (size, size))
-    if rng.random() < 0.6:
-        blurred = Image.fromarray((cover * 255).astype(np.uint8)).filter(
-            ImageFilter.GaussianBlur(float(rng.uniform(0.5, 0.06 * edge * move.scale + 0.6)))
-        )
-        cover = np.minimum(cover, np.asarray(blurred, dtype=np.float32) / 255)
-    mixed = canvas + cover[..., None] * (picture.astype(np.float32) - canvas)
-    canvas[:] = (mixed + 0.5).astype(np.uint8)
+    inset = float(rng.uniform(0.0, 0.08))
+    rounded = bool(rng.random() < 0.5)
+    feather = float(rng.uniform(0.0, 0.12)) if rng.random() < 0.6 else 0.0
+    inverse = move.inverse().matrix
+    step = float(np.hypot(inverse[0, 0], inverse[1, 0]))  # sample pixels per canvas pixel
+    level = image
+    while step > 3.0 and min(level.shape[:2]) >= 16:  # averaged first, so that four samples a pixel suffice
+        half = level.shape[0] // 2
+        level = level[: 2 * half, : 2 * half].reshape(half, 2, half, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
+        inverse = inverse / 2
+        inverse[:, 2] -= 0.25
+        step /= 2
+    corners = move.apply(np.array([[0, 0], [edge, 0], [0, edge], [edge, edge]]) - 0.5)
+    low = np.clip(np.floor(corners.min(axis=0)), 0, canvas.shape[0]).astype(np.int64)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, canvas.shape[0]).astype(np.int64)
+    samples = 1 if step < 1.3 else 2
+    _blend(canvas, np.ascontiguousarray(level), inverse, inset, feather + 1e-3, rounded, samples, low, high)
+
+
+@njit(cache=True, nogil=True)
+def _blend(canvas, tile, inverse, inset, feather, rounded, samples, low, high):  # type: ignore[no-untyped-def]
+    edge = tile.shape[0]
+    for y in range(low[1], high[1]):
+        for x in range(low[0], high[0]):
+            red = 0.0
+            green = 0.0
+            blue = 0.0
+            total = 0.0
+            for j in range(samples):
+                v = y + (j + 0.5) / samples - 0.5
+                for i in range(samples):
+                    u = x + (i + 0.5) / samples - 0.5
+                    px = inverse[0, 0] * u + inverse[0, 1] * v + inverse[0, 2]
+                    py = inverse[1, 0] * u + inverse[1, 1] * v + inverse[1, 2]
+                    across = abs((px + 0.5) / edge * 2 - 1)
+                    down = abs((py + 0.5) / edge * 2 - 1)
+                    far = (across**4 + down**4) ** 0.25 if rounded else max(across, down)
+                    alpha = min(max((1 - inset - far) / feather, 0.0), 1.0)
+                    if alpha <= 0.0:
+                        continue
+                    px = min(max(px, 0.0), edge - 1.0)
+                    py = min(max(py, 0.0), edge - 1.0)
+                    x0, y0 = int(px), int(py)
+                    x1, y1 = min(x0 + 1, edge - 1), min(y0 + 1, edge - 1)
+                    fx, fy = px - x0, py - y0
+                    w00 = alpha * (1 - fx) * (1 - fy)
+                    w01 = alpha * fx * (1 - fy)
+                    w10 = alpha * (1 - fx) * fy
+                    w11 = alpha * fx * fy
+                    total += alpha
+                    red += (
+                        w00 * tile[y0, x0, 0]
+                        + w01 * tile[y0, x1, 0]
+                        + w10 * tile[y1, x0, 0]
+                        + w11 * tile[y1, x1, 0]
+                    )
+                    green += (
+                        w00 * tile[y0, x0, 1]
+                        + w01 * tile[y0, x1, 1]
+                        + w10 * tile[y1, x0, 1]
+                        + w11 * tile[y1, x1, 1]
+                    )
+                    blue += (
+                        w00 * tile[y0, x0, 2]
+                        + w01 * tile[y0, x1, 2]
+                        + w10 * tile[y1, x0, 2]
+                        + w11 * tile[y1, x1, 2]
+                    )
+            if total > 0.0:
+                count = samples * samples
+                rest = 1.0 - total / count
+                canvas[y, x, 0] = np.uint8(rest * canvas[y, x, 0] + red / count + 0.5)
+                canvas[y, x, 1] = np.uint8(rest * canvas[y, x, 1] + green / count + 0.5)
+                canvas[y, x, 2] = np.uint8(rest * canvas[y, x, 2] + blue / count + 0.5)
 
 
 def _paste_other(canvas: NDArray[np.uint8], sample: Tile, rng: np.random.Generator) -> None:

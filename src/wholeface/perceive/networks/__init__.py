@@ -1,5 +1,6 @@
 """The networks of this room as plain torch modules; training and running live elsewhere."""
 
+from .blocks import channels_last
 from .detector_net import DetectorNet, DetectorNetConfig
 from .landmark_net import LandmarkNet, LandmarkNetConfig, LandmarkOutput
 from .parsing_net import ParsingNet, ParsingNetConfig, ParsingOutput
@@ -13,4 +14,5 @@ __all__ = [
     "ParsingNet",
     "ParsingNetConfig",
     "ParsingOutput",
+    "channels_last",
 ]

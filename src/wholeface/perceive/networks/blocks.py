@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ConvNormAct", "FusedResidual", "InvertedResidual", "SqueezeExcite"]
+__all__ = ["ConvNormAct", "FusedResidual", "InvertedResidual", "SqueezeExcite", "channels_last"]
 
 
 class ConvNormAct(nn.Sequential):
@@ -116,3 +117,11 @@ class FusedResidual(nn.Module):
         """(N, inputs, H, W) -> (N, outputs, H/stride, W/stride)."""
         y: Tensor = self.body(x)
         return F.relu(x + y if self.shortcut else y)
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The same module, its kernels stored channels last, which is the faster way on CPUs and tensor cores."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network

@@ -1,0 +1,52 @@
+"""Several stores of samples as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .store import SampleStore
+
+__all__ = ["SharedStore"]
+
+
+class SharedStore:
+    """Rows of several stores, one after another.
+
+    Args:
+        folders: of :class:`SampleStore`.
+
+    Raises:
+        UsageError: no folder was given.
+        DataError: a folder is no store.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        if not folders:
+            raise UsageError(
+                "this recipe needs stored samples: --set stores=FOLDER[,FOLDER…] (wholeface synth --store)"
+            )
+        self._stores = [SampleStore(folder) for folder in folders]
+        self._starts = np.cumsum([0, *(len(store) for store in self._stores)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, row: int) -> dict[str, NDArray[Any]]:
+        """See :meth:`SampleStore.__getitem__`."""
+        place = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self._stores[place][row - int(self._starts[place])]
+
+    def describe(self, rows: NDArray[np.int64]) -> str:
+        """Where the samples come from, for error messages."""
+        words = []
+        for row in rows:
+            place = int(np.searchsorted(self._starts, row, side="right")) - 1
+            store, local = self._stores[place], int(row - self._starts[place])
+            words.append(f"{store.folder.name}[{local}] (sample {int(store.indices[local])})")
+        return ", ".join(words)

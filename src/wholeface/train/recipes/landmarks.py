@@ -1,0 +1,252 @@
+"""N_lmk: 68 and 600 landmarks with visibility and uncertainty, from pictures with and without occluders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ...morphable import load_model
+from ...morphable.dense import dense_mirror
+from ...perceive.frames import DENSE_478, LANDMARK_MARGIN
+from ...perceive.networks import LandmarkNet, LandmarkNetConfig, channels_last
+from .._initial import start_from
+from .._shared_store import SharedStore
+from .._store_fields import KNOWN
+from ..colour import jitter_colours
+from ..crops import NO_JITTER, CropJitter, crop_images, crop_matrices, move_points
+from ..losses import landmark_loss
+from ..recipe import Batch, Recipe, Task, TrainConfig
+
+__all__ = ["RECIPE", "LandmarkRecipeConfig", "mirror_668"]
+
+_OUTER_EYES = (36, 45)
+
+
+@dataclass(frozen=True)
+class LandmarkRecipeConfig(TrainConfig):
+    """Settings of the landmark network's training.
+
+    Args:
+        stores: folders of stored training samples.
+        check: folder of stored held-out samples.
+        initial: checkpoint whose weights to start from, or none.
+        loss: squared (the paper's) or gaussian (weighted by the predicted uncertainty).
+        clean: share of pictures shown without their occluders.
+        input_size: edge of the network's input in pixels.
+        width: factor on its channels.
+        jitter: factor on the errors of placing the crop.
+        photo_weight: weight of the points of real photos, whose truth is less exact than that of renderings.
+    """
+
+    stores: tuple[Path, ...] = ()
+    check: Path | None = None
+    initial: Path | None = None
+    loss: Literal["squared", "gaussian"] = "gaussian"
+    clean: float = 0.25
+    input_size: int = 128
+    width: float = 1.0
+    jitter: float = 1.0
+    photo_weight: float = 0.3
+    steps: int = 12_000
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    validate_every: int = 1500
+
+
+def mirror_668() -> NDArray[np.int64]:
+    """(668,) the landmark that each one becomes in a mirrored picture."""
+    first = np.array(_MIRROR_68, dtype=np.int64)
+    return np.concatenate([first, dense_mirror(load_model("wholeface")).numpy() + 68])
+
+
+# fmt: off
+_MIRROR_68 = (
+    16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 27, 28, 29, 30,
+    35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56,
+    55, 64, 63, 62, 61, 60, 67, 66, 65,
+)
+# fmt: on
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some samples as arrays."""
+
+    images: list[NDArray[np.uint8]]
+    points: NDArray[np.float32]  # (N, 668, 2)
+    facing: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
+    rendered: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+
+class LandmarkTask(Task):
+    """See :data:`RECIPE`."""
+
+    def __init__(self, config: LandmarkRecipeConfig) -> None:
+        self.config = config
+        self.store = SharedStore(config.stores)
+        self.check = SharedStore((config.check,)) if config.check is not None else None
+        network = LandmarkNet(LandmarkNetConfig(input_size=config.input_size, width=config.width))
+        self.network: nn.Module = channels_last(network)
+        self.train_size = len(self.store)
+        self.preprocessing = {"margin": LANDMARK_MARGIN, "range": [0, 1], "colour": "sRGB"}
+        self._mirror = mirror_668()
+        self._jitter = CropJitter().scaled(config.jitter)
+        network.set_mean_shape(self._mean_shape())
+        start_from(network, config.initial)
+
+    def _mean_shape(self) -> Tensor:
+        rows = self._rows(self.store, np.arange(min(256, len(self.store))), np.zeros(256, bool))
+        matrices, _ = crop_matrices(
+            rows.points[:, DENSE_478],
+            self.config.input_size,
+            LANDMARK_MARGIN,
+            np.random.default_rng(0),
+            NO_JITTER,
+        )
+        return move_points(torch.from_numpy(rows.points), matrices).mean(dim=0)
+
+    def _rows(self, store: SharedStore, indices: NDArray[np.int64], clean: NDArray[np.bool_]) -> _Rows:
+        images, points, facing, covered, known = [], [], [], [], []
+        for index, bare in zip(indices, clean):
+            row = store[int(index)]
+            images.append(row["clean"] if bare else row["image"])
+            points.append(np.concatenate([row["landmarks_68"], row["dense"]]))
+            faces = np.concatenate([row["facing_68"], row["facing_dense"]])
+            seen = np.concatenate([row["visible_68"], row["visible_dense"]])
+            facing.append(faces)
+            covered.append(np.zeros_like(faces) if bare else faces & ~seen)
+            known.append(row["known"])
+        flags = np.stack(known)
+        return _Rows(
+            images,
+            np.stack(points),
+            np.stack(facing),
+            np.stack(covered),
+            flags[:, KNOWN.index("geometry")],
+            flags[:, KNOWN.index("landmarks")],
+        )
+
+    def load(self, indices: NDArray[np.int64], generator: torch.Generator) -> Batch:
+        """Jittered crops and their truth."""
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+        rows = self._rows(self.store, indices, rng.random(len(indices)) < self.config.clean)
+        size = self.config.input_size
+        matrices, mirrored = crop_matrices(
+            rows.points[:, DENSE_478], size, LANDMARK_MARGIN, rng, self._jitter
+        )
+        batch = {
+            "image": jitter_colours(crop_images(rows.images, matrices, size), generator),
+            "points": move_points(torch.from_numpy(rows.points), matrices),
+            "facing": torch.from_numpy(rows.facing),
+            "covered": torch.from_numpy(rows.covered),
+        }
+        for name in ("points", "facing", "covered"):
+            swapped = batch[name][:, self._mirror]
+            batch[name] = torch.where(mirrored.view(-1, *[1] * (swapped.ndim - 1)), swapped, batch[name])
+        weight = np.where(rows.rendered, 1.0, self.config.photo_weight) * rows.known
+        batch["weight"] = torch.from_numpy(weight.astype(np.float32))
+        return batch
+
+    def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Points and flags."""
+        del progress
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
+        output = self._read(network(image))
+        parts = landmark_loss(
+            output,
+            batch["points"],
+            batch["facing"],
+            batch["covered"],
+            kind=self.config.loss,
+            point_weight=batch["weight"],
+        )
+        return {"loss": parts.total, "points": parts.points, "facing": parts.facing, "covered": parts.covered}
+
+    def _read(self, raw: Tensor) -> Any:
+        network = self.network
+        assert isinstance(network, LandmarkNet)
+        return network.read(raw)
+
+    @torch.no_grad()
+    def validate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+        """NME of the 68 and of all points over the outer-eye distance, per cent, clean and covered; calibration."""
+        if self.check is None:
+            return {}
+        scores: dict[str, float] = {}
+        size = self.config.input_size
+        count = min(600, len(self.check))
+        for name, bare in (("clean", True), ("covered", False)):
+            errors, ratios, kinds = [], [], []
+            for start in range(0, count, 100):
+                indices = np.arange(start, min(start + 100, count))
+                rows = self._rows(self.check, indices, np.full(len(indices), bare))
+                rng = np.random.default_rng(start)
+                matrices, _ = crop_matrices(
+                    rows.points[:, DENSE_478], size, LANDMARK_MARGIN, rng, CropJitter(0.04, 0.02, 0.04, 0, 0)
+                )
+                truth = move_points(torch.from_numpy(rows.points), matrices)
+                output = self._read(network(crop_images(rows.images, matrices, size).to(device)))
+                off = (output.points.cpu() - truth).norm(dim=-1)
+                eyes = (truth[:, _OUTER_EYES[0]] - truth[:, _OUTER_EYES[1]]).norm(dim=-1)
+                # A profile's eyes nearly coincide; the face's height stands in, at its usual ratio.
+                height = truth[:, DENSE_478].amax(1)[:, 1] - truth[:, DENSE_478].amin(1)[:, 1]
+                errors.append(off / torch.maximum(eyes, 0.4 * height)[:, None])
+                ratios.append(off / output.log_sigma.cpu().exp() / 2**0.5)
+                kinds.append(torch.from_numpy(rows.rendered))
+            error, rendered = torch.cat(errors) * 100, torch.cat(kinds)
+            for who, mask in (("rendered", rendered), ("photo", ~rendered)):
+                if mask.any():
+                    scores[f"nme68_{name}_{who}"] = float(error[mask, :68].mean())
+                    scores[f"nme_{name}_{who}"] = float(error[mask].mean())
+            scores[f"calibration_{name}"] = float(torch.cat(ratios)[rendered].square().mean().sqrt())
+        return scores
+
+    @torch.no_grad()
+    def contact_sheet(self, network: nn.Module, device: torch.device) -> NDArray[np.uint8] | None:
+        """Held-out crops with the 68 points found (green seen, red covered) and true ones (white)."""
+        if self.check is None:
+            return None
+        size, zoom = self.config.input_size, 2
+        rows = self._rows(self.check, np.arange(24), np.zeros(24, bool))
+        matrices, _ = crop_matrices(
+            rows.points[:, DENSE_478], size, LANDMARK_MARGIN, np.random.default_rng(0)
+        )
+        images = crop_images(rows.images, matrices, size)
+        truth = move_points(torch.from_numpy(rows.points), matrices)[:, :68]
+        output = self._read(network(images.to(device)))
+        tiles = (images.permute(0, 2, 3, 1).numpy() * 255).astype(np.uint8).repeat(zoom, 1).repeat(zoom, 2)
+        for i, tile in enumerate(tiles):
+            found = output.points[i, :68].cpu()
+            for points, colours in (
+                (truth[i], [(255, 255, 255)] * 68),
+                (found, [(255, 40, 40) if c > 0 else (40, 255, 40) for c in output.covered[i, :68].cpu()]),
+            ):
+                at = (points * zoom + zoom / 2).round().long().clamp(1, size * zoom - 2).numpy()
+                for (x, y), colour in zip(at, colours):
+                    tile[y - 1 : y + 1, x - 1 : x + 1] = colour
+        return tiles.reshape(4, 6, *tiles.shape[1:]).swapaxes(1, 2).reshape(4 * tiles.shape[1], -1, 3)
+
+    def describe(self, indices: NDArray[np.int64]) -> str:
+        """Stores and rows."""
+        return self.store.describe(indices)
+
+
+RECIPE = Recipe(
+    name="landmarks",
+    summary="68 and 600 landmarks with visibility and uncertainty (N_lmk of Zhao & Qi, §3.1)",
+    config=LandmarkRecipeConfig,
+    build=LandmarkTask,
+    sources=(
+        "renderings of the shipped face model (ICT-FaceKit, MIT; VALID avatars, MIT; portraits, public domain)",
+        "official portraits of members of the US Congress (public domain)",
+    ),
+    paper="Zhao & Qi, Generative face parsing map guided 3D face reconstruction under occluded scenes",
+)

@@ -76,7 +76,7 @@ def _patch(sample: FaceSample, points: tuple[int, ...]) -> Array:
     """(3,) median colour of a small patch in the middle of some of the 68 points."""
     reach = max(2, sample.size // 64)
     x, y = (sum(float(sample.landmarks_68[p, k]) for p in points) / len(points) for k in (0, 1))
-    column, row = (min(max(int(v), reach), sample.size - reach - 1) if v == v else reach for v in (x, y))
+    column, row = (int(min(max(v, reach), sample.size - reach - 1)) for v in (x, y))  # NaN becomes reach
     patch = sample.image[row - reach : row + reach, column - reach : column + reach].reshape(-1, 3)
     return patch.mean(0, dtype=np.float32)
 

@@ -25,7 +25,7 @@ def _depth(pixels: Any, depth: Any, triangles: Any, out: Any) -> None:
             pixels[c, 1],
         )
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area == 0.0 or not (area == area):
+        if not abs(area) > 1e-9:  # NaN, too
             continue
         x0 = max(0, int(np.ceil(min(ax, bx, cx))))
         x1 = min(width - 1, int(np.floor(max(ax, bx, cx))))
@@ -60,28 +60,32 @@ def depth_of_mesh(
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=False)
 def _mesh(
     pixels: Any,
     depth: Any,
-    normals: Any,
-    uv: Any,
+    slack: Any,
     triangles: Any,
+    layer: Any,
+    wanted: Any,
     head: Any,
-    head_scale: Any,
     x_start: Any,
     y_start: Any,
+    size: Any,
     samples: Any,
-    slack: Any,
+    front: Any,
     nearest: Any,
     winner: Any,
-    shade: Any,
+    weights: Any,
 ) -> None:
-    """Winner, and (normal, uv) of it, for each subpixel of a window; ``samples`` subpixels per pixel."""
+    """Z-buffer of the triangles of one layer in a window; ``samples`` subpixels along each side of a pixel."""
     height, width = nearest.shape
     step = 1.0 / samples
     edge = head.shape[0]
+    head_scale = edge / size
     for t in range(triangles.shape[0]):
+        if layer[t] != wanted:
+            continue
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         ax = (pixels[a, 0] - x_start + 0.5) * samples - 0.5
         ay = (pixels[a, 1] - y_start + 0.5) * samples - 0.5
@@ -90,7 +94,7 @@ def _mesh(
         cx = (pixels[c, 0] - x_start + 0.5) * samples - 0.5
         cy = (pixels[c, 1] - y_start + 0.5) * samples - 0.5
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area == 0.0 or not (area == area):
+        if not abs(area) > 1e-9:  # NaN, too
             continue
         x0 = max(0, int(np.ceil(min(ax, bx, cx))))
         x1 = min(width - 1, int(np.floor(max(ax, bx, cx))))
@@ -104,80 +108,182 @@ def _mesh(
                 w0 = ((bx - x) * (cy - y) - (by - y) * (cx - x)) * inverse
                 w1 = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) * inverse
                 w2 = 1.0 - w0 - w1
-                if w0 >= 0.0 and w1 >= 0.0 and w2 >= 0.0:
-                    d = w0 * depth[a] + w1 * depth[b] + w2 * depth[c]
-                    if d < nearest[y, x]:
-                        px = (x + 0.5) * step - 0.5 + x_start
-                        py = (y + 0.5) * step - 0.5 + y_start
-                        hx = int((px + 0.5) * head_scale)
-                        hy = int((py + 0.5) * head_scale)
-                        if 0 <= hx < edge and 0 <= hy < edge:
-                            allowed = slack[a] * w0 + slack[b] * w1 + slack[c] * w2
-                            if d > head[hy, hx] + allowed:
-                                continue
-                        nearest[y, x] = d
-                        winner[y, x] = t
-                        for k in range(3):
-                            shade[y, x, k] = w0 * normals[a, k] + w1 * normals[b, k] + w2 * normals[c, k]
-                        for k in range(2):
-                            shade[y, x, 3 + k] = w0 * uv[a, k] + w1 * uv[b, k] + w2 * uv[c, k]
+                if w0 < 0.0 or w1 < 0.0 or w2 < 0.0:
+                    continue
+                d = w0 * depth[a] + w1 * depth[b] + w2 * depth[c]
+                if d >= nearest[y, x] or d > front[y, x]:
+                    continue
+                hx = int(((x + 0.5) * step + x_start) * head_scale)
+                hy = int(((y + 0.5) * step + y_start) * head_scale)
+                if 0 <= hx < edge and 0 <= hy < edge:
+                    if d > head[hy, hx] + slack[a] * w0 + slack[b] * w1 + slack[c] * w2:
+                        continue
+                nearest[y, x] = d
+                winner[y, x] = t
+                weights[y, x, 0] = w0
+                weights[y, x, 1] = w1
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _shade(
+    winner: Any,
+    weights: Any,
+    samples: Any,
+    triangles: Any,
+    normals: Any,
+    uv: Any,
+    material: Any,
+    materials: Any,
+    texture: Any,
+    light: Any,
+    scene: Any,
+    surroundings: Any,
+    x_start: Any,
+    y_start: Any,
+    canvas: Any,
+) -> None:
+    """Shade the winners and blend their mean over each pixel onto the premultiplied canvas."""
+    height, width = winner.shape
+    rows, columns = surroundings.shape[0], surroundings.shape[1]
+    texture_rows, texture_columns = texture.shape[0], texture.shape[1]
+    share = 1.0 / (samples * samples)
+    for py in range(height // samples):
+        for px in range(width // samples):
+            red, green, blue, cover = 0.0, 0.0, 0.0, 0.0
+            for sy in range(samples):
+                for sx in range(samples):
+                    y, x = py * samples + sy, px * samples + sx
+                    t = winner[y, x]
+                    if t < 0:
+                        continue
+                    a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+                    w0, w1 = weights[y, x, 0], weights[y, x, 1]
+                    w2 = 1.0 - w0 - w1
+                    nx = w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0]
+                    ny = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
+                    nz = w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2]
+                    norm = 1.0 / (np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-6)
+                    if nz < 0.0:
+                        norm = -norm  # both sides are lit
+                    nx, ny, nz = nx * norm, ny * norm, nz * norm
+                    u = w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0]
+                    v = w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1]
+                    m = material[t]
+                    # mirror direction of a viewer at +z, its place on the picture of the surroundings
+                    mx, my = 2.0 * nz * nx, 2.0 * nz * ny
+                    column = (mx * 0.5 + 0.5) * (columns - 1.001)
+                    row = (0.5 - my * 0.5) * (rows - 1.001)
+                    j, i = int(column), int(row)
+                    fu, fv = column - j, row - i
+                    fresnel = 1.0 - nz
+                    fresnel = fresnel * fresnel * fresnel
+                    mirror = materials[m, 4] + (1.0 - materials[m, 4]) * fresnel * materials[m, 5]
+                    alpha = materials[m, 3] + (materials[m, 6] - materials[m, 3]) * min(1.0, max(0.0, v))
+                    shade_light = nx * light[0] + ny * light[1] + nz * light[2]
+                    glint = (
+                        max(0.0, nx * light[3] + ny * light[4] + nz * light[5]) ** materials[m, 8]
+                        * materials[m, 7]
+                    )
+                    diffuse = max(0.1, 0.55 + 0.5 * shade_light)
+                    pattern = 1.0
+                    if materials[m, 9] > 0.0:
+                        ti = int((v - np.floor(v)) * texture_rows) % texture_rows
+                        tj = int((u - np.floor(u)) * texture_columns) % texture_columns
+                        pattern = 1.0 + materials[m, 9] * (texture[ti, tj] - 1.0)
+                    add = 0.0
+                    for k in range(3):
+                        seen = (
+                            surroundings[i, j, k] * (1 - fu) * (1 - fv)
+                            + surroundings[i, j + 1, k] * fu * (1 - fv)
+                            + surroundings[i + 1, j, k] * (1 - fu) * fv
+                            + surroundings[i + 1, j + 1, k] * fu * fv
+                        )
+                        metal = materials[m, 10]
+                        tint = metal * materials[m, k] + 1.0 - metal
+                        value = materials[m, k] * pattern * diffuse * scene[k] * alpha * (1.0 - mirror)
+                        extra = seen * tint * mirror + glint * tint
+                        add = max(add, extra)
+                        value = value + extra
+                        if k == 0:
+                            red += value
+                        elif k == 1:
+                            green += value
+                        else:
+                            blue += value
+                    # What is mirrored hides what lies behind as far as it is bright.
+                    cover += min(1.0, alpha + (1.0 - alpha) * max(mirror * 0.5, min(1.0, add)))
+            if cover <= 0.0:
+                continue
+            red, green, blue, cover = red * share, green * share, blue * share, cover * share
+            rest = 1.0 - cover
+            y, x = py + y_start, px + x_start
+            canvas[y, x, 0] = canvas[y, x, 0] * rest + min(red, cover)
+            canvas[y, x, 1] = canvas[y, x, 1] * rest + min(green, cover)
+            canvas[y, x, 2] = canvas[y, x, 2] * rest + min(blue, cover)
+            canvas[y, x, 3] = canvas[y, x, 3] * rest + cover
 
 
 def draw_mesh(
+    canvas: NDArray[np.float32],
     pixels: NDArray[np.float32],
     depth: NDArray[np.float32],
     normals: NDArray[np.float32],
     uv: NDArray[np.float32],
     triangles: NDArray[np.int32],
-    head: NDArray[np.float32],
-    size: int,
+    material: NDArray[np.int32],
+    materials: NDArray[np.float32],
+    layer: NDArray[np.int32],
     slack: NDArray[np.float32],
+    head: NDArray[np.float32],
+    light: NDArray[np.float32],
+    scene: NDArray[np.float32],
+    surroundings: NDArray[np.float32],
+    texture: NDArray[np.float32] | None = None,
     samples: int = 3,
-) -> tuple[tuple[int, int, int, int], NDArray[np.int32], NDArray[np.float32]] | None:
-    """Rasterise a mesh with a z-buffer at ``samples``² subpixels per pixel, in the window that it covers.
+) -> None:
+    """Draw a mesh with a z-buffer, antialiased, over a premultiplied canvas; layer 1 (glass) over layer 0.
 
     Args:
+        canvas: (S, S, 4) float32, changed in place.
         pixels: (V, 2).
         depth: (V,) mm.
         normals: (V, 3) unit, camera space.
-        uv: (V, 2) anything to interpolate.
+        uv: (V, 2); v from 0 to 1 fades from a material's first opacity to its second.
         triangles: (F, 3) int32.
-        head: (E, E) mm, depth of the head over the whole picture, inf = none.
-        size: edge of the picture.
+        material: (F,) int32.
+        materials: (M, 11): red, green, blue, opacity at v ≤ 0, mirroring seen straight on, mirroring at grazing
+            angles (0..1), opacity at v ≥ 1, strength and exponent of the highlight, strength of the texture,
+            metalness.
+        layer: (F,) int32, 0 opaque or 1 glass. Glass behind opaque parts is not drawn.
         slack: (V,) mm by which a point may lie behind the head's depth and still be seen.
+        head: (E, E) mm, depth of the head over the whole picture, inf = none.
+        light: (3,) unit vector towards the light, camera space.
+        scene: (3,) brightness of a white surface in full light.
+        surroundings: (h, w, 3), what is mirrored: the half sphere behind the camera.
+        texture: (h, w) brightness factors, or None.
         samples: subpixels along each side of a pixel.
-
-    Returns:
-        the window (x0, y0, x1, y1) in pixels, the winning triangle (h·samples, w·samples), −1 = none, and the
-        interpolated normal and uv (h·samples, w·samples, 5); None where nothing falls into the picture.
     """
+    size = canvas.shape[0]
     used = pixels[triangles.ravel()]
-    low = np.maximum(np.floor(used.min(0)).astype(int) - 1, 0)
-    high = np.minimum(np.ceil(used.max(0)).astype(int) + 2, size)
+    low = np.maximum(np.floor(np.nan_to_num(used.min(0))).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(np.nan_to_num(used.max(0))).astype(int) + 2, size)
     if (high <= low).any():
-        return None
-    x0, y0, x1, y1 = int(low[0]), int(low[1]), int(high[0]), int(high[1])
-    shape = ((y1 - y0) * samples, (x1 - x0) * samples)
-    nearest = np.full(shape, np.inf, np.float32)
-    winner = np.full(shape, -1, np.int32)
-    shade = np.zeros((*shape, 5), np.float32)
-    _mesh(
-        pixels,
-        depth,
-        normals,
-        uv,
-        triangles,
-        head,
-        head.shape[0] / size,
-        x0,
-        y0,
-        samples,
-        slack,
-        nearest,
-        winner,
-        shade,
-    )
-    return (x0, y0, x1, y1), winner, shade
+        return
+    shape = (int(high[1] - low[1]) * samples, int(high[0] - low[0]) * samples)
+    front = np.full(shape, np.inf, np.float32)
+    weights = np.empty((*shape, 2), np.float32)
+    half = light + np.array([0.0, 0.0, 1.0], np.float32)
+    lights = np.concatenate((light, half / np.linalg.norm(half))).astype(np.float32)
+    if texture is None:
+        texture = np.ones((1, 1), np.float32)
+    for wanted in range(int(layer.max()) + 1):
+        nearest = np.full(shape, np.inf, np.float32)
+        winner = np.full(shape, -1, np.int32)
+        _mesh(pixels, depth, slack, triangles, layer, wanted, head, low[0], low[1], size, samples, front, nearest,
+              winner, weights)  # fmt: skip
+        _shade(winner, weights, samples, triangles, normals, uv, material, materials, texture, lights, scene,
+               surroundings, low[0], low[1], canvas)  # fmt: skip
+        np.minimum(front, nearest, out=front)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -225,7 +331,7 @@ def draw_cards(
             pixels[c, 1],
         )
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area == 0.0 or not (area == area):
+        if not abs(area) > 1e-9:  # NaN, too
             continue
         x0 = max(0, int(np.ceil(min(ax, bx, cx))))
         x1 = min(size - 1, int(np.floor(max(ax, bx, cx))))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...perceive import OccluderKind, ParsingClass
 from ..layer import Layer, Split
 from ..sample import FaceSample
-from ._head import HeadFrame, head_frame, head_shape
+from ._head import HeadFrame, head_frame
 from ._scene import SceneLight, face_colour, hair_colour, scene_light, to_rgba
 from ._splat import draw_dots, draw_strands, grow_guides
 from .hair_colours import HairColour, random_hair_colour

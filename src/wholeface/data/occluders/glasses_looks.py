@@ -1,0 +1,105 @@
+"""Colours of eyeglasses and what they mirror."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["clear_materials", "dark_materials", "surroundings"]
+
+Array = NDArray[np.float32]
+_ACETATE = (
+    (18, 17, 18),
+    (60, 36, 22),
+    (96, 62, 36),
+    (140, 30, 34),
+    (30, 44, 84),
+    (214, 208, 200),
+    (120, 120, 124),
+)
+_METAL = ((196, 160, 96), (190, 190, 194), (60, 60, 64), (150, 120, 100), (210, 170, 150))
+_LENS = ((10, 10, 11), (12, 14, 13), (30, 20, 14), (22, 28, 20), (20, 24, 34), (48, 30, 16))
+
+
+def _pick(table: tuple[tuple[int, int, int], ...], rng: np.random.Generator) -> Array:
+    base = np.array(table[int(rng.integers(len(table)))], np.float32) / 255
+    return np.clip(base * rng.uniform(0.8, 1.2) + rng.normal(0, 0.01, 3), 0, 1).astype(np.float32)
+
+
+def _frame(rng: np.random.Generator) -> list[float]:
+    """One row of materials: opaque acetate, translucent acetate or metal."""
+    kind = rng.random()
+    if kind < 0.55:
+        colour = _pick(_ACETATE, rng)
+        if rng.random() < 0.15:
+            colour = np.array(
+                colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.4, 1), rng.uniform(0.3, 1)), np.float32
+            )
+        opacity = 1.0 if rng.random() < 0.88 else float(rng.uniform(0.55, 0.8))
+        return [*colour, opacity, 0.03, 0.6, opacity, float(rng.uniform(0.0, 0.5)), 40.0, 0.0, 0.0]
+    return [
+        *_pick(_METAL, rng),
+        1.0,
+        float(rng.uniform(0.25, 0.6)),
+        0.8,
+        1.0,
+        float(rng.uniform(0.2, 0.8)),
+        30.0,
+        0.0,
+        1.0,
+    ]
+
+
+def dark_materials(rng: np.random.Generator) -> Array:
+    """(3, 11) materials of frame, lens and temple of sunglasses."""
+    frame = _frame(rng)
+    kind = rng.random()
+    colour = _pick(_LENS, rng)
+    top = float(rng.uniform(0.88, 1.0))
+    bottom, mirror, metal = top, float(rng.uniform(0.02, 0.12)), 0.0
+    if kind < 0.3:  # gradient
+        bottom = float(rng.uniform(0.55, 0.9))
+    elif kind < 0.5:  # mirrored, of any colour
+        colour = np.array(
+            colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.1, 0.8), rng.uniform(0.6, 1)), np.float32
+        )
+        mirror, metal = float(rng.uniform(0.45, 0.9)), 1.0
+    elif kind < 0.65:  # coloured
+        colour = np.array(
+            colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.4, 1), rng.uniform(0.15, 0.6)), np.float32
+        )
+        top = float(rng.uniform(0.7, 0.95))
+        bottom = top
+    lens = [*colour, top, mirror, 0.7, bottom, float(rng.uniform(0, 0.5)), 200.0, 0.0, metal]
+    return np.array([frame, lens, frame if rng.random() < 0.8 else _frame(rng)], np.float32)
+
+
+def clear_materials(rng: np.random.Generator) -> Array:
+    """(3, 11) materials of frame, lens and temple of clear glasses: their lenses only mirror a little."""
+    frame = _frame(rng)
+    tint = float(rng.uniform(0.0, 0.05)) if rng.random() < 0.85 else float(rng.uniform(0.05, 0.25))
+    mirror = float(rng.uniform(0.0, 0.12)) if rng.random() < 0.85 else float(rng.uniform(0.12, 0.35))
+    lens = [*_pick(_LENS, rng), tint, mirror, 0.4, tint, float(rng.uniform(0, 0.6)), 400.0, 0.0, 0.0]
+    return np.array([frame, lens, frame if rng.random() < 0.8 else _frame(rng)], np.float32)
+
+
+def surroundings(rng: np.random.Generator) -> Array:
+    """(24, 24, 3) what lies behind the camera: sky or ceiling, ground, a few windows or lamps."""
+    row = np.linspace(0, 1, 24, dtype=np.float32)[:, None, None]
+    sky = rng.uniform(0.3, 0.95, 3) * (0.9, 0.95, 1.0) * rng.uniform(0.5, 1.0)
+    ground = rng.uniform(0.05, 0.45, 3) * rng.uniform(0.4, 1.0)
+    horizon = float(rng.uniform(0.35, 0.65))
+    soft = float(rng.uniform(0.02, 0.25))
+    blend = 1 / (1 + np.exp(-(row - horizon) / soft))
+    picture = np.tile(sky * (1 - blend) + ground * blend, (1, 24, 1)).astype(np.float32)
+    picture += rng.normal(0, 0.05, (24, 24, 1)).astype(np.float32)
+    for _ in range(int(rng.integers(0, 4))):
+        y, x = int(rng.integers(2, 16)), int(rng.integers(1, 21))
+        h, w = int(rng.integers(1, 7)), int(rng.integers(1, 5))
+        picture[y : y + h, x : x + w] = rng.uniform(0.7, 1.2)
+    for _ in range(int(rng.integers(0, 3))):
+        y, x = int(rng.integers(10, 20)), int(rng.integers(0, 18))
+        picture[y:, x : x + int(rng.integers(2, 7))] *= float(rng.uniform(0.2, 0.7))
+    return np.clip(picture, 0, 1.2).astype(np.float32)

@@ -16,6 +16,7 @@ from ..layer import Layer, Split
 from ..sample import FaceSample
 from ._frame import FaceFrame, face_frame, subfolder
 from ._mask_designs import draw_design, is_held_out
+from ._overlay import over
 from ._paint import stroke
 from ._patterns import cloth_colour, pattern
 
@@ -193,7 +194,7 @@ def _lay(
     rgba = np.zeros((sample.size, sample.size, 4), np.uint8)
     if straps:
         _tie(rgba, sample, frame, rng, target, straps)
-    return _over(rgba, warp_grid(picture.cutout, nodes, moved, sample.size))
+    return over(rgba, warp_grid(picture.cutout, nodes, moved, sample.size))
 
 
 def _tie(
@@ -223,25 +224,6 @@ def _tie(
             stroke(
                 rgba, np.stack([target[lower], p[ear] + 1.5 * out + 2.5 * rise]), radius, colour, light, 0.1
             )
-
-
-def _over(below: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Straight RGBA over straight RGBA; exact where one of them is empty."""
-    empty = above[..., 3] == 0
-    if not below.any():
-        return above
-    out = above.copy()
-    out[empty] = below[empty]
-    mixed = ~empty & (above[..., 3] < 255) & (below[..., 3] > 0)
-    if mixed.any():
-        a = above[mixed].astype(np.float32)
-        b = below[mixed].astype(np.float32)
-        ca, cb = a[:, 3:] / 255, b[:, 3:] / 255 * (1 - a[:, 3:] / 255)
-        total = ca + cb
-        out[mixed] = np.concatenate([(a[:, :3] * ca + b[:, :3] * cb) / total, total * 255], axis=1).astype(
-            np.uint8
-        )
-    return out
 
 
 def _recolour(picture: _Picture, rng: np.random.Generator, textures: Path | None) -> _Picture:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +40,11 @@ class GlassesSource:
 
     Args:
         root: the folder with ``glasses/`` (or the one that holds it as ``occluders``); None = parametric ones only.
-        kind: ``sunglasses``, ``glasses`` (clear), or None for either.
+        sunglasses: True = dark ones, False = clear ones, None = either.
     """
 
-    def __init__(
-        self, root: Path | None = None, kind: Literal["glasses", "sunglasses"] | None = None
-    ) -> None:
-        self.kind = kind
+    def __init__(self, root: Path | None = None, sunglasses: bool | None = None) -> None:
+        self.sunglasses = sunglasses
         self.folder: Path | None = None
         if root is not None:
             nested = Path(root) / "occluders" / "glasses"
@@ -61,7 +58,7 @@ class GlassesSource:
         eyes = sample.landmarks_68[36:48].mean(0)
         if not ((eyes > 0) & (eyes < sample.size - 1)).all():
             return None
-        dark = self.kind == "sunglasses" or (self.kind is None and rng.random() < 0.5)
+        dark = self.sunglasses if self.sunglasses is not None else bool(rng.random() < 0.5)
         name, mesh = self._mesh(frame.shape, rng, split)
         light = scene_light(sample, rng)
         canvas = np.zeros((sample.size, sample.size, 4), np.float32)

@@ -14,6 +14,9 @@ from PIL import Image
 from wholeface.app import _synth
 from wholeface.app.cli import main
 from wholeface.data import read_shards
+from wholeface.data.engine import FaceEngine
+from wholeface.data.occluders import DEFAULT_WEIGHTS
+from wholeface.errors import UsageError
 
 _HERE = Path(__file__).resolve().parents[1] / "data"
 
@@ -45,7 +48,7 @@ def test_folders_and_contact_sheet(
     parts = ["clean.png", "face.png", "labels.json", "occluder.png", "parsing.png", "photo.png"]
     assert sorted(written) == [f"{i:08d}/{part}" for i in range(3) for part in parts] + ["contact_sheet.png"]
     assert Image.open(tmp_path / "out" / "contact_sheet.png").size == (2 * (4 * 192 + 4) + 4, 2 * 196 + 4)
-    assert made_from[0] == _synth._Recipe(None, 4, 32, False, ())
+    assert made_from[0] == _synth._Recipe(None, 4, 32, False, 0.25, ())
     out = capsys.readouterr().out
     assert "3 samples in" in out
     assert "contact_sheet.png" in out
@@ -76,9 +79,30 @@ def test_start_goes_on(made_from: list[Any], tmp_path: Path) -> None:
 
 
 def test_options_reach_the_engine(made_from: list[Any], tmp_path: Path) -> None:
-    words = ["--data", str(tmp_path), "--held-out", "--occluders", "hands=2, hair=0"]
+    words = ["--data", str(tmp_path), "--held-out", "--clean", "0.5", "--occluders", "hands=2, hair=0"]
     assert main(["synth", "--count", "1", "-o", str(tmp_path / "out"), *words]) == 0
-    assert made_from[0] == _synth._Recipe(tmp_path, 0, 256, True, (("hair", 0.0), ("hands", 2.0)))
+    recipe = made_from[0]
+    weights = dict(DEFAULT_WEIGHTS) | {"hands": 2 * DEFAULT_WEIGHTS["hands"], "hair": 0}
+    assert dict(recipe.occluders) == weights
+    assert (recipe.data, recipe.held_out, recipe.clean) == (tmp_path, True, 0.5)
+
+
+def test_occluder_weights() -> None:
+    assert _synth._occluder_weights(()) == ()
+    only = dict(_synth._occluder_weights((("masks", 3.0), ("others", 0.0))))
+    assert {name: w for name, w in only.items() if w} == {"masks": 3 * DEFAULT_WEIGHTS["masks"]}
+    with pytest.raises(UsageError, match=r"unknown occluder 'hand'; known are .*hands"):
+        _synth._occluder_weights((("hand", 1.0),))
+    with pytest.raises(UsageError, match="--clean 1"):
+        _synth._occluder_weights((("others", 0.0),))
+
+
+def test_the_engine_is_made() -> None:
+    engine = _synth._Recipe(None, 4, 64, True, 0.5, (("masks", 1.0),)).make()
+    assert isinstance(engine, FaceEngine)
+    assert (engine.root, engine.seed, engine.size, engine.split) == (None, 4, 64, "held_out")
+    assert engine.settings.clean == 0.5
+    assert engine.settings.occluders == {"masks": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +111,7 @@ def test_options_reach_the_engine(made_from: list[Any], tmp_path: Path) -> None:
         (["--count", "0"], "1 or more"),
         (["--count", "many"], "1 or more"),
         (["--count", "1", "--size", "8"], "32 or more"),
+        (["--count", "1", "--clean", "2"], "from 0 to 1"),
         (["--count", "1", "--occluders", "hands"], "hands=2,hair=0"),
         (["--count", "1", "--occluders", "hands=-1"], "hands=2,hair=0"),
         (["--count", "1", "--occluders", "a=1,a=2"], "each kind once"),

@@ -63,11 +63,35 @@ class _Recipe:
     seed: int
     size: int
     held_out: bool
-    occluders: tuple[tuple[str, float], ...]
+    clean: float
+    occluders: tuple[tuple[str, float], ...]  # weight of each kind, or empty for the usual ones
 
     def make(self) -> IndexedSource:
         """The data engine."""
-        raise UsageError("the data engine is not part of this release")
+        from ..data.engine import EngineSettings, FaceEngine
+
+        settings = EngineSettings(clean=self.clean, occluders=dict(self.occluders) or None)
+        split = "held_out" if self.held_out else "train"
+        return FaceEngine(self.data, seed=self.seed, size=self.size, split=split, settings=settings)
+
+
+def _occluder_weights(factors: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    """The usual weight of each kind times its factor; ``others`` stands for all kinds that are not named."""
+    from ..data.occluders import DEFAULT_WEIGHTS
+
+    if not factors:
+        return ()
+    named = dict(factors)
+    others = named.pop("others", 1.0)
+    unknown = sorted(set(named) - set(DEFAULT_WEIGHTS))
+    if unknown:
+        raise UsageError(
+            f"unknown occluder {unknown[0]!r}; known are {', '.join(DEFAULT_WEIGHTS)}, and others"
+        )
+    weights = {name: usual * named.get(name, others) for name, usual in DEFAULT_WEIGHTS.items()}
+    if not any(weights.values()):
+        raise UsageError("no kind of occluder is left; for pictures with nothing in front use --clean 1")
+    return tuple(weights.items())
 
 
 def add_synth_parser(commands: Any) -> None:
@@ -113,7 +137,15 @@ def add_synth_parser(commands: Any) -> None:
         type=_weights,
         default=(),
         metavar="LIST",
-        help="how often each kind comes, e.g. hands=2,hair=0 (1 = as usual, 0 = never)",
+        help="how often each kind comes: 1 = as usual, 0 = never, others = all that are not named; e.g. "
+        "hands=2,hair=0. Kinds: glasses, hair, hands, hats, masks, objects, patches, scarves, sunglasses",
+    )
+    parser.add_argument(
+        "--clean",
+        type=_share,
+        default=0.25,
+        metavar="SHARE",
+        help="share of pictures with nothing in front of the face (default: 0.25)",
     )
     parser.add_argument("--shards", action="store_true", help="write WebDataset shards instead of folders")
     parser.add_argument(
@@ -132,6 +164,16 @@ def _at_least(least: int) -> Any:
         return int(text)
 
     return number
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a share from 0 to 1")
+    return share
 
 
 def _weights(text: str) -> tuple[tuple[str, float], ...]:
@@ -187,7 +229,14 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(f"{out} is a file; give a folder with -o")
     if options.data is not None and not options.data.is_dir():
         raise UsageError(f"{options.data}: no such folder (--data)")
-    recipe = _Recipe(options.data, options.seed, options.size, options.held_out, options.occluders)
+    recipe = _Recipe(
+        options.data,
+        options.seed,
+        options.size,
+        options.held_out,
+        options.clean,
+        _occluder_weights(options.occluders),
+    )
     indices = range(options.start, options.start + options.count)
     workers = options.workers or min(_cores(), max(1, options.count // _PER_WORKER))
 

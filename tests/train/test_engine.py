@@ -223,6 +223,12 @@ def test_a_sample_that_cannot_be_loaded_stops_with_its_batch(
     assert load_checkpoint(tmp_path / "last.safetensors").step >= 0
 
 
+def test_a_worker_that_is_killed_is_one_error(toy: Recipe[Any], tmp_path: Path) -> None:
+    config = toy.config(unreadable=3, deadly=True)
+    with pytest.raises(TrainingError, match=r"recipe toy, step \d+: DataLoader worker .*toys \["):
+        train(toy, config, tmp_path, options=EngineOptions(device="cpu", workers=1))
+
+
 def test_a_folder_with_a_run_is_not_overwritten(toy: Recipe[Any], whole: Path) -> None:
     with pytest.raises(UsageError, match="--resume"):
         train(toy, toy.config(), whole, options=CPU)

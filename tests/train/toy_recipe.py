@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,6 +45,7 @@ class ToyConfig(TrainConfig):
             inputs.
         poison: sample whose target is not a number, or none.
         unreadable: sample that cannot be loaded, or none.
+        deadly: loading the unreadable sample kills the process.
         kind: of weather.
         folder: anything.
         pair: two numbers.
@@ -59,6 +62,7 @@ class ToyConfig(TrainConfig):
     noise: float = 0.1
     poison: int | None = None
     unreadable: int | None = None
+    deadly: bool = False
     kind: Literal["sunny", "rainy"] = "sunny"
     folder: Path = Path("x")
     pair: tuple[float, ...] = (1.0, 2.0)
@@ -81,6 +85,8 @@ class ToyTask(Task):
 
     def load(self, indices: NDArray[np.int64], generator: torch.Generator) -> Batch:
         if self.config.unreadable in indices:
+            if self.config.deadly:
+                os.kill(os.getpid(), signal.SIGKILL)
             raise OSError("the disk is gone")
         picked = torch.from_numpy(indices)
         return {"x": self.x[picked], "y": self.y[picked]}

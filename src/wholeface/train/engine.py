@@ -21,7 +21,7 @@ from ..errors import TrainingError, UsageError
 from ._average import WeightAverage
 from ._clock import RunClock
 from ._log import RunLog
-from ._stream import BatchError, LoadedBatch, batches, stream_generator, stream_seed
+from ._stream import BatchError, LoadedBatch, batch_indices, batches, stream_generator, stream_seed
 from ._watch import LossWatch, SeenStep
 from .checkpoint import (
     Checkpoint,
@@ -245,7 +245,7 @@ class _Run:
                 self.watch.flush()
                 return "interrupted" if stop[2] else "paused"
             begun = time.monotonic()
-            self._one_step(next(stream), progress)
+            self._one_step(self._next(stream), progress)
             self.clock.took_step(time.monotonic() - begun)
             if self.step % config.validate_every == 0 and self.step < config.steps:
                 self._validate()
@@ -253,6 +253,13 @@ class _Run:
             elif time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
                 self._save()
                 saved_at = time.monotonic()
+
+    def _next(self, stream: Iterator[LoadedBatch | BatchError]) -> LoadedBatch | BatchError:
+        try:
+            return next(stream)
+        except RuntimeError as error:  # a worker process died, most often of memory
+            indices = batch_indices(self.task.train_size, self.config.batch_size, self.config.seed, self.step)
+            raise TrainingError(self._complaint(str(error), self.step, indices)) from error
 
     def _one_step(self, loaded: LoadedBatch | BatchError, progress: float) -> None:
         config, fabric, task = self.config, self.fabric, self.task

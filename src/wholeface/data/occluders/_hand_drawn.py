@@ -259,10 +259,7 @@ def _tint(albedo, cx, cy, ux, uy, long, short, colour, replace):  # type: ignore
             u = ((x - cx) * ux + (y - cy) * uy) / long
             v = ((y - cy) * ux - (x - cx) * uy) / short
             d = u * u + v * v
-            if replace:
-                w = min(max((1.0 - d) * 3.0, 0.0), 1.0)
-            else:
-                w = min(max(1.0 - d, 0.0), 1.0)
+            w = min(max((1.0 - d) * (3.0 if replace else 1.0), 0.0), 1.0)
             if w <= 0.0:
                 continue
             for c in range(3):

@@ -6,12 +6,31 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["over"]
+__all__ = ["covered", "over"]
 
 
 def over(below: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Straight RGBA over straight RGBA, a new picture."""
     return _over(below, above)
+
+
+def covered(rgba: NDArray[np.uint8], face: NDArray[np.bool_]) -> float:
+    """Share of the face that lies under alpha > 127."""
+    hidden, whole = _count(rgba, face)
+    return hidden / max(whole, 1)
+
+
+@njit(cache=True, nogil=True)
+def _count(rgba, face):  # type: ignore[no-untyped-def]
+    hidden = 0
+    whole = 0
+    for y in range(face.shape[0]):
+        for x in range(face.shape[1]):
+            if face[y, x]:
+                whole += 1
+                if rgba[y, x, 3] > 127:
+                    hidden += 1
+    return hidden, whole
 
 
 @njit(cache=True, nogil=True)

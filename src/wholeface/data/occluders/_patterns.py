@@ -34,12 +34,19 @@ def cloth_colour(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def pattern(rng: np.random.Generator, textures: Path | None = None) -> NDArray[np.uint8]:
-    """(96, 96, 3) uint8: plain, stripes, checks, plaid, dots, knit, camouflage, or a photographed print.
+    """One of 600 cloths; (96, 96, 3) uint8, not to be written to.
 
     Args:
         rng: randomness.
         textures: folder of photographed prints, or None.
     """
+    return _pattern(int(rng.integers(600)), textures)
+
+
+@lru_cache(maxsize=600)
+def _pattern(variant: int, textures: Path | None) -> NDArray[np.uint8]:
+    """Plain, stripes, checks, plaid, dots, knit, camouflage, or a photographed print."""
+    rng = np.random.default_rng([variant, 96])
     first, second = cloth_colour(rng), cloth_colour(rng)
     choice = rng.random()
     prints = texture_files(textures) if textures is not None else ()

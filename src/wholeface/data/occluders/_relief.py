@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 __all__ = ["EMPTY", "new_relief", "raise_capsule", "raise_ellipsoid", "shade_relief"]
 
 EMPTY = np.float32(-1e6)
+_LEVELS = (np.arange(4096) / 4095.0) ** 2  # even steps of the root of linear light
+_ENCODE = np.where(_LEVELS <= 0.0031308, 12.92 * _LEVELS, 1.055 * _LEVELS ** (1 / 2.4) - 0.055) * 255.0
 
 
 def new_relief(size: int) -> NDArray[np.float32]:
@@ -95,8 +97,16 @@ def _melt(relief, x, y, base, square, radius, blend):  # type: ignore[no-untyped
         relief[y, x] = max(old, np.float32(value))
 
 
-@njit(cache=True, nogil=True)
-def shade_relief(relief, albedo, light, ambient, gloss, bump, crease, rgba):  # type: ignore[no-untyped-def]
+def shade_relief(
+    relief: NDArray[np.float32],
+    albedo: NDArray[np.float32],
+    light: NDArray[np.float32],
+    ambient: float,
+    gloss: float,
+    bump: NDArray[np.float32],
+    crease: float,
+    rgba: NDArray[np.uint8],
+) -> None:
     """Light a relief and paint it over a straight RGBA picture.
 
     Args:
@@ -109,7 +119,16 @@ def shade_relief(relief, albedo, light, ambient, gloss, bump, crease, rgba):  # 
         crease: darkness of hollows.
         rgba: (S, S, 4) uint8, changed in place.
     """
+    _shade(relief, albedo, light, ambient, gloss, bump, crease, rgba, _ENCODE)
+
+
+@njit(cache=True, nogil=True)
+def _shade(relief, albedo, light, ambient, gloss, bump, crease, rgba, encode):  # type: ignore[no-untyped-def]
     size = relief.shape[0]
+    norm_half = np.sqrt(light[0] ** 2 + light[1] ** 2 + (light[2] + 1.0) ** 2)
+    half_x = light[0] / norm_half
+    half_y = light[1] / norm_half
+    half_z = (light[2] + 1.0) / norm_half
     for y in range(size):
         for x in range(size):
             h = relief[y, x]
@@ -123,7 +142,7 @@ def shade_relief(relief, albedo, light, ambient, gloss, bump, crease, rgba):  # 
             south = relief[min(y + 1, size - 1), x]
             north = relief[max(y - 1, 0), x]
             if h <= -900.0:
-                h = max(max(east, west), max(south, north))
+                h = max(east, west, south, north)
                 if h <= -900.0:
                     h = 0.0
             e = east if east > -900.0 else h - 2.0
@@ -142,17 +161,18 @@ def shade_relief(relief, albedo, light, ambient, gloss, bump, crease, rgba):  # 
             # light wraps a little around soft things
             lamp = max((facing + 0.15) / 1.15, 0.0)
             tone = (ambient * (0.6 + 0.4 * norm) + (1.0 - ambient) * lamp) * (1.0 - min(crease * hollow, 0.7))
-            half_z = (light[2] + 1.0) / np.sqrt(light[0] ** 2 + light[1] ** 2 + (light[2] + 1.0) ** 2)
-            half_x = light[0] / np.sqrt(light[0] ** 2 + light[1] ** 2 + (light[2] + 1.0) ** 2)
-            half_y = light[1] / np.sqrt(light[0] ** 2 + light[1] ** 2 + (light[2] + 1.0) ** 2)
-            shine = gloss * max((-gx * half_x - gy * half_y + half_z) * norm, 0.0) ** 30
+            shine = max((-gx * half_x - gy * half_y + half_z) * norm, 0.0)
+            for _ in range(5):
+                shine = shine * shine
+            shine = gloss * shine
             old = rgba[y, x, 3] / 255.0
             total = cover + old * (1.0 - cover)
             for c in range(3):
                 # red light goes deeper into soft things: shadows turn warm
-                soft = tone if c > 0 else tone**0.9
+                soft = tone if c > 0 else tone * (1.1 - 0.1 * tone)
                 linear = min(max(albedo[y, x, c] * soft + shine, 0.0), 1.0)
-                code = 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1.0 / 2.4) - 0.055
-                mixed = (255.0 * code * cover + rgba[y, x, c] * old * (1.0 - cover)) / total
+                mixed = (
+                    encode[int(4095.0 * np.sqrt(linear) + 0.5)] * cover + rgba[y, x, c] * old * (1.0 - cover)
+                ) / total
                 rgba[y, x, c] = np.uint8(mixed + 0.5)
             rgba[y, x, 3] = np.uint8(255.0 * total + 0.5)

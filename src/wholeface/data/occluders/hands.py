@@ -18,7 +18,7 @@ from ._frame import FaceFrame, face_frame, subfolder
 from ._hand_drawn import draw_hand
 from ._hand_photos import HandCut, hand_files, load_hand
 from ._noise import field, grain
-from ._overlay import over
+from ._overlay import covered, over
 from ._patterns import pattern
 from ._skin_tone import Tone, random_tone
 
@@ -42,8 +42,8 @@ class HandPlace:
     radius: float
 
 
-# name: weight, centre u, spread u, centre v, spread v, arm angle centre and spread in degrees (0 = from below, positive
-# = from the side on which u is positive), reach low and high. u is mirrored at random.
+# name: weight, centre u, spread u, centre v, spread v, arm angle centre and spread in degrees (0 = from below,
+# positive = from the side on which u is positive), reach low and high. u is mirrored at random.
 _MODES = {
     "chin": (0.20, 0.15, 0.22, 0.98, 0.12, 10.0, 25.0, -0.3, 0.5),
     "mouth": (0.17, 0.05, 0.15, 0.68, 0.10, 25.0, 40.0, 0.0, 0.8),
@@ -76,7 +76,6 @@ class HandSource:
         """One hand, sometimes two; see :class:`LayerSource`."""
         frame = face_frame(sample)
         light = scene_light(sample)
-        area = max(int(sample.face.sum()), 1)
         for _ in range(3):
             side = 1.0 if rng.random() < 0.5 else -1.0
             mode = _pick(rng)
@@ -91,8 +90,7 @@ class HandSource:
                 other = self._hand(sample, rng, split, _place(frame, rng, mode, -side), light, tone, sleeve)
                 if other is not None:
                     rgba, name = over(rgba, other[0]), f"{name}+{other[1].removeprefix('hand/')}"
-            covered = int(((rgba[..., 3] > 127) & sample.face).sum()) / area
-            if 0.02 < covered < 0.9:
+            if 0.02 < covered(rgba, sample.face) < 0.9:
                 return Layer(
                     rgba,
                     OccluderKind.HAND,

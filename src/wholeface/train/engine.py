@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +17,9 @@ from numpy.typing import NDArray
 from ..errors import TrainingError, UsageError
 from ._average import WeightAverage
 from ._clock import RunClock
+from ._devices import EngineOptions, make_fabric, precision_state, restore_precision
+from ._facts import card_facts
+from ._interrupt import interrupts
 from ._log import RunLog
 from ._stream import BatchError, LoadedBatch, batch_indices, batches, stream_generator, stream_seed
 from ._watch import LossWatch, SeenStep
@@ -37,25 +37,6 @@ __all__ = ["CHECKPOINT_NAME", "EngineOptions", "Listener", "Outcome", "learning_
 
 CHECKPOINT_NAME = "last.safetensors"
 _STREAM_PREPARE, _STREAM_NETWORK, _STREAM_VALIDATE = 1, 2, 3
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """How to compute; nothing here is meant to change results beyond rounding.
-
-    Args:
-        device: ``auto`` takes CUDA where there is a device.
-        precision: 32-bit, or mixed.
-        devices: number of devices (``torchrun`` works as well).
-        threads: of torch's operators on the CPU; None leaves torch's choice.
-        workers: processes that load and augment samples; 0 = the training process itself.
-    """
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
-    devices: int = 1
-    threads: int | None = None
-    workers: int = 0
 
 
 class Listener:
@@ -111,7 +92,7 @@ def train(
     config: TrainConfig,
     folder: Path,
     *,
-    options: EngineOptions = EngineOptions(),
+    options: EngineOptions = EngineOptions(),  # noqa: B008
     resume: bool = False,
     minutes: float | None = None,
     pause_after: float | None = None,
@@ -148,10 +129,10 @@ def train(
     checkpoint = load_checkpoint(last) if last.exists() else None
     if checkpoint is not None and checkpoint.recipe != recipe.name:
         raise TrainingError(f"{last} is of the recipe {checkpoint.recipe!r}, not {recipe.name!r}")
-    fabric = _fabric(options)
+    fabric = make_fabric(options)
     fabric.launch()
     run = _Run(recipe, config, folder, options, fabric, listener or Listener(), started)
-    with _signals() as interrupted:
+    with interrupts() as interrupted:
         outcome = run.train(checkpoint, minutes, pause_after, interrupted)
     run.listener.ended(outcome)
     return outcome
@@ -350,9 +331,9 @@ class _Run:
                 optimiser=tensors,
                 facts={
                     "optimiser": others,
-                    "precision": _precision_state(self.fabric),
+                    "precision": precision_state(self.fabric),
                     "validated_at": self.validated_at,
-                    "card": _card_facts(self.recipe, self.task),
+                    "card": card_facts(self.recipe, self.task),
                 },
             )
             save_checkpoint(self.folder / CHECKPOINT_NAME, checkpoint)
@@ -370,7 +351,7 @@ class _Run:
                 f"{self.folder / CHECKPOINT_NAME} does not fit the recipe {self.recipe.name!r} with these "
                 f"settings: {error}"
             ) from error
-        _restore_precision(self.fabric, checkpoint.facts.get("precision", {}))
+        restore_precision(self.fabric, checkpoint.facts.get("precision", {}))
         self.step = checkpoint.step
         self.metrics = dict(checkpoint.metrics)
         self.validated_at = checkpoint.facts["validated_at"]
@@ -394,84 +375,3 @@ class _Run:
 
     def _outcome(self, status: Literal["finished", "paused", "interrupted"]) -> Outcome:
         return Outcome(status, self.step, self.clock.seconds, self.metrics, self.folder / CHECKPOINT_NAME)
-
-
-def _fabric(options: EngineOptions) -> Any:
-    import logging
-    import warnings
-
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    from lightning.fabric import Fabric
-
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    use_cuda = options.device == "cuda" or (options.device == "auto" and torch.cuda.is_available())
-    if use_cuda:
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.benchmark = True
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Fabric(
-            accelerator="cuda" if use_cuda else "cpu",
-            devices=options.devices,
-            precision="32-true" if options.precision == "32" else options.precision,
-            strategy="ddp" if options.devices > 1 else "auto",
-        )
-
-
-def _precision_state(fabric: Any) -> dict[str, Any]:
-    state: dict[str, Any] = fabric.strategy.precision.state_dict()
-    return state
-
-
-def _restore_precision(fabric: Any, state: dict[str, Any]) -> None:
-    if state and fabric.strategy.precision.state_dict():
-        fabric.strategy.precision.load_state_dict(state)
-
-
-def _card_facts(recipe: Recipe[Any], task: Task) -> dict[str, Any]:
-    """What the weight card will say about these weights."""
-    config = getattr(task.network, "config", None)
-    return {
-        "description": recipe.summary,
-        "licence": recipe.licence,
-        "sources": list(recipe.sources),
-        "paper": recipe.paper,
-        "preprocessing": dict(task.preprocessing),
-        "architecture": type(task.network).__name__,
-        "architecture_config": (
-            asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
-        ),
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str:
-    """The commit of the source tree that runs, with a ``+`` where it was changed since; empty when unknown."""
-    here = Path(__file__).parent
-    try:
-        words = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or a polite kill sets; a second Ctrl-C ends at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(number: int, frame: Any) -> None:
-        event.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

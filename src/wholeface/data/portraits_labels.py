@@ -195,7 +195,7 @@ def _expected(g: _Drawn, person: F32) -> F32:
     hair[:] = 0.9 * (1 - below) + 0.12 * below * ramp(0.7, 1.0, x) * ramp(2.2, 1.4, g.y)
     cloth[:] = 0.01 + 0.9 * below * (1 - 0.5 * neck) * ramp(0.6, 0.9, g.y + shoulder)
     for name, values in {
-        "scalp": (0.35, 0.65, 0.0),
+        "scalp": (0.45, 0.55, 0.0),
         "ears": (0.75, 0.25, 0.0),
         "neck": (0.7, 0.05, 0.25),
     }.items():
@@ -226,9 +226,17 @@ def _segment(pixels: NDArray[np.uint8], person: F32, g: _Drawn) -> F32:
     )  # brows, eyes, mouth teach no colour
     learn = np.where(hole, 0, 1).astype(np.float32)
     weight_x, weight_y = _similarity(lab)
+    # A bald head looks like a face: at first only what does not look like one teaches the colour of hair.
+    skin = _histogram(cell, prior[_SKIN] * (g.face & (prior[_SKIN] > 0.97)) * learn)[cell]
+    usual = float(np.median(skin[g.face])) if g.face.any() else 1.0
+    strange = np.clip(1 - skin / max(usual, 1e-9), 0.02, 1)
     share = prior
     for turn in range(_ROUNDS):
         trusted = share**2 if turn == 0 else share * (share > 0.5)
+        if turn == 0:
+            trusted[_HAIR] *= strange
+        if turn == 1:
+            prior = _with_long_hair(prior, share, g)
         likelihood = np.stack([_histogram(cell, trusted[k] * learn) for k in range(4)])
         posterior = prior * likelihood[:, cell] ** 0.8
         posterior /= posterior.sum(0) + 1e-12
@@ -236,6 +244,22 @@ def _segment(pixels: NDArray[np.uint8], person: F32, g: _Drawn) -> F32:
         posterior[:, surely] = prior[:, surely]
         share = _walk(posterior.astype(np.float32), weight_x, weight_y, np.float32(0.12), 80)
     return share
+
+
+def _with_long_hair(prior: F32, share: F32, g: _Drawn) -> F32:
+    """Hair that hangs down beside the jaw is expected to go on over the shoulders."""
+    result = prior.copy()
+    x = g.x / g.half_width
+    for side in (-1, 1):
+        beside = (side * x > 1.05) & (side * x < 1.5) & (g.y > 0.6) & (g.y < 0.95)
+        if beside.sum() < 20:
+            continue
+        long = float(np.clip((share[_HAIR][beside].mean() - 0.45) / 0.35, 0, 1))
+        reach = (side * x > 0.55) & (side * x < 2.2) & (g.y > 0.75) & (g.y < 1.9) & ~g.face
+        taken = np.where(reach, 0.55 * long, 0).astype(np.float32) * prior[_CLOTH]
+        result[_HAIR] += taken
+        result[_CLOTH] -= taken
+    return result
 
 
 def _lab(pixels: NDArray[np.uint8]) -> F32:

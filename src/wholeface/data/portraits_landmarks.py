@@ -21,12 +21,13 @@ __all__ = ["PortraitGeometry", "Surface478", "make_surface", "place_head", "teac
 Array = NDArray[Any]
 
 _OPEN = 0.8  # the jaw is opened while lips are told apart
-_LENGTHS = ((28.0, 3.0), (9.0, 1.5))  # mm: length and standard deviation of what the fit leaves
-_NOISE, _NOISE_OUTER = 0.8, 3.0  # mm: of the teacher on eyes, brows, nose and lips, and towards the outline
+_LENGTHS = ((28.0, 3.0), (7.0, 2.2))  # mm: length and standard deviation of what the fit leaves
+_NOISE, _NOISE_OUTER = 0.7, 3.0  # mm: of the teacher on eyes, brows, nose and lips, and towards the outline
 _OUTER = (
     45.0,
     75.0,
 )  # mm from the middle of the eyes and mouth: where the outline's noise begins and is reached
+_DEPTH_SIZE, _DEPTH_TOLERANCE = 480, 2.0  # pixels, mm: of the test which points the head itself hides
 _SIZE = 0.8  # spread of the albedo of the heads on which the teacher's habits are measured
 
 
@@ -255,16 +256,14 @@ def _facing(
     """Points whose surface is turned to the camera and not hidden by the head itself."""
     from ..render import rasterize, visible_points
 
+    # As in the synthetic faces: turned to the camera, and not behind the mesh.
     at = embedding.points(vertices, model.triangles)
     normal = embedding.points(normals, model.triangles)
-    turned = -(normal * at).sum(1) > 0.05 * at.norm(dim=1) * normal.norm(dim=1)
-    fragments = rasterize(vertices, model.triangles, camera)
-    free = visible_points(at, fragments, camera, tolerance=4.0)[0]
-    inside = camera.project(at)
-    border = (
-        (inside[:, 0] < 0)
-        | (inside[:, 1] < 0)
-        | (inside[:, 0] > camera.width - 1)
-        | (inside[:, 1] > camera.height - 1)
-    )
-    return np.asarray((turned & (free | border)).numpy())
+    turned = -(normal * at).sum(1) > 0
+    enlarged = camera.scaled(_DEPTH_SIZE / max(camera.width, camera.height))
+    fragments = rasterize(vertices, model.triangles, enlarged)
+    free = visible_points(at, fragments, enlarged, tolerance=_DEPTH_TOLERANCE)[0]
+    pixel = enlarged.project(at)
+    last = pixel.new_tensor([enlarged.width - 0.5, enlarged.height - 0.5])
+    outside = ((pixel < -0.5) | (pixel > last)).any(1)
+    return np.asarray((turned & (free | outside)).numpy())

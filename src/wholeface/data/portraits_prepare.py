@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -30,13 +31,14 @@ __all__ = [
 
 Array = NDArray[Any]
 
-CODE_VERSION = 1  # raise it when what is computed changes: caches are rebuilt
+CODE_VERSION = 3  # raise it when what is computed changes: caches are rebuilt
 _FLAWS = ("glasses", "hair_over_face", "other_occluder", "discoloured")
 _OFFSET_FROM = 60  # portraits on which the teacher's offset is measured
 # What makes a portrait's labels doubtful, as a share of its face; such portraits are left out.
 _LIMITS = {"cut": 0.22, "middle": 0.05, "open": 0.15, "background": 0.06, "low_cut": 0.09}
 _WORST_FIT = 0.06  # mean distance of the fit from the teacher over the outer-eye distance
 _FACE_BIT = 64
+_DAMAGED = (OSError, KeyError, ValueError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ def _read(path: Path) -> PortraitTable | None:
     try:
         with np.load(path, allow_pickle=False) as data:
             return PortraitTable(**{f.name: data[f.name] for f in fields(PortraitTable)})
-    except (OSError, KeyError, ValueError, EOFError, zlib.error):
+    except _DAMAGED:
         return None
 
 
@@ -263,7 +265,7 @@ def _read_part(path: Path) -> dict[str, Array] | None:
     try:
         with np.load(path, allow_pickle=False) as data:
             return dict(data)
-    except (OSError, ValueError, EOFError, zlib.error):
+    except _DAMAGED:
         return None
 
 

@@ -1,0 +1,122 @@
+"""Computing and keeping what is known about the portraits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wholeface.data import portraits_prepare as prepare
+from wholeface.data.portraits import PortraitFaces
+from wholeface.data.portraits_prepare import clean_portraits, prepare_portraits
+from wholeface.perceive import FACE_CLASSES, ParsingClass
+
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def kept(shared, tmp_path_factory):
+    """A few real portraits, prepared once: table, cache folder, progress."""
+    pytest.importorskip("mediapipe")
+    cache = tmp_path_factory.mktemp("cache")
+    seen = []
+    table = prepare_portraits(
+        shared / "data" / "portraits", cache, limit=COUNT, progress=lambda a, b: seen.append((a, b))
+    )
+    return table, cache, seen
+
+
+@pytest.mark.shared
+def test_the_chosen_portraits_are_clean_and_a_tenth_is_held_out(shared):
+    chosen = clean_portraits(shared / "data" / "portraits")
+    assert len(chosen) == 443
+    assert sum(test for _, _, test in chosen) == 49
+    assert [name for name, _, _ in chosen] == sorted(name for name, _, _ in chosen)
+
+
+@pytest.mark.shared
+def test_labels_of_real_portraits_hang_together(kept):
+    table, _, seen = kept
+    assert seen == [(k + 1, COUNT) for k in range(COUNT)]
+    assert len(table) >= COUNT - 1
+    assert table.corrected.mean() < 0.03
+    for k in range(len(table)):
+        parsing, face = table.label_map(k)
+        assert np.isin(parsing[face], [int(c) for c in FACE_CLASSES]).all()
+        marks = np.floor((table.landmarks_68[k] + 0.5) * table.factor[k]).astype(int)
+        inner = marks[[30, 37, 43, 33, 51, 57, 19, 24]]
+        assert face[inner[:, 1], inner[:, 0]].all()
+        for name in (ParsingClass.HAIR, ParsingClass.CLOTH, ParsingClass.NOSE, ParsingClass.LEFT_EYE):
+            assert (parsing == name).any()
+        assert (parsing == 255).mean() < 0.12
+
+
+@pytest.mark.shared
+def test_a_kept_file_is_read_and_a_damaged_or_stale_one_is_made_anew(kept, shared, monkeypatch):
+    table, cache, _ = kept
+    root = shared / "data" / "portraits"
+    (file,) = cache.iterdir()
+    made = []
+    monkeypatch.setattr(prepare, "_work", lambda *a: made.append(1) or iter([_record(table, 0)]))
+    again = prepare_portraits(root, cache, limit=COUNT)
+    assert not made
+    np.testing.assert_array_equal(again.dense, table.dense)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    prepare_portraits(root, cache, limit=COUNT)
+    assert len(made) == 1
+    file.write_bytes(content)
+    monkeypatch.setattr(prepare, "CODE_VERSION", 10_000)
+    prepare_portraits(root, cache, limit=COUNT)
+    assert len(made) == 2
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.shared
+def test_interrupted_work_goes_on(kept, shared, tmp_path, monkeypatch):
+    table, _, _ = kept
+    root = shared / "data" / "portraits"
+    done = []
+
+    class Worker:
+        def __init__(self, *args):
+            pass
+
+        def record(self, name, points, test):
+            done.append(name)
+            if len(done) == 3:
+                raise KeyboardInterrupt
+            return _record(table, 0)
+
+    monkeypatch.setattr(prepare, "_Worker", Worker)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_portraits(root, tmp_path, limit=COUNT)
+    assert len(done) == 3
+    result = prepare_portraits(root, tmp_path, limit=COUNT)
+    assert len(result) == COUNT
+    assert len(done) == COUNT + 1  # the two that were finished are not made again
+    assert [p.suffix for p in tmp_path.iterdir()] == [".npz"]
+
+
+@pytest.mark.shared
+def test_samples_of_real_portraits(kept, shared):
+    table, _, _ = kept
+    faces = PortraitFaces(shared / "data" / "portraits", table=table, size=256)
+    for index in range(6):
+        sample = faces.sample(index)
+        share = sample.face.mean()
+        assert 0.05 < share < 0.6
+        inner = np.rint(sample.landmarks_68[[30, 37, 43, 51, 57]]).astype(int)
+        assert sample.face[inner[:, 1], inner[:, 0]].all()
+        assert sample.image.std() > 10
+
+
+def _record(table, k):
+    """The record that a portrait's work would have given."""
+    names = [
+        "names", "width", "height", "landmarks_68", "facing_68", "dense", "facing_dense", "rotation", "translation",
+        "focal", "centre", "box", "factor", "map_shape", "residual", "corrected", "test",
+    ]  # fmt: skip
+    record = {name: getattr(table, name)[k] for name in names}
+    record["maps"] = table.maps[table.map_start[k] : table.map_start[k + 1]]
+    record["keep"] = np.array(True)
+    return record

@@ -115,9 +115,9 @@ def _mesh(
                     continue
                 hx = int(((x + 0.5) * step + x_start) * head_scale)
                 hy = int(((y + 0.5) * step + y_start) * head_scale)
-                if 0 <= hx < edge and 0 <= hy < edge:
-                    if d > head[hy, hx] + slack[a] * w0 + slack[b] * w1 + slack[c] * w2:
-                        continue
+                allowed = slack[a] * w0 + slack[b] * w1 + slack[c] * w2
+                if 0 <= hx < edge and 0 <= hy < edge and d > head[hy, hx] + allowed:
+                    continue
                 nearest[y, x] = d
                 winner[y, x] = t
                 weights[y, x, 0] = w0

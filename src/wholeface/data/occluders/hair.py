@@ -13,26 +13,33 @@ from ..sample import FaceSample
 from ._head import HeadFrame, head_frame
 from ._scene import SceneLight, face_colour, hair_colour, scene_light, to_rgba
 from ._splat import draw_dots, draw_strands, grow_guides
+from .hair_cards import WIGS, paint_ribbons, paint_wig, read_wig
 from .hair_colours import HairColour, random_hair_colour
 from .hair_styles import FALLS, NATURALS, Strands, fall, natural
+from .hair_textures import HairTexture, avatar_texture, portrait_textures
 
 __all__ = ["HairSource"]
 
 Array = NDArray[np.float32]
 _POINTS = 14
 _STRAND_PIXELS = 85_000  # length of all strands together in a picture of 256²
+_RIBBONS, _WIGS = 0.4, 0.3  # shares of hair made from real pictures and from the avatars' meshes
 
 
 class HairSource:
     """Hair as layers.
 
+    Convention: hair is lit from where the scene's light comes, at its natural brightness; exposure and tint of the
+    photo are added where the layer is laid over it.
+
     Args:
-        root: the folder of source material (with ``avatars/`` and ``portraits/``); without it all hair is
-            procedural.
+        root: the folder of source material (with ``avatars/`` and ``portraits/``), or its ``occluders`` folder;
+            without it all hair is procedural.
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root
+        self.avatars = _found(root, "avatars", f"{min(WIGS)}.npz")
+        self.portraits = _found(root, "portraits", "index.json")
 
     def layer(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:
         """Hair over the face: a fringe, a curtain, single strands, blown hair."""
@@ -43,49 +50,126 @@ class HairSource:
         weights = np.array([FALLS[name][1] for name in names])
         name = str(rng.choice(names, p=weights / weights.sum()))
         colour = random_hair_colour(rng, hair_colour(sample), face_colour(sample), 0.3)
-        return self._painted(
-            f"hair/{name}", fall(name, frame.shape, rng), colour, sample, frame, rng, over=True
-        )
+        texture = self._texture(rng, split) if rng.random() < _RIBBONS else None
+        canvas = np.zeros((sample.size, sample.size, 4), np.float32)
+        light = scene_light(sample, rng)
+        depth = frame.depth_map()
+        for strands in fall(name, frame.shape, rng):
+            if texture is None or len(strands.roots) < 12:
+                paint_strands(canvas, strands, colour, frame, light, depth, rng)
+            else:
+                _paint_cards(canvas, strands, colour, texture, frame, light, depth, rng)
+        suffix = "" if texture is None else f"_{texture.name.split('/')[0]}"
+        return _layer(canvas, f"hair/{name}{suffix}", frame, rng)
 
     def natural(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:
         """A whole head of hair that leaves the face free."""
         frame = head_frame(sample)
         if frame is None:
             return None
-        names = [name for name, item in NATURALS.items() if item[2] == "train"]
-        weights = np.array([NATURALS[name][1] for name in names])
-        name = str(rng.choice(names, p=weights / weights.sum()))
         colour = random_hair_colour(rng, None, face_colour(sample), 0.05)
-        return self._painted(
-            f"hair/natural_{name}", natural(name, frame.shape, rng), colour, sample, frame, rng, over=False
-        )
-
-    def _painted(
-        self,
-        name: str,
-        bundles: list[Strands],
-        colour: HairColour,
-        sample: FaceSample,
-        frame: HeadFrame,
-        rng: np.random.Generator,
-        over: bool,
-    ) -> Layer | None:
         canvas = np.zeros((sample.size, sample.size, 4), np.float32)
         light = scene_light(sample, rng)
         depth = frame.depth_map()
-        for strands in bundles:
+        if self.avatars is not None and rng.random() < _WIGS:
+            name = str(rng.choice([n for n, where in WIGS.items() if where == split]))
+            wig = read_wig(self.avatars, name)
+            texture = avatar_texture(wig.image)
+            base = colour.root if rng.random() < 0.7 else texture.colour * np.float32(1.4)
+            _paint_ground(canvas, frame.shape.scalp, 0.9, colour, frame, light, depth, rng)
+            paint_wig(canvas, wig, texture, base.astype(np.float32), frame, light, depth, rng)
+            return _layer(canvas, f"hair/natural_wig_{name}", frame, rng)
+        names = [name for name, item in NATURALS.items() if item[2] == split]
+        weights = np.array([NATURALS[name][1] for name in names])
+        name = str(rng.choice(names, p=weights / weights.sum()))
+        for strands in natural(name, frame.shape, rng):
             paint_strands(canvas, strands, colour, frame, light, depth, rng)
-        rgba = to_rgba(canvas)
-        if rgba is None:
+        return _layer(canvas, f"hair/natural_{name}", frame, rng)
+
+    def _texture(self, rng: np.random.Generator, split: Split) -> HairTexture | None:
+        """A picture of hair of this split, from a portrait or an avatar."""
+        patches = portrait_textures(self.portraits, split) if self.portraits is not None else ()
+        if patches and (self.avatars is None or rng.random() < 0.7):
+            return patches[int(rng.integers(len(patches)))]
+        if self.avatars is None:
             return None
-        return Layer(
-            rgba,
-            OccluderKind.HAIR,
-            ParsingClass.HAIR,
-            name,
-            shadow=float(rng.uniform(0.1, 0.5)),
-            height=float(frame.scale * rng.uniform(3, 9)),
-        )
+        name = str(rng.choice([n for n, where in WIGS.items() if where == split]))
+        return avatar_texture(read_wig(self.avatars, name).image)
+
+
+def _found(root: Path | None, folder: str, witness: str) -> Path | None:
+    """The folder in the root or beside it, where it holds a certain file."""
+    if root is None:
+        return None
+    for place in (Path(root) / folder, Path(root).parent / folder):
+        if (place / witness).is_file():
+            return place
+    return None
+
+
+def _layer(canvas: Array, name: str, frame: HeadFrame, rng: np.random.Generator) -> Layer | None:
+    rgba = to_rgba(canvas)
+    if rgba is None:
+        return None
+    return Layer(
+        rgba,
+        OccluderKind.HAIR,
+        ParsingClass.HAIR,
+        name,
+        shadow=float(rng.uniform(0.1, 0.5)),
+        height=float(frame.scale * rng.uniform(3, 9)),
+    )
+
+
+def _grown(strands: Strands, frame: HeadFrame) -> Array:
+    """(N, K, 3) mm, guides of a bundle on this head."""
+    curves = np.empty((len(strands.roots), _POINTS, 3), np.float32)
+    grow_guides(
+        strands.roots,
+        strands.directions,
+        strands.lengths,
+        strands.offsets,
+        strands.pull,
+        strands.stiffness,
+        strands.wobble,
+        frame.shape.radius,
+        frame.shape.centre,
+        curves,
+    )
+    return curves
+
+
+def _paint_cards(
+    canvas: Array,
+    strands: Strands,
+    colour: HairColour,
+    texture: HairTexture,
+    frame: HeadFrame,
+    light: SceneLight,
+    depth: Array,
+    rng: np.random.Generator,
+) -> None:
+    """A bundle as ribbons of pictured hair."""
+    curves = _grown(strands, frame)
+    key = frame.camera(strands.roots)[:, 2] + 0.6 * strands.roots[:, 1] + rng.normal(0, 6, len(curves))
+    curves = curves[np.argsort(key)]
+    if rng.random() < 0.35:  # the hair's own colour
+        level = np.float32(rng.uniform(0.9, 1.3))
+        colour = HairColour(texture.colour * level, texture.colour * level, colour.spread, colour.gloss)
+    roots, tips = colour.of_locks(len(curves), rng)
+    width = (strands.spread * 2.2 * float(rng.uniform(0.8, 1.4)) + 1.5).astype(np.float32)
+    paint_ribbons(
+        canvas,
+        curves,
+        width,
+        texture,
+        (roots + tips) / 2,
+        frame,
+        light,
+        depth,
+        rng,
+        float(rng.uniform(0.2, 1.0)),
+    )
 
 
 def paint_strands(
@@ -100,22 +184,9 @@ def paint_strands(
     """Grow and paint a bundle over a premultiplied canvas (S, S, 4)."""
     shape = frame.shape
     n = len(strands.roots)
-    curves = np.empty((n, _POINTS, 3), np.float32)
-    grow_guides(
-        strands.roots,
-        strands.directions,
-        strands.lengths,
-        strands.offsets,
-        strands.pull,
-        strands.stiffness,
-        strands.wobble,
-        shape.radius,
-        shape.centre,
-        curves,
-    )
     if strands.ground is not None:
         _paint_ground(canvas, strands.ground, strands.ground_opacity, colour, frame, light, depth, rng)
-    flat = curves.reshape(-1, 3)
+    flat = _grown(strands, frame).reshape(-1, 3)
     pixels, cam = frame.project(flat)
     out = flat - shape.centre
     out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
@@ -140,12 +211,11 @@ def paint_strands(
     guides = np.ascontiguousarray(pixels.reshape(n, _POINTS, 2)[order])
     distance = np.ascontiguousarray(-cam[:, 2].reshape(n, _POINTS)[order])
     brightness = np.ascontiguousarray(lit.reshape(n, _POINTS, 3)[order])
-
     # More strands than this only hide each other.
     reach = float(np.linalg.norm(np.diff(guides, axis=1), axis=2).sum())
     count = int(np.clip(_STRAND_PIXELS * (frame.size / 256) ** 2 / max(reach, 1.0), 1, strands.count))
 
-    def draw(count: int, radius: float, dark: float, opacity: float, spread: float) -> None:
+    def draw(many: int, radius: float, dark: float, opacity: float, spread: float) -> None:
         draw_strands(
             canvas,
             guides,
@@ -154,7 +224,7 @@ def paint_strands(
             shine[order] if dark == 1.0 else np.zeros_like(shine),
             roots[order] * np.float32(dark),
             tips[order] * np.float32(dark),
-            count,
+            many,
             max(radius * scale, 0.18),
             strands.spread[order] * np.float32(scale * spread),
             strands.clump,
@@ -188,13 +258,5 @@ def _paint_ground(
     facing = normals[:, 2] > -0.25
     pixels, cam = frame.project(points[facing])
     shade = light.diffuse(normals[facing]) * (colour.root * np.float32(0.75))
-    draw_dots(
-        canvas,
-        pixels,
-        5.5 * frame.scale,
-        shade,
-        opacity,
-        -cam[:, 2] - 8.0,
-        depth,
-        int(rng.integers(1, 2**32 - 1)),
-    )
+    seed = int(rng.integers(1, 2**32 - 1))
+    draw_dots(canvas, pixels, 4.0 * frame.scale, shade, 0.8 * opacity, -cam[:, 2] - 8.0, depth, seed)

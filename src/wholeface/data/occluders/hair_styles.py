@@ -114,13 +114,19 @@ def _make(
         f32(turns * rng.uniform(0.8, 1.2, n)),
         opacity,
         under,
-        None if ground is None else ground[::2],
+        None if ground is None else _open_ground(ground),
         ground_opacity,
     )
 
 
 def _pick(points: Array, count: int, rng: np.random.Generator) -> Array:
     return points[rng.choice(len(points), min(count, len(points)), replace=False)]
+
+
+def _open_ground(points: Array) -> Array:
+    """Points of the scalp without those behind the ears, which shine through them."""
+    x, y, z = points.T
+    return points[~((np.abs(x) > 64) & (y < 32) & (z > -32))]
 
 
 def _hairline(scalp: Array, rng: np.random.Generator, recede: float) -> Array:
@@ -131,7 +137,7 @@ def _hairline(scalp: Array, rng: np.random.Generator, recede: float) -> Array:
     temple = (
         (0.1 + 0.5 * recede) * np.clip((np.abs(x) - 18) / 35, 0, 1) * np.clip((62 - np.abs(x)) / 20, 0, 1)
     )
-    wave = 0.03 * np.sin(x / 9.0 + rng.uniform(0, 6)) + rng.normal(0, 0.012, len(x))
+    wave = 0.03 * np.sin(x / 9.0 + rng.uniform(0, 6)) + rng.normal(0, 0.02, len(x))
     front = (z > 0) & (height > line - temple + wave) & (y > 45)
     crown = recede > 0.6
     bald = crown & (np.hypot(x, z + 20) < 40 + 50 * (recede - 0.6)) & (y > 90)
@@ -202,7 +208,8 @@ def _back(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Str
     directions = to_knot if tied else np.array([0.0, 0.1, -1.0], np.float32) + 0.004 * roots * (1, 0, 0)
     cap = _make(shape, roots, directions, rng, length=np.clip(reach * 1.25, 20, 170) if tied else (60, 120),
                 offset=(1.5, 5 if tied else 14), lift=0.1 if tied else 0.5, stiffness=0.6,
-                pull=(0, -0.1, -0.5) if tied else (0, -0.35, -0.4), wobble=0.06, count=14, spread=4.5, under=5, ground=hairy)  # fmt: skip
+                pull=(0, -0.1, -0.5) if tied else (0, -0.35, -0.4), wobble=0.06, count=14, spread=4.5, under=5,
+                ground=hairy)  # fmt: skip
     if not tied:
         return [cap]
     count = 110
@@ -223,11 +230,38 @@ def _curly(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[St
     out = _unit(roots - shape.centre)
     length = float(rng.uniform(14, 75))
     lengths = length * rng.uniform(0.6, 1.2, len(roots)) * np.clip(1.1 - roots[:, 2] / 130, 0.25, 1.2)
-    directions = out + rng.normal(0, 0.6, out.shape) + np.array([0, 0, -0.4], np.float32)
+    directions = (out + rng.normal(0, 0.6, out.shape) + np.array([0, 0, -0.4])).astype(np.float32)
     return [
         _make(shape, roots, directions, rng, length=lengths.astype(np.float32), offset=(2, 8), lift=1.2,
               pull=(0, -0.35, 0), stiffness=0.6, wobble=0.6, count=8, spread=4, under=5, radius=0.5,
               curl=float(rng.uniform(2.0, 4.5)), turns=length / 11, clump=0.1, ground=hairy)
+    ]  # fmt: skip
+
+
+def _centre_long(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Strands]:
+    """Long and wavy, parted far to one side."""
+    hairy = _hairline(shape.scalp, rng, 0.2 * recede)
+    roots = _pick(hairy, 380, rng)
+    aside = np.sign(roots[:, 0] - float(rng.choice([-50.0, 50.0])))
+    front = np.clip(roots[:, 2] / 60, 0, 1)
+    directions = np.stack((aside, -0.3 * np.ones_like(aside), -0.5 - 0.3 * front), axis=1)
+    return [
+        _make(shape, roots, directions, rng, length=(160, 300), offset=(3, 26), lift=0.3, stiffness=0.3,
+              pull=(0, -1.0, -0.1), count=15, spread=5, under=5.5, curl=float(rng.uniform(4, 8)), turns=3.0,
+              clump=0.2, ground=hairy)
+    ]  # fmt: skip
+
+
+def _flat_top(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Strands]:
+    """Short at the sides, standing up above."""
+    hairy = _hairline(shape.scalp, rng, recede)
+    roots = _pick(hairy, 900, rng)
+    top = np.clip((roots[:, 1] - 85) / 40, 0, 1)
+    lengths = (5 + float(rng.uniform(18, 45)) * top) * rng.uniform(0.8, 1.2, len(roots))
+    directions = np.stack((0 * top, 0.2 + 0 * top, 0.3 * np.ones_like(top)), axis=1)
+    return [
+        _make(shape, roots, directions, rng, length=lengths.astype(np.float32), offset=(2, 4), lift=1.5,
+              pull=(0, 0.2, 0), stiffness=0.8, count=6, spread=3.5, under=0, wobble=0.2, ground=hairy)
     ]  # fmt: skip
 
 
@@ -239,6 +273,8 @@ NATURALS: dict[str, tuple[_Style, float, Split]] = {
     "long": (_long, 2.0, "train"),
     "back": (_back, 1.5, "train"),
     "curly": (_curly, 1.2, "train"),
+    "centre_long": (_centre_long, 1.0, "held_out"),
+    "flat_top": (_flat_top, 1.0, "held_out"),
 }
 """Haircuts, how often each is drawn, and in which split."""
 
@@ -281,11 +317,14 @@ def _bangs(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
     directions = np.stack((sweep + roots[:, 0] / 160, -0.35 + 0 * target, 1 + 0 * target), axis=1)
     curly = rng.random() < 0.3
     return [
-        _make(shape, roots, directions, rng, length=_to_height(roots, target), offset=(3, float(rng.uniform(5, 14))),
+        _make(shape, roots, directions, rng, length=_to_height(roots, target),
+              offset=(3, float(rng.uniform(5, 14))),
               lift=0.35, pull=(0.35 * sweep, -0.7, 0), stiffness=0.35, count=int(rng.integers(6, 16)),
-              spread=float(rng.uniform(2, 4.5)), under=float(rng.choice([0, 2, 4])), clump=float(rng.uniform(0.3, 0.95)),
+              spread=float(rng.uniform(2, 4.5)), under=float(rng.choice([0, 2, 4])),
+              clump=float(rng.uniform(0.3, 0.95)),
               curl=float(rng.uniform(1.5, 5)) if curly else float(rng.uniform(0, 0.8)),
-              turns=float(rng.uniform(1, 4)), radius=float(rng.uniform(0.28, 0.5)), opacity=float(rng.uniform(0.6, 0.95)))
+              turns=float(rng.uniform(1, 4)), radius=float(rng.uniform(0.28, 0.5)),
+              opacity=float(rng.uniform(0.6, 0.95)))
     ]  # fmt: skip
 
 
@@ -306,10 +345,12 @@ def _swept(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
     )
     length = float(rng.uniform(85, 200))
     return [
-        _make(shape, roots, directions, rng, length=(0.75 * length, 1.15 * length), offset=(3, float(rng.uniform(6, 18))),
+        _make(shape, roots, directions, rng, length=(0.75 * length, 1.15 * length),
+              offset=(3, float(rng.uniform(6, 18))),
               lift=0.5, pull=(side * float(rng.uniform(0.0, 0.4)), -0.55, 0), stiffness=0.5,
               count=int(rng.integers(8, 16)), spread=float(rng.uniform(2.5, 5)), under=float(rng.choice([0, 3, 5])),
-              clump=float(rng.uniform(0.2, 0.8)), curl=float(rng.choice([0, 0.6, 2.5])), turns=float(rng.uniform(1, 3)),
+              clump=float(rng.uniform(0.2, 0.8)), curl=float(rng.choice([0, 0.6, 2.5])),
+              turns=float(rng.uniform(1, 3)),
               radius=float(rng.uniform(0.3, 0.5)), opacity=float(rng.uniform(0.7, 0.95)))
     ]  # fmt: skip
 
@@ -389,7 +430,8 @@ def _wind(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
     return [
         _make(shape, roots, directions, rng, length=(90, float(rng.uniform(150, 280))), offset=(4, 26), lift=0.9,
               pull=pull, stiffness=0.5, wobble=0.35, count=int(rng.integers(5, 14)),
-              spread=float(rng.uniform(2, 6)), under=float(rng.choice([0, 0, 2])), clump=float(rng.uniform(-0.3, 0.6)),
+              spread=float(rng.uniform(2, 6)), under=float(rng.choice([0, 0, 2])),
+              clump=float(rng.uniform(-0.3, 0.6)),
               curl=float(rng.choice([0, 1, 3])), turns=float(rng.uniform(1, 4)),
               radius=float(rng.uniform(0.2, 0.45)), opacity=float(rng.uniform(0.6, 0.95)))
     ]  # fmt: skip

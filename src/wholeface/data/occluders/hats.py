@@ -291,7 +291,8 @@ def _brimmed(shape: HeadShape, rng: np.random.Generator, gap: float) -> list[_Cl
     line = _line(front, front - 8, front - float(rng.uniform(5, 25)))
     t = np.linspace(0, 1, 14)[:, None]
     tall = float(rng.uniform(10, 35))
-    dome, edge = _dome(shape, line, (gap + tall * np.clip(1.6 * (1 - t), 0, 1) * np.ones(_AROUND)).astype(np.float32), 14, rng, 0)  # fmt: skip
+    crown = (gap + tall * np.clip(1.6 * (1 - t), 0, 1) * np.ones(_AROUND)).astype(np.float32)
+    dome, edge = _dome(shape, line, crown, 14, rng, 0)
     phi = _azimuth()
     s = np.linspace(0, 1, 6, dtype=np.float32)[:, None]
     width = float(rng.uniform(45, 95))

@@ -14,9 +14,10 @@ from ..morphable import Embedding, MorphableModel, Parameters, dense_embedding
 from ..render import Camera, rotation_matrix, to_camera, vertex_normals
 
 if TYPE_CHECKING:
+    from ..fit import LandmarkFit
     from ..perceive import LandmarkDetector
 
-__all__ = ["PortraitGeometry", "Surface478", "make_surface", "place_head", "teacher_offset"]
+__all__ = ["PortraitGeometry", "Surface478", "fitted_head", "make_surface", "place_head", "teacher_offset"]
 
 Array = NDArray[Any]
 
@@ -127,20 +128,11 @@ def place_head(surface: Surface478, points: Array, width: int, height: int) -> P
     Raises:
         UsageError: the points cannot be fitted.
     """
-    from ..fit import fit_landmarks
-    from ..perceive import FaceLandmarks
-
     model = surface.model
-    assert model.landmarks_478 is not None
     assert model.landmarks_68 is not None
-    fit = fit_landmarks(
-        model, FaceLandmarks.from_points(points, "mediapipe478"), width, height, occluded=np.zeros(478)
-    )
+    fit, vertices, pixels = fitted_head(surface, points, width, height)
     p, camera = fit.parameters, fit.camera
-    vertices = to_camera(model.vertices(p.identity, p.expression), p.rotation, p.translation)
     embeddings = (dense_embedding(model), model.landmarks_68)
-    places = [vertices] + [e.points(vertices, model.triangles) for e in embeddings]
-    pixels = camera.project(torch.cat(places)).double().numpy()
     count = model.vertex_count
     plain = pixels[count : count + 478]
     axes, scale = _face_axes(p, pixels[count + 600 :])
@@ -163,6 +155,29 @@ def place_head(surface: Surface478, points: Array, width: int, height: int) -> P
         residual=(np.linalg.norm(points - plain, axis=1) / scale).astype(np.float32),
         corrected=(np.linalg.norm(points - dense[:478], axis=1) / scale).astype(np.float32),
     )
+
+
+def fitted_head(
+    surface: Surface478, points: Array, width: int, height: int
+) -> tuple[LandmarkFit, torch.Tensor, NDArray[np.float64]]:
+    """The fit to the teacher's points alone.
+
+    Returns:
+        The fit; vertices (V, 3) in camera space; pixels (V + 600 + 68, 2) of vertices, dense and 68 points.
+    """
+    from ..fit import fit_landmarks
+    from ..perceive import FaceLandmarks
+
+    model = surface.model
+    assert model.landmarks_68 is not None
+    fit = fit_landmarks(
+        model, FaceLandmarks.from_points(points, "mediapipe478"), width, height, occluded=np.zeros(478)
+    )
+    p = fit.parameters
+    vertices = to_camera(model.vertices(p.identity, p.expression), p.rotation, p.translation)
+    embeddings = (dense_embedding(model), model.landmarks_68)
+    places = [vertices] + [e.points(vertices, model.triangles) for e in embeddings]
+    return fit, vertices, fit.camera.project(torch.cat(places)).double().numpy()
 
 
 def teacher_offset(

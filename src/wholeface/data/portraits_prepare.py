@@ -26,7 +26,10 @@ __all__ = [
     "default_cache",
     "portraits_folder",
     "prepare_portraits",
+    "read_arrays",
     "read_portrait",
+    "shipped_model",
+    "write_arrays",
 ]
 
 Array = NDArray[Any]
@@ -191,7 +194,7 @@ def prepare_portraits(
     if limit is not None and limit < len(chosen):
         chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, limit).astype(int)]
     folder = portraits_folder(root)
-    model = model or _model()
+    model = model or shipped_model()
     store = cache or default_cache()
     key = _key(folder, chosen, model)
     path = store / f"portraits_{key}.npz"
@@ -201,7 +204,7 @@ def prepare_portraits(
         parts.mkdir(parents=True, exist_ok=True)
         found = list(_work(folder, chosen, model, parts, progress))
         table = _table(found)
-        _write(path, {f.name: getattr(table, f.name) for f in fields(table)})
+        write_arrays(path, {f.name: getattr(table, f.name) for f in fields(table)})
         for part in parts.glob("*.npz"):
             part.unlink()
         with suppress(OSError):
@@ -209,7 +212,8 @@ def prepare_portraits(
     return table
 
 
-def _model() -> MorphableModel:
+def shipped_model() -> MorphableModel:
+    """The face model that the package carries."""
     from ..morphable.loaders import load_model
 
     return load_model()
@@ -234,7 +238,8 @@ def _read(path: Path) -> PortraitTable | None:
         return None
 
 
-def _write(path: Path, arrays: dict[str, Array]) -> None:
+def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
+    """Write an npz file all at once or not at all."""
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
     np.savez_compressed(temporary, **arrays)
     os.replace(temporary, path)
@@ -251,17 +256,18 @@ def _work(
     worker: _Worker | None = None
     for done, (name, points, test) in enumerate(chosen):
         part = parts / f"{Path(name).stem}.npz"
-        record = _read_part(part)
+        record = read_arrays(part)
         if record is None:
             worker = worker or _Worker(folder, chosen, model, parts)
             record = worker.record(name, points, test)
-            _write(part, record)
+            write_arrays(part, record)
         yield record
         if progress is not None:
             progress(done + 1, len(chosen))
 
 
-def _read_part(path: Path) -> dict[str, Array] | None:
+def read_arrays(path: Path) -> dict[str, Array] | None:
+    """The arrays of an npz file; None where there is none or it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as data:
             return dict(data)
@@ -287,14 +293,14 @@ class _Worker:
 
         self.folder, self.model = folder, model
         path = parts / "offset.npz"
-        kept = _read_part(path)
+        kept = read_arrays(path)
         if kept is None:
             some = [
                 chosen[i] for i in np.linspace(0, len(chosen) - 1, min(_OFFSET_FROM, len(chosen))).astype(int)
             ]
             pictures = [(read_portrait(folder / name), points) for name, points, _ in some]
             kept = {"offset": teacher_offset(model, MediapipeDetector(), pictures)}
-            _write(path, kept)
+            write_arrays(path, kept)
         self.surface = make_surface(model, kept["offset"])
         self.person = make_person_mask()
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wholeface.errors import UsageError
 from wholeface.perceive import ParsingClass, landmark_map
-from wholeface.perceive.landmark_map import _paint
+from wholeface.perceive.landmark_map import _hull, _paint
 
 Points = NDArray[np.float64]
 
@@ -42,6 +42,20 @@ def test_painting_equals_the_loop(outline: Points, folded: bool) -> None:
         for x in range(10):
             n = winds_around(outline, x, y)
             assert labels[y, x] == (n != 0 if folded else n < 0)
+
+
+@given(
+    points=hnp.arrays(
+        np.float64, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(-4, 4).map(float)
+    )
+)
+def test_the_hull_is_convex_and_holds_all(points: Points) -> None:
+    hull = _hull(points)
+    assert {tuple(p) for p in hull} <= {tuple(p) for p in points}
+    edges = np.roll(hull, -1, axis=0) - hull
+    for corner, edge in zip(hull, edges):
+        beside = edge[0] * (points[:, 1] - corner[1]) - edge[1] * (points[:, 0] - corner[0])
+        assert (beside >= 0).all()
 
 
 def test_neighbours_share_no_pixel_and_leave_none_out() -> None:
@@ -108,7 +122,9 @@ def test_forehead(points_68: Points) -> None:
 
 def test_moves_turns_and_mirrors_with_the_points(points_68: Points) -> None:
     labels = landmark_map(points_68, 128)
-    np.testing.assert_array_equal(landmark_map(points_68 + np.array([7, -5]), 128)[0:118, 10:], labels[5:123, 3:121])
+    np.testing.assert_array_equal(
+        landmark_map(points_68 + np.array([7, -5]), 128)[0:118, 10:], labels[5:123, 3:121]
+    )
     points = points_68 + 1e-6  # away from pixel centres on an edge, where left and right are not alike
     turned = np.stack([127 - points[:, 1], points[:, 0]], axis=-1)
     np.testing.assert_array_equal(landmark_map(turned, 128), np.rot90(landmark_map(points, 128), -1))

@@ -247,7 +247,7 @@ def _run(options: argparse.Namespace) -> int:
         else partial(_write_folder, out, sheet_end, options.geometry)
     )
     panels: list[NDArray[np.uint8]] = []
-    started = time.monotonic()
+    times = [time.monotonic()]
     with progress_bar(shown=True) as bar:
         task = bar.add_task("samples", total=options.count)
 
@@ -256,6 +256,7 @@ def _run(options: argparse.Namespace) -> int:
                 if done.panel is not None:
                     panels.append(done.panel)
                 bar.advance(task)
+                times[1:] = [times[1] if len(times) > 1 else time.monotonic(), time.monotonic()]
                 yield done.files
 
         if options.shards:
@@ -263,11 +264,12 @@ def _run(options: argparse.Namespace) -> int:
         else:
             for _ in made():
                 pass
-    seconds = time.monotonic() - started
-
     sheet = write_png(out / "contact_sheet.png", contact_sheet(panels, columns=_SHEET_COLUMNS))
     where = f"{len(shards)} shard{'s' * (len(shards) > 1)} in {out}" if options.shards else f"{out}"
-    print(f"{options.count} samples in {where}, {options.count / seconds:.1f} a second; look at {sheet}")
+    begun, first, last = times
+    # The first sample also waits for processes to start and kernels to compile.
+    rate = f" ({(options.count - 1) / (last - first):.0f} a second once started)" if last > first else ""
+    print(f"{options.count} samples in {where}, {last - begun:.1f} s{rate}; look at {sheet}")
     return 0
 
 

@@ -12,22 +12,29 @@ from .labels import ParsingClass
 
 __all__ = ["landmark_map"]
 
-_JAW = np.arange(0, 17)
 _BROWS = {
     ParsingClass.LEFT_BROW: np.arange(17, 22),
     ParsingClass.RIGHT_BROW: np.arange(26, 21, -1),
 }  # tail first
 _EYES = {ParsingClass.LEFT_EYE: np.arange(36, 42), ParsingClass.RIGHT_EYE: np.arange(42, 48)}
-_NOSE_HALVES = (np.array([27, 28, 29, 30, 33, 32, 31]), np.array([27, 28, 29, 30, 33, 34, 35]))
+_NOSE_HALVES = (
+    ([27, 28, 29, 30, 33, 32, 31], 39),
+    ([27, 28, 29, 30, 33, 34, 35], 42),
+)  # and the eye's inner corner
+_OUTLINE = np.array(
+    [*range(0, 17), 27, *range(36, 60)]
+)  # without the nose, which stands out of a turned face
 _UPPER_LIP = np.array([48, 49, 50, 51, 52, 53, 54, 64, 63, 62, 61, 60])
 _LOWER_LIP = np.array([54, 55, 56, 57, 58, 59, 48, 60, 67, 66, 65, 64])
 _INNER_MOUTH = np.arange(60, 68)
-_BROW_WIDTH = np.array([0.10, 0.17, 0.20, 0.22, 0.18])  # from the tail inwards, in nose lengths
+_BRIDGE = 0.3  # half the width of the nose's root, as a share of the way to the eye's inner corner
+_WING = 0.5  # how far a wing lies outside 31 or 35, as a share of their distance from 33
+_BROW_WIDTH = np.array([0.08, 0.13, 0.15, 0.17, 0.14])  # from the tail inwards, in nose lengths
 _BROW_ABOVE = 0.5  # share of the width that lies above the points
 
 
 def landmark_map(
-    points: NDArray[np.floating[Any]], height: int, width: int | None = None, *, forehead: float = 0.5
+    points: NDArray[np.floating[Any]], height: int, width: int | None = None, *, forehead: float = 0.7
 ) -> NDArray[np.uint8]:
     """Joins 68 landmarks into the regions skin, brows, eyes, nose and lips: the map M_beta.
 
@@ -36,13 +43,14 @@ def landmark_map(
 
     The regions, painted in this order:
 
-    - skin: the jaw line (0–16), closed above the brows. The 68 points say nothing about the forehead; the closing
-      line is the line through the brows, raised to a dome of ``forehead`` nose lengths. By the rule of thirds the
-      hairline lies about one nose length above the brows, so the default reaches half of the forehead and stays
-      clear of nearly every hairline; 0 closes the outline through the brow points, as the paper's words have it.
-    - nose: both halves between the bridge (27–30) and the base (31–35).
+    - skin: the convex hull of jaw line, eyes, mouth and a line above the brows; the tip of the nose, which stands
+      out of a turned face, is left out. The 68 points say nothing about the forehead: the line of the brows is raised
+      to a dome of ``forehead`` nose lengths. By the rule of thirds the hairline lies one nose length above the brows;
+      the default stays below nearly every hairline. 0 ends the skin at the brow points, as the paper has it.
+    - nose: both halves between the bridge (27–30) and the base (31–35), with the wings, which lie outside 31 and 35,
+      and the root of the nose between the eyes' inner corners.
     - eyes: 36–41 and 42–47, between the lids; nothing where the lids touch or their points have crossed.
-    - brows: five points make a line, not a region; it is widened to a band, up to a fifth of the nose's length.
+    - brows: five points make a line, not a region; it is widened to a band, up to a sixth of the nose's length.
     - lips: between the outer (48–59) and the inner (60–67) lip line, upper and lower lip apart. What an open mouth
       shows between them is INNER_MOUTH, a piece of the paper's part "lips" (see :data:`FEATURE_CLASSES`).
 
@@ -85,10 +93,12 @@ def _one_map(p: NDArray[np.float64], height: int, width: int, forehead: float) -
     labels = np.full((height, width), ParsingClass.BACKGROUND, dtype=np.uint8)
     dome = np.sin(np.linspace(0.15, 0.85, 10) * np.pi)
     dome /= dome.max()
-    closing = p[26:16:-1] + forehead * unit * dome[:, None] * up
-    _paint(labels, ParsingClass.SKIN, np.concatenate([p[_JAW], closing]))
-    for half in _NOSE_HALVES:
-        _paint(labels, ParsingClass.NOSE, p[half])
+    above = p[17:27] + forehead * unit * dome[:, None] * up
+    _paint(labels, ParsingClass.SKIN, _hull(np.concatenate([p[_OUTLINE], above])))
+    for half, corner in _NOSE_HALVES:
+        bridge = p[27] + _BRIDGE * (p[corner] - p[27])
+        wing = p[half[-1]] + _WING * (p[half[-1]] - p[33])
+        _paint(labels, ParsingClass.NOSE, np.concatenate([p[half], [wing, bridge]]))
     for label, eye in _EYES.items():
         _paint(labels, label, p[eye], folded=False)
     for label, brow in _BROWS.items():
@@ -101,6 +111,23 @@ def _one_map(p: NDArray[np.float64], height: int, width: int, forehead: float) -
     return labels
 
 
+def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(Q, 2) corners of the convex hull, in order (Andrew's monotone chain)."""
+    ordered = sorted(map(tuple, points.tolist()))
+    chains = []
+    for sequence in (ordered, ordered[::-1]):
+        chain: list[tuple[float, ...]] = []
+        for x, y in sequence:
+            while len(chain) > 1:
+                (x0, y0), (x1, y1) = chain[-2], chain[-1]
+                if (x1 - x0) * (y - y0) > (y1 - y0) * (x - x0):
+                    break
+                chain.pop()
+            chain.append((x, y))
+        chains += chain[:-1]
+    return np.array(chains or ordered[:1])
+
+
 def _paint(
     labels: NDArray[np.uint8], label: ParsingClass, outline: NDArray[np.float64], *, folded: bool = True
 ) -> None:
@@ -110,19 +137,19 @@ def _paint(
     outline inside out, and these bits are not open.
     """
     height, width = labels.shape
-    top = int(np.clip(np.ceil(outline[:, 1].min()), 0, height))
-    bottom = int(np.clip(np.ceil(outline[:, 1].max()), top, height))
-    if bottom == top:
+    left, top = np.clip(np.ceil(outline.min(axis=0)), 0, (width, height)).astype(int)
+    right, bottom = np.clip(np.ceil(outline.max(axis=0)), 0, (width, height)).astype(int)
+    if bottom <= top or right <= left:
         return
     x0, y0 = outline.T  # (P,)
     x1, y1 = np.roll(outline, -1, axis=0).T
     rows = np.arange(top, bottom)[:, None]  # (R, 1)
     # Half-open edges: a corner that lies exactly on a row counts for one of its two edges.
-    direction = ((y0 <= rows) & (rows < y1)).astype(np.int32) - ((y1 <= rows) & (rows < y0))  # (R, P)
+    direction = ((y0 <= rows) & (rows < y1)).astype(np.int8) - ((y1 <= rows) & (rows < y0))  # (R, P)
     row, edge = np.nonzero(direction)
     share = (row + top - y0[edge]) / (y1 - y0)[edge]
-    column = np.ceil(x0[edge] + share * (x1 - x0)[edge])
-    winding = np.zeros((bottom - top, width + 1), dtype=np.int32)
-    np.add.at(winding, (row, np.clip(column, 0, width).astype(np.int64)), direction[row, edge])
-    winding = winding.cumsum(axis=1)[:, :width]  # -1 = once clockwise, as y points down
-    labels[top:bottom][winding != 0 if folded else winding < 0] = label
+    column = np.clip(np.ceil(x0[edge] + share * (x1 - x0)[edge]), left, right).astype(np.int64) - left
+    crossings = np.zeros((bottom - top, right - left + 1), dtype=np.int8)
+    np.add.at(crossings, (row, column), direction[row, edge])
+    winding = crossings[:, :-1].cumsum(axis=1, dtype=np.int8)  # -1 = once clockwise, as y points down
+    labels[top:bottom, left:right][winding != 0 if folded else winding < 0] = label

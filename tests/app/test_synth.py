@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from wholeface.data import read_shards
 from wholeface.data.engine import FaceEngine
 from wholeface.data.occluders import DEFAULT_WEIGHTS
 from wholeface.errors import UsageError
+from wholeface.perceive import OccluderKind
 
 _HERE = Path(__file__).resolve().parents[1] / "data"
 
@@ -135,3 +137,27 @@ def test_bad_folders(made_from: list[Any], tmp_path: Path, capsys: pytest.Captur
     words = ["synth", "--count", "1", "--size", "32", "-o", str(tmp_path / "out"), "--shards"]
     assert [main(words), main(words)] == [0, 2]
     assert "there already" in capsys.readouterr().err
+
+
+def test_the_real_engine_in_two_processes(tmp_path: Path) -> None:
+    words = [
+        "synth",
+        "--count",
+        "4",
+        "--size",
+        "64",
+        "--occluders",
+        "masks=1,patches=1,others=0",
+        "--clean",
+        "0",
+    ]
+    assert main([*words, "-o", str(tmp_path / "one"), "--workers", "1"]) == 0
+    assert main([*words, "-o", str(tmp_path / "two"), "--workers", "2"]) == 0
+    written = files(tmp_path / "one")
+    assert written == files(tmp_path / "two")
+    kinds = set(np.unique([np.array(Image.open(p)) for p in tmp_path.rglob("one/0*/occluder.png")]))
+    assert kinds & {OccluderKind.MASK, OccluderKind.PATCH}
+    assert not kinds & {OccluderKind.HAND, OccluderKind.HAT, OccluderKind.GLASSES}
+    labels = json.loads(written["00000002/labels.json"])
+    assert labels["seed"] == [0, 2]
+    assert set(labels["known"]) == {"parsing", "occluder", "landmarks", "geometry"}

@@ -264,7 +264,7 @@ def _run(options: argparse.Namespace) -> int:
         else:
             for _ in made():
                 pass
-    sheet = write_png(out / "contact_sheet.png", contact_sheet(panels, columns=_SHEET_COLUMNS))
+    sheet = write_png(out / "contact_sheet.png", contact_sheet(panels, columns=_SHEET_COLUMNS), compact=True)
     where = f"{len(shards)} shard{'s' * (len(shards) > 1)} in {out}" if options.shards else f"{out}"
     begun, first, last = times
     # The first sample also waits for processes to start and kernels to compile.

@@ -14,7 +14,7 @@ from ..perceive import OccluderKind
 from .layer import Layer
 from .sample import FaceSample
 
-__all__ = ["SceneLight", "apply_layer", "scene_light"]
+__all__ = ["SceneLight", "apply_layer", "box_blur", "encode", "scene_light"]
 
 _GREY = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _SKIN_REFERENCE = np.array([0.42, 0.25, 0.18], np.float32)  # linear; mean of well exposed studio portraits
@@ -35,6 +35,7 @@ class SceneLight:
         gain: (3,) linear exposure and tint relative to a well exposed photo in white light.
         slope: (2,) change of log luminance per face height to the right and downwards.
         sigma: blur of the photo in pixels, about.
+        grey: the photo has no colours.
     """
 
     skin: NDArray[np.float32]
@@ -43,6 +44,7 @@ class SceneLight:
     gain: NDArray[np.float32]
     slope: NDArray[np.float32]
     sigma: float
+    grey: bool
 
     @property
     def direction(self) -> NDArray[np.float32]:
@@ -72,7 +74,8 @@ def scene_light(sample: FaceSample) -> SceneLight:
         gain = np.sqrt(max(level, 0.02)) * np.clip(tint, 0.3, 3.0) ** 0.7
     # Blur of the picture from the energies of its second differences over 1 and 2 pixels (calibrated on portraits).
     sigma = float(np.clip(_SIGMA_SCALE * (_SHARP - ratio), 0.0, 1.0)) * 2.0
-    return SceneLight(skin, deep, bright, np.asarray(gain, np.float32), slope, sigma)
+    grey = count >= 20 and float(np.ptp(skin)) < 0.02 * float(skin.max())
+    return SceneLight(skin, deep, bright, np.asarray(gain, np.float32), slope, sigma, grey)
 
 
 _SHARP, _SIGMA_SCALE = 0.25, 6.0
@@ -111,9 +114,10 @@ def apply_layer(sample: FaceSample, layer: Layer, rng: np.random.Generator) -> F
     sigma = float(np.hypot(rng.uniform(0.3, 0.6) * scale, light.sigma * rng.uniform(0.6, 1.0)))
     if layer.kind == OccluderKind.PATCH and rng.random() < 0.5:
         sigma = 0.0
+    rgba = _without_colour(layer.rgba) if light.grey else layer.rgba
     image = _blend(
         sample.image,
-        layer.rgba,
+        rgba,
         sample.parsing,
         table,
         np.asarray(slope / size, np.float32),
@@ -133,6 +137,12 @@ def apply_layer(sample: FaceSample, layer: Layer, rng: np.random.Generator) -> F
         layer.kind in _FACE_ONLY,
     )
     return sample.with_(image=image, parsing=parsing, occluder=occluder)
+
+
+def _without_colour(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    out = rgba.copy()
+    out[..., :3] = (rgba[..., :3] @ _GREY).astype(np.uint8)[..., None]
+    return out
 
 
 def _make_decode() -> NDArray[np.float32]:
@@ -253,7 +263,7 @@ def _statistics(image, parsing, occluder, face, decode, step):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def _box(plane, out, radius):  # type: ignore[no-untyped-def]
+def box_blur(plane, out, radius):  # type: ignore[no-untyped-def]
     """Mean over (2·radius + 1)² with zeros beyond the border, two running sums."""
     height, width = plane.shape
     rows = np.empty_like(plane)
@@ -299,8 +309,8 @@ def _shadow_plane(rgba, height):  # type: ignore[no-untyped-def]
             plane[y, x] = total / np.float32(1020.0)
     radius = max(1, int(np.rint(0.3 * height)))
     other = np.empty_like(plane)
-    _box(plane, other, radius)
-    _box(other, plane, radius)
+    box_blur(plane, other, radius)
+    box_blur(other, plane, radius)
     return plane
 
 

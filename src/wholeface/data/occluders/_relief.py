@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["EMPTY", "new_relief", "raise_capsule", "raise_ellipsoid", "shade_relief"]
+__all__ = ["EMPTY", "mixed_albedo", "new_relief", "raise_capsule", "raise_ellipsoid", "shade_relief"]
 
 EMPTY = np.float32(-1e6)
 _LEVELS = (np.arange(4096) / 4095.0) ** 2  # even steps of the root of linear light
@@ -16,6 +16,20 @@ _ENCODE = np.where(_LEVELS <= 0.0031308, 12.92 * _LEVELS, 1.055 * _LEVELS ** (1 
 def new_relief(size: int) -> NDArray[np.float32]:
     """(S, S) heights in pixels towards the viewer; nothing there yet."""
     return np.full((size, size), EMPTY, np.float32)
+
+
+@njit(cache=True, nogil=True)
+def mixed_albedo(noise, first, second, blotch):  # type: ignore[no-untyped-def]
+    """(S, S, 3) float32: two linear colours mixed by a noise field of deviation 1, with blotches."""
+    size = noise.shape[0]
+    out = np.empty((size, size, 3), np.float32)
+    for y in range(size):
+        for x in range(size):
+            t = min(max(0.5 + 0.45 * noise[y, x], 0.0), 1.0)
+            k = 1.0 + blotch * noise[y, x]
+            for c in range(3):
+                out[y, x, c] = (first[c] + t * (second[c] - first[c])) * k
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -12,6 +12,8 @@ import numpy as np
 from ...errors import UsageError
 from ..layer import Layer, LayerSource, Split
 from ..sample import FaceSample
+from .hands import HandSource
+from .objects import HeldLayer
 
 __all__ = ["DEFAULT_WEIGHTS", "OccluderLibrary"]
 
@@ -106,7 +108,7 @@ class OccluderLibrary:
         """One thing, sometimes two or three, for this face; the innermost comes first.
 
         A source may find that nothing fits (glasses on a profile): then another one is drawn. The list is empty
-        only where nothing fitted five times.
+        only where nothing fitted in five tries. A microphone or a cup may come with the hand that holds it.
         """
         count = 1 + int(rng.choice(len(_COUNT), p=_COUNT))
         left = dict(self.weights)
@@ -125,7 +127,19 @@ class OccluderLibrary:
             found[name] = layer
             left.pop(name)
             left.pop(_EXCLUDES.get(name, ""), None)
+        held = found.get("objects")
+        if "hands" in self.weights and "hands" not in found and isinstance(held, HeldLayer):
+            hand = self._hand_for(held, sample, rng)
+            if hand is not None:
+                found["hands"] = hand
         return [found[name] for name in _ORDER if name in found]
+
+    def _hand_for(self, held: HeldLayer, sample: FaceSample, rng: np.random.Generator) -> Layer | None:
+        """Half of the things that can be held are held."""
+        source = self.source("hands")
+        if held.grip is None or rng.random() < 0.5 or not isinstance(source, HandSource):
+            return None
+        return source.hold(sample, rng, self.split, held.grip)
 
 
 def _folder(root: Path | None) -> Path | None:

@@ -61,6 +61,7 @@ def table(model, folder):
     code[160:] = ParsingClass.CLOTH
     code[:20] = 63
     code[90:180, 110:190] = ParsingClass.SKIN + 64
+    code[270:, 100:200] = ParsingClass.SKIN + 64  # a face that the portrait cuts
     code[100:110, 120:140] = ParsingClass.LEFT_EYE + 64
     code[100:110, 160:180] = ParsingClass.RIGHT_EYE + 64
     data = np.frombuffer(zlib.compress(code.tobytes()), np.uint8)

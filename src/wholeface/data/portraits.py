@@ -26,7 +26,7 @@ _SCALE = (0.75, 1.35)
 _SHIFT = 0.10
 _ROLL_SD, _ROLL_MOST, _ROLL_WIDE = np.deg2rad(9.0), np.deg2rad(40.0), 0.15
 _BLUR = 8  # the blurred surroundings are so much smaller
-_CACHED = 160  # decoded portraits that stay in memory
+_CACHED = 512  # decoded portraits that stay in memory, about 0.1 MB each
 
 
 class PortraitFaces:

@@ -62,7 +62,7 @@ class PortraitTextures:
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """(T, T, 3) uint8 sRGB albedo: row 0 lies at v = 1, texel centres at (i + ½) / T."""
         with Image.open(io.BytesIO(self._textures[index])) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.array(image.convert("RGB"))
 
     def sample(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """(T, T, 3) uint8 sRGB albedo of a random person, mirrored half of the time."""

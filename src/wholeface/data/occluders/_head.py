@@ -9,17 +9,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...perceive import FACE_CLASSES, ParsingClass
 from ..sample import FaceSample
-from ._splat_mesh import depth_of_mesh
+from ._splat_mesh import depth_of_mesh, fit_depth
 
-__all__ = ["HeadFrame", "HeadShape", "head_frame", "head_shape"]
+__all__ = ["OUTSIDE", "HeadFrame", "HeadShape", "head_frame", "head_shape"]
 
 Array = NDArray[np.float32]
 _DISTANCE = 900.0  # mm from the camera where a photo does not say
 _CENTRE = np.array([0.0, 40.0, 5.0], np.float32)  # of the skull, mm
 _TABLE = (48, 96)
 _DEPTH_EDGE = 144
-_OUTSIDE = np.array([95.0, 150.0, 132.0], np.float32)
+OUTSIDE = np.array([95.0, 150.0, 132.0], np.float32)  # the bend of a frame grows no more beyond this box
+
+
+def _where() -> NDArray[np.int8]:
+    """(256,) by parsing class: 1 = there is no head, 2 = there is, 0 = cannot say."""
+    table = np.zeros(256, np.int8)
+    table[[ParsingClass.BACKGROUND, ParsingClass.CLOTH]] = 1
+    table[[*FACE_CLASSES, ParsingClass.NECK, ParsingClass.LEFT_EAR, ParsingClass.RIGHT_EAR]] = 2
+    return table
+
+
+_WHERE = _where()
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,7 @@ class HeadFrame:
         error: median distance in pixels between the dense points and where the frame puts them.
         shape: the head.
         depth: (S, S) mm, true depth of a rendering, or None.
+        parsing: (S, S) the sample's map where it is known, or None.
     """
 
     rotation: Array
@@ -90,6 +103,7 @@ class HeadFrame:
     error: float
     shape: HeadShape
     depth: Array | None
+    parsing: NDArray[np.uint8] | None
 
     @property
     def yaw(self) -> float:
@@ -127,13 +141,19 @@ class HeadFrame:
             return self.depth
         factor = _DEPTH_EDGE / self.size
         pixels, cam = self.project(self.shape.vertices)
-        pixels = (pixels + 0.5) * factor - 0.5
-        return depth_of_mesh(pixels.astype(np.float32), -cam[:, 2], self.shape.triangles, _DEPTH_EDGE)
+        pixels = ((pixels + 0.5) * factor - 0.5).astype(np.float32)
+        coarse = depth_of_mesh(pixels, -cam[:, 2], self.shape.triangles, _DEPTH_EDGE)
+        if self.parsing is None:
+            return coarse
+        fine = np.empty(self.parsing.shape, np.float32)
+        middle = float(-(self.rotation @ _CENTRE + self.translation)[2])
+        fit_depth(coarse, self.parsing, _WHERE, middle, fine)
+        return fine
 
 
 def _features(points: Array) -> Array:
     """(N, 7) smooth functions of the place on the head, bounded outside it."""
-    scaled = np.clip(points, -_OUTSIDE, _OUTSIDE) * np.float32(0.01)
+    scaled = np.clip(points, -OUTSIDE, OUTSIDE) * np.float32(0.01)
     result = np.empty((len(points), 7), np.float32)
     result[:, 0] = 1
     result[:, 1:4] = scaled
@@ -172,6 +192,7 @@ def head_frame(sample: FaceSample) -> HeadFrame | None:
         error=0.0,
         shape=shape,
         depth=None,
+        parsing=sample.parsing if "parsing" in sample.known else None,
     )
     frame = _bent(plain, model, seen, weight)
     extent = float(np.ptp(seen, axis=0).max())
@@ -208,6 +229,7 @@ def _frame_of_truth(sample: FaceSample) -> HeadFrame | None:
         error=0.0,
         shape=_person(known["identity"]) if "identity" in known else head_shape(),
         depth=sample.depth,
+        parsing=sample.parsing if "parsing" in sample.known else None,
     )
 
 
@@ -251,7 +273,7 @@ def _scaled_orthographic(model: Array, seen: Array, weight: Array) -> tuple[Arra
 
 
 def _person(identity: NDArray[Any]) -> HeadShape:
-    """The head with these identity coefficients; its ``vertices`` stay those of the mean."""
+    """The head with these identity coefficients; its ``vertices`` are the mean's, moved in and out only."""
     mean, basis = head_shape(), _identity_basis()
     weights = np.asarray(identity, np.float32).ravel()
     if len(weights) != len(basis):
@@ -269,7 +291,27 @@ def _person(identity: NDArray[Any]) -> HeadShape:
     lengths = np.linalg.norm(arms, axis=1, keepdims=True)
     units = arms / lengths
     grown = lengths[:, 0] + shape.surface(units) - _scalp_radius()
-    return replace(shape, scalp=mean.centre + units * grown[:, None])
+    cells, shares, outward = _vertex_cells()
+    change = ((radius - mean.radius).ravel()[cells] * shares).sum(0)
+    return replace(
+        shape, scalp=mean.centre + units * grown[:, None], vertices=mean.vertices + outward * change[:, None]
+    )
+
+
+@lru_cache(maxsize=1)
+def _vertex_cells() -> tuple[NDArray[np.int64], Array, Array]:
+    """For each vertex of the mean: four cells of the radius table (4, V), their shares, and its direction (V, 3)."""
+    shape = head_shape()
+    arms = shape.vertices - shape.centre
+    units = arms / np.linalg.norm(arms, axis=1, keepdims=True)
+    rows, columns = shape.radius.shape
+    theta = np.arccos(np.clip(units[:, 1], -1, 1)) * ((rows - 1) / np.pi)
+    phi = (np.arctan2(units[:, 0], units[:, 2]) / (2 * np.pi) % 1.0) * columns
+    i, j = np.minimum(theta.astype(np.int64), rows - 2), phi.astype(np.int64) % columns
+    a, b, k = theta - i, phi - np.floor(phi), (j + 1) % columns
+    cells = np.stack((i * columns + j, i * columns + k, (i + 1) * columns + j, (i + 1) * columns + k))
+    shares = np.stack(((1 - a) * (1 - b), (1 - a) * b, a * (1 - b), a * b))
+    return cells, shares.astype(np.float32), units.astype(np.float32)
 
 
 @lru_cache(maxsize=1)

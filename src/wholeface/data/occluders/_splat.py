@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["draw_dots", "draw_strands", "grow_guides", "unpremultiply"]
+__all__ = ["draw_dots", "draw_strands", "grow_guides", "place_guides", "unpremultiply"]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -81,6 +81,86 @@ def grow_guides(
                     norm = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
                     dx, dy, dz = dx / norm, dy / norm, dz / norm
             out[n, k, 0], out[n, k, 1], out[n, k, 2] = px, py, pz
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def place_guides(
+    curves: Any,
+    order: Any,
+    centre: Any,
+    rotation: Any,
+    translation: Any,
+    intrinsics: Any,
+    bend: Any,
+    outside: Any,
+    harmonics: Any,
+    half: Any,
+    gloss: Any,
+    pixels: Any,
+    depth: Any,
+    light: Any,
+    shine: Any,
+) -> None:
+    """Project guides, and light them as by :meth:`SceneLight.diffuse` and by Kajiya and Kay's highlight.
+
+    Args:
+        curves: (N, K, 3) mm, head space.
+        order: (N,) which guide comes first.
+        centre: (3,) of the head; its surface faces away from there.
+        rotation, translation: (3, 3), (3,) head to camera.
+        intrinsics: (3,) focal, cx, cy.
+        bend, outside: (7, 2) and (3,), see :class:`HeadFrame`.
+        harmonics: (9, 3) of the light.
+        half: (3,) unit half vector of light and view.
+        gloss: strength of the highlight.
+        pixels, depth, light, shine: (N, K, 2), (N, K), (N, K, 3), (N, K), filled.
+    """
+    points = curves.shape[1]
+    for n in range(curves.shape[0]):
+        g = order[n]
+        for k in range(points):
+            x, y, z = curves[g, k, 0], curves[g, k, 1], curves[g, k, 2]
+            cx = rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z + translation[0]
+            cy = rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z + translation[1]
+            cz = rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z + translation[2]
+            a = 0.01 * min(max(x, -outside[0]), outside[0])
+            b = 0.01 * min(max(y, -outside[1]), outside[1])
+            c = 0.01 * min(max(z, -outside[2]), outside[2])
+            factor = intrinsics[0] / max(-cz, 50.0)
+            for m in range(2):
+                extra = bend[0, m] + a * bend[1, m] + b * bend[2, m] + c * bend[3, m]
+                extra += b * (a * bend[4, m] + b * bend[5, m] + c * bend[6, m])
+                plain = intrinsics[1] + factor * cx if m == 0 else intrinsics[2] - factor * cy
+                pixels[n, k, m] = plain + extra
+            depth[n, k] = -cz
+            ox, oy, oz = x - centre[0], y - centre[1], z - centre[2]
+            inverse = 1.0 / (np.sqrt(ox * ox + oy * oy + oz * oz) + 1e-6)
+            ox, oy, oz = ox * inverse, oy * inverse, oz * inverse
+            nx = rotation[0, 0] * ox + rotation[0, 1] * oy + rotation[0, 2] * oz
+            ny = rotation[1, 0] * ox + rotation[1, 1] * oy + rotation[1, 2] * oz
+            nz = rotation[2, 0] * ox + rotation[2, 1] * oy + rotation[2, 2] * oz
+            for m in range(3):
+                value = 0.282095 * harmonics[0, m]
+                value += 0.488603 * (ny * harmonics[1, m] + nz * harmonics[2, m] + nx * harmonics[3, m])
+                value += 1.092548 * (
+                    nx * ny * harmonics[4, m] + ny * nz * harmonics[5, m] + nx * nz * harmonics[7, m]
+                )
+                value += 0.315392 * (3 * nz * nz - 1) * harmonics[6, m]
+                value += 0.546274 * (nx * nx - ny * ny) * harmonics[8, m]
+                light[n, k, m] = min(2.2, max(0.02, value)) ** (1.0 / 2.2)
+            before, after = max(k - 1, 0), min(k + 1, points - 1)
+            tx = curves[g, after, 0] - curves[g, before, 0]
+            ty = curves[g, after, 1] - curves[g, before, 1]
+            tz = curves[g, after, 2] - curves[g, before, 2]
+            inverse = 1.0 / (np.sqrt(tx * tx + ty * ty + tz * tz) + 1e-6)
+            along = 0.0
+            for m in range(3):
+                along += half[m] * (rotation[m, 0] * tx + rotation[m, 1] * ty + rotation[m, 2] * tz) * inverse
+            across = max(0.0, 1.0 - along * along)
+            facing = max(0.0, nx * half[0] + ny * half[1] + nz * half[2])
+            fourth = across * across
+            fourth *= fourth
+            shine[n, k] = gloss * fourth * fourth * fourth * facing * facing
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["depth_of_mesh", "draw_cards", "draw_mesh"]
+__all__ = ["depth_of_mesh", "draw_cards", "draw_mesh", "fit_depth"]
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -25,7 +25,7 @@ def _depth(pixels: Any, depth: Any, triangles: Any, out: Any) -> None:
             pixels[c, 1],
         )
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if not abs(area) > 1e-9:  # NaN, too
+        if not area < -1e-9:  # turned away, or NaN
             continue
         x0 = max(0, int(np.ceil(min(ax, bx, cx))))
         x1 = min(width - 1, int(np.floor(max(ax, bx, cx))))
@@ -47,7 +47,7 @@ def _depth(pixels: Any, depth: Any, triangles: Any, out: Any) -> None:
 def depth_of_mesh(
     pixels: NDArray[Any], depth: NDArray[Any], triangles: NDArray[np.int32], size: int
 ) -> NDArray[np.float32]:
-    """(size, size) float32 nearest depth, inf where nothing is.
+    """(size, size) float32 nearest depth of the triangles that face the camera, inf where nothing is.
 
     Args:
         pixels: (V, 2).
@@ -58,6 +58,30 @@ def depth_of_mesh(
     out = np.full((size, size), np.inf, np.float32)
     _depth(pixels.astype(np.float32), depth.astype(np.float32), triangles, out)
     return out
+
+
+@njit(cache=True, nogil=True)
+def fit_depth(coarse: Any, parsing: Any, open_class: Any, middle: Any, out: Any) -> None:
+    """Depth at a picture's own size, its outline moved to where the parsing map has it.
+
+    Args:
+        coarse: (E, E) mm, inf = none.
+        parsing: (S, S) uint8.
+        open_class: (256,) int8 by class: 1 = here is no head, 2 = here is head, 0 = cannot say.
+        middle: mm, depth where the map shows head and ``coarse`` has none.
+        out: (S, S) float32, filled.
+    """
+    size, edge = parsing.shape[0], coarse.shape[0]
+    scale = edge / size
+    for row in range(size):
+        for column in range(size):
+            says = open_class[parsing[row, column]]
+            value = coarse[int((row + 0.5) * scale), int((column + 0.5) * scale)]
+            if says == 1:
+                value = np.inf
+            elif says == 2 and value > 1e9:
+                value = middle
+            out[row, column] = value
 
 
 @njit(cache=True, nogil=True, fastmath=False)

@@ -233,7 +233,9 @@ def build_frame(shape: FrameShape, ear: tuple[float, float, float]) -> FrameMesh
     if shape.bar:
         bars.append((float(edge[:, 1].max()) - 2.0, 0.5, 0.8))
     for level, arch, thick in bars:
-        near = edge[np.argsort(np.abs(edge[:, 1] - level) + 2 * (edge[:, 0] > middle[0]) * 100)[0], 0]
+        near = max(
+            edge[np.argsort(np.abs(edge[:, 1] - level) + 2 * (edge[:, 0] > middle[0]) * 100)[0], 0], 0.5
+        )
         t = np.linspace(-1, 1, 9, dtype=np.float32)
         bow = np.stack((t * (near + 0.5), level + arch * (1 - t * t), 0 * t), axis=1)
         bridge = _wrapped(bow[:, :2], shape.wrap)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from ...perceive import OccluderKind, ParsingClass
 from ..layer import Layer, Split
 from ..sample import FaceSample
-from ._head import HeadFrame, head_frame
+from ._head import OUTSIDE, HeadFrame, head_frame
 from ._scene import SceneLight, face_colour, hair_colour, scene_light, to_rgba
-from ._splat import draw_dots, draw_strands, grow_guides
+from ._splat import draw_dots, draw_strands, grow_guides, place_guides
 from .hair_cards import WIGS, paint_ribbons, paint_wig, read_wig
 from .hair_colours import HairColour, random_hair_colour
 from .hair_styles import FALLS, NATURALS, Strands, fall, natural
@@ -22,7 +22,7 @@ __all__ = ["HairSource"]
 
 Array = NDArray[np.float32]
 _POINTS = 14
-_STRAND_PIXELS = 85_000  # length of all strands together in a picture of 256²
+_STRAND_PIXELS = 70_000  # length of all strands together in a picture of 256²
 _RIBBONS, _WIGS = 0.4, 0.3  # shares of hair made from real pictures and from the avatars' meshes
 
 
@@ -49,7 +49,7 @@ class HairSource:
         names = [name for name, item in FALLS.items() if item[2] == split]
         weights = np.array([FALLS[name][1] for name in names])
         name = str(rng.choice(names, p=weights / weights.sum()))
-        colour = random_hair_colour(rng, hair_colour(sample), face_colour(sample), 0.3)
+        colour = random_hair_colour(rng, hair_colour(sample), face_colour(sample), 0.3, keep=0.75)
         texture = self._texture(rng, split) if rng.random() < _RIBBONS else None
         canvas = np.zeros((sample.size, sample.size, 4), np.float32)
         light = scene_light(sample, rng)
@@ -67,7 +67,7 @@ class HairSource:
         frame = head_frame(sample)
         if frame is None:
             return None
-        colour = random_hair_colour(rng, None, face_colour(sample), 0.05)
+        colour = random_hair_colour(rng, hair_colour(sample), face_colour(sample), 0.05, keep=0.95)
         canvas = np.zeros((sample.size, sample.size, 4), np.float32)
         light = scene_light(sample, rng)
         depth = frame.depth_map()
@@ -123,7 +123,9 @@ def _layer(canvas: Array, name: str, frame: HeadFrame, rng: np.random.Generator)
 
 def _grown(strands: Strands, frame: HeadFrame) -> Array:
     """(N, K, 3) mm, guides of a bundle on this head."""
-    curves = np.empty((len(strands.roots), _POINTS, 3), np.float32)
+    longest = float(strands.lengths.max())
+    points = 5 if longest < 35 else 8 if longest < 90 else _POINTS
+    curves = np.empty((len(strands.roots), points, 3), np.float32)
     grow_guides(
         strands.roots,
         strands.directions,
@@ -186,33 +188,41 @@ def paint_strands(
     n = len(strands.roots)
     if strands.ground is not None:
         _paint_ground(canvas, strands.ground, strands.ground_opacity, colour, frame, light, depth, rng)
-    flat = _grown(strands, frame).reshape(-1, 3)
-    pixels, cam = frame.project(flat)
-    out = flat - shape.centre
-    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
-    normals = out @ frame.rotation.T
-    lit = light.diffuse(normals)
-    tangents = np.gradient(cam.reshape(n, _POINTS, 3), axis=1)
-    tangents /= np.maximum(np.linalg.norm(tangents, axis=2, keepdims=True), 1e-6)
-    # Kajiya and Kay: strands shine where they run across the half vector of light and view
+    curves = _grown(strands, frame)
+    points = curves.shape[1]
     half = light.direction + np.array([0, 0, 1], np.float32)
     half /= max(float(np.linalg.norm(half)), 1e-6)
-    across = np.sqrt(np.clip(1 - (tangents @ half) ** 2, 0, 1))
-    shine = (across**24 * np.clip(normals @ half, 0, 1).reshape(n, _POINTS) ** 2 * colour.gloss).astype(
-        np.float32
-    )
     # hair that starts higher and nearer lies over the other
-    key = cam.reshape(n, _POINTS, 3)[:, 0, 2] + 0.6 * strands.roots[:, 1] + rng.normal(0, 6, n)
+    key = strands.roots @ (frame.rotation[2] + np.array([0, 0.6, 0], np.float32)) + rng.normal(0, 6, n)
     order = np.argsort(key)
+    guides = np.empty((n, points, 2), np.float32)
+    distance, shine = np.empty((2, n, points), np.float32)
+    brightness = np.empty((n, points, 3), np.float32)
+    intrinsics = np.array([frame.focal, frame.cx, frame.cy], np.float32)
+    place_guides(
+        curves,
+        order,
+        shape.centre,
+        frame.rotation,
+        frame.translation,
+        intrinsics,
+        frame.bend,
+        OUTSIDE,
+        light.harmonics,
+        half,
+        colour.gloss,
+        guides,
+        distance,
+        brightness,
+        shine,
+    )
     roots, tips = colour.of_locks(n, rng)
     scale = frame.scale
     seeds = rng.integers(1, 2**32 - 1, n, dtype=np.uint32)
-    slack = np.linspace(12.0, 6.0, _POINTS, dtype=np.float32)
-    guides = np.ascontiguousarray(pixels.reshape(n, _POINTS, 2)[order])
-    distance = np.ascontiguousarray(-cam[:, 2].reshape(n, _POINTS)[order])
-    brightness = np.ascontiguousarray(lit.reshape(n, _POINTS, 3)[order])
+    slack = np.linspace(12.0, 6.0, points, dtype=np.float32)
+    none = np.zeros_like(shine)
     # More strands than this only hide each other.
-    reach = float(np.linalg.norm(np.diff(guides, axis=1), axis=2).sum())
+    reach = float(np.abs(np.diff(guides, axis=1)).sum()) * 0.8
     count = int(np.clip(_STRAND_PIXELS * (frame.size / 256) ** 2 / max(reach, 1.0), 1, strands.count))
 
     def draw(many: int, radius: float, dark: float, opacity: float, spread: float) -> None:
@@ -221,7 +231,7 @@ def paint_strands(
             guides,
             distance,
             brightness,
-            shine[order] if dark == 1.0 else np.zeros_like(shine),
+            shine if dark == 1.0 else none,
             roots[order] * np.float32(dark),
             tips[order] * np.float32(dark),
             many,

@@ -51,17 +51,22 @@ class HairColour:
 
 
 def random_hair_colour(
-    rng: np.random.Generator, own: Array | None, skin: Array | None, like_skin: float = 0.0
+    rng: np.random.Generator,
+    own: Array | None,
+    skin: Array | None,
+    like_skin: float = 0.0,
+    keep: float = 0.75,
 ) -> HairColour:
     """A natural or dyed colour.
 
     Args:
-        own: colour of the hair that the person has already; taken mostly when given.
+        own: colour of the hair that the person has already; or None.
         skin: colour of the person's skin as pictured.
         like_skin: share of colours that are pulled towards the skin's (which makes hair hard to see).
+        keep: share of heads that keep their own colour.
     """
     chance = rng.random()
-    if own is not None and chance < 0.6:
+    if own is not None and rng.random() < keep:
         base = own * np.float32(rng.uniform(0.9, 1.25))
     elif chance > 0.94:
         hue = rng.random(3).astype(np.float32)

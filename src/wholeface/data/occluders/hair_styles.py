@@ -120,7 +120,7 @@ def _make(
 
 
 def _pick(points: Array, count: int, rng: np.random.Generator) -> Array:
-    return points[rng.choice(len(points), min(count, len(points)), replace=False)]
+    return points[rng.integers(len(points), size=min(count, len(points)))]
 
 
 def _open_ground(points: Array) -> Array:
@@ -179,7 +179,7 @@ def _parted(
     curly = rng.random() < 0.35
     return [
         _make(shape, roots, directions, rng, length=lengths, offset=(2, volume),
-              lift=0.15 + 0.35 * front, stiffness=0.3, pull=(0, -1.1, -0.1), count=15, spread=5, under=5.5,
+              lift=0.15 + 0.35 * front, stiffness=0.3, pull=(0, -1.1, -0.1), count=15, spread=5, under=3.6,
               curl=float(rng.uniform(2, 6)) if curly else float(rng.uniform(0, 1.2)),
               turns=length / rng.uniform(22, 60), clump=float(rng.uniform(0.2, 0.7)), ground=hairy)
     ]  # fmt: skip
@@ -208,7 +208,7 @@ def _back(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[Str
     directions = to_knot if tied else np.array([0.0, 0.1, -1.0], np.float32) + 0.004 * roots * (1, 0, 0)
     cap = _make(shape, roots, directions, rng, length=np.clip(reach * 1.25, 20, 170) if tied else (60, 120),
                 offset=(1.5, 5 if tied else 14), lift=0.1 if tied else 0.5, stiffness=0.6,
-                pull=(0, -0.1, -0.5) if tied else (0, -0.35, -0.4), wobble=0.06, count=14, spread=4.5, under=5,
+                pull=(0, -0.1, -0.5) if tied else (0, -0.35, -0.4), wobble=0.06, count=14, spread=4.5, under=3.4,
                 ground=hairy)  # fmt: skip
     if not tied:
         return [cap]
@@ -233,7 +233,7 @@ def _curly(shape: HeadShape, rng: np.random.Generator, recede: float) -> list[St
     directions = (out + rng.normal(0, 0.6, out.shape) + np.array([0, 0, -0.4])).astype(np.float32)
     return [
         _make(shape, roots, directions, rng, length=lengths.astype(np.float32), offset=(2, 8), lift=1.2,
-              pull=(0, -0.35, 0), stiffness=0.6, wobble=0.6, count=8, spread=4, under=5, radius=0.5,
+              pull=(0, -0.35, 0), stiffness=0.6, wobble=0.6, count=8, spread=4, under=3, radius=0.5,
               curl=float(rng.uniform(2.0, 4.5)), turns=length / 11, clump=0.1, ground=hairy)
     ]  # fmt: skip
 
@@ -247,7 +247,7 @@ def _centre_long(shape: HeadShape, rng: np.random.Generator, recede: float) -> l
     directions = np.stack((aside, -0.3 * np.ones_like(aside), -0.5 - 0.3 * front), axis=1)
     return [
         _make(shape, roots, directions, rng, length=(160, 300), offset=(3, 26), lift=0.3, stiffness=0.3,
-              pull=(0, -1.0, -0.1), count=15, spread=5, under=5.5, curl=float(rng.uniform(4, 8)), turns=3.0,
+              pull=(0, -1.0, -0.1), count=15, spread=5, under=3.6, curl=float(rng.uniform(4, 8)), turns=3.0,
               clump=0.2, ground=hairy)
     ]  # fmt: skip
 

@@ -52,7 +52,7 @@ class HatSource:
         weights = np.array([_HATS[name][1] for name in names])
         name = str(rng.choice(names, p=weights / weights.sum()))
         # In photos there is hair of unknown thickness below.
-        gap = float(rng.uniform(7, 16) if frame.depth is not None else rng.uniform(13, 24))
+        gap = float(rng.uniform(7, 16) if "identity" in sample.parameters else rng.uniform(13, 24))
         cloth = _joined(_HATS[name][0](frame.shape, rng, gap))
         pixels, cam = frame.project(cloth.vertices)
         normals = _normals(cam, cloth.triangles)

@@ -127,7 +127,7 @@ def test_missing_package_names_the_remedy(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "mediapipe", raising=False)
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(UsageError, match=r"pip install mediapipe==0\.10\.21"):
+    with pytest.raises(UsageError, match=r"pip install 'wholeface\[mediapipe\]'"):
         MediapipeDetector().detect(np.zeros((64, 64, 3), dtype=np.uint8))
 
 

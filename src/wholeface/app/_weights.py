@@ -1,4 +1,4 @@
-"""``wholeface weights``: export a checkpoint, show a weight card, verify weight files."""
+"""``wholeface weights``: export a checkpoint, show a weight card, verify weight files, write ONNX models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelFileError, WholeFaceError
+from ..errors import ModelFileError, UsageError, WholeFaceError
 
 if TYPE_CHECKING:
     from ..weights import WeightCard
@@ -18,7 +18,7 @@ def add_weights_parser(commands: Any) -> None:
     """Add ``weights`` and its actions to the subparsers ``commands``."""
     parser = commands.add_parser(
         "weights",
-        help="export, show and verify weight files",
+        help="export, show and verify weight files, write ONNX models",
         description="Weight files: tensors in NAME.safetensors, and what they are in the card NAME.json beside it.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -47,6 +47,17 @@ def add_weights_parser(commands: Any) -> None:
     )
     verify.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".safetensors files")
     verify.set_defaults(run=_verify)
+
+    onnx = actions.add_parser("onnx", help="a network as an ONNX model, for ONNX Runtime and other programs")
+    onnx.add_argument("file", type=Path, metavar="FILE", help="the .safetensors file of a network")
+    onnx.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="NAME.onnx",
+        help="default: beside FILE, where --backend onnx finds it",
+    )
+    onnx.set_defaults(run=_onnx)
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -116,19 +127,29 @@ def _check(path: Path, tensors: Mapping[str, Any], card: WeightCard) -> str:
     Raises:
         ModelFileError: numbers that are not finite, or tensors that do not fit the architecture of the card.
     """
-    from ..perceive import networks
+    from ..perceive import NETWORKS
+    from ..perceive.shipped import build_network
 
     broken = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
     if broken:
         raise ModelFileError(f"weight file {path} holds numbers that are not finite, in {', '.join(broken)}")
     count = f"{sum(t.numel() for t in tensors.values()):,} numbers"
-    if card.architecture not in networks.__all__:
+    if card.architecture not in NETWORKS.values():
         return count
-    try:
-        config = getattr(networks, f"{card.architecture}Config")(**card.architecture_config)
-        getattr(networks, card.architecture)(config).load_state_dict(tensors)
-    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelFileError(
-            f"weight file {path} (SHA-256 {card.sha256}) does not fit {card.architecture}: {error}"
-        ) from error
+    build_network(card, tensors, path)
     return f"{count}, fits {card.architecture}"
+
+
+def _onnx(options: argparse.Namespace) -> int:
+    from ..perceive.onnx_export import OPSET, export_onnx, onnx_metadata, traced_size
+    from ..perceive.shipped import build_network
+    from ..weights import load_weights
+
+    out = options.out or options.file.with_suffix(".onnx")
+    if out.suffix != ".onnx":
+        raise UsageError(f"ONNX models end in .onnx, not {out.name!r}")
+    tensors, card = load_weights(options.file)
+    network = build_network(card, tensors, options.file)
+    export_onnx(network, out, traced_size(card), metadata=onnx_metadata(card))
+    print(f"{out}  {out.stat().st_size / 2**20:.2f} MiB, {card.architecture}, opset {OPSET}")
+    return 0

@@ -1,23 +1,40 @@
-"""What the photo shows: faces and their landmarks."""
+"""What the photo shows: faces, their landmarks, and what each of their pixels is."""
 
 from .child_process_detector import ChildProcessDetector
+from .face_detector import DetectedFace, FaceDetector
+from .face_parser import FaceParser, FaceParsing
 from .labels import FACE_CLASSES, IGNORE, OccluderKind, ParsingClass
 from .landmark_map import landmark_map
+from .landmark_network import LandmarkCalibration, LandmarkNetwork
 from .landmarks import FaceLandmarks, LandmarkDetector
 from .mediapipe_detector import MediapipeDetector
+from .network_detector import NetworkDetector
 from .parsing_map import FEATURE_CLASSES, SKIN_CLASSES, parsing_map_plus
+from .shipped import NETWORKS, has_weights, load_detector, load_network, load_parser
 
 __all__ = [
     "FACE_CLASSES",
     "FEATURE_CLASSES",
     "IGNORE",
+    "NETWORKS",
     "SKIN_CLASSES",
     "ChildProcessDetector",
+    "DetectedFace",
+    "FaceDetector",
     "FaceLandmarks",
+    "FaceParser",
+    "FaceParsing",
+    "LandmarkCalibration",
     "LandmarkDetector",
+    "LandmarkNetwork",
     "MediapipeDetector",
+    "NetworkDetector",
     "OccluderKind",
     "ParsingClass",
+    "has_weights",
     "landmark_map",
+    "load_detector",
+    "load_network",
+    "load_parser",
     "parsing_map_plus",
 ]

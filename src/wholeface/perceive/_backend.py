@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import ModelFileError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +53,7 @@ class TorchNetwork:
 
 
 class OnnxNetwork:
-    """The same from an ONNX file or its bytes, by ONNX Runtime on the CPU.
+    """The same from an ONNX file or its bytes, by ONNX Runtime on the CPU, its telemetry switched off.
 
     Args:
         model: path or content of the file.
@@ -60,22 +61,41 @@ class OnnxNetwork:
 
     Raises:
         UsageError: onnxruntime is not installed.
+        ModelFileError: the file is not an ONNX model that it can read.
     """
 
     def __init__(self, model: str | bytes, *, threads: int = 1) -> None:
+        # Since 1.29 the wheels report what they run to their maker. Ours do not, unless somebody asks for it. The
+        # variable is read when the library loads; older ones know the function.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             import onnxruntime
         except ImportError as error:
             raise UsageError(
                 f"the ONNX backend needs onnxruntime ({error}); install it with: pip install 'wholeface[onnx]'"
             ) from error
+        if os.environ["ORT_DISABLE_TELEMETRY"] == "1":
+            onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own kinds, which share no base
+            what = model if isinstance(model, str) else "the ONNX model"
+            raise ModelFileError(
+                f"ONNX Runtime cannot read {what} ({error!s:.200}); remove it, and it is made anew"
+            ) from error
         self._name = self._session.get_inputs()[0].name
         self._lock = threading.Lock()
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`NetworkFunction`."""

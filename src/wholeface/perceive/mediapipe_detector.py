@@ -24,8 +24,8 @@ from .landmarks import FaceLandmarks
 __all__ = ["MediapipeDetector"]
 
 _REMEDY = (
-    "the face landmarks need the package mediapipe 0.10.21, which has wheels for Python 3.10 to 3.12: "
-    "use such a Python and run `pip install mediapipe==0.10.21`"
+    "this detector needs the package mediapipe 0.10.21, which has wheels for Python 3.10 to 3.12: use such a Python "
+    "and run `pip install 'wholeface[mediapipe]'`, or take the default detector"
 )
 _WORK_SIZE = 1280  # longer side of the picture in which faces are searched
 _CROP_SIZE = 384  # edge of the upright crop in which landmarks are measured

@@ -72,13 +72,13 @@ def scene_light(sample: FaceSample) -> SceneLight:
         level = float(skin @ _GREY) / float(_SKIN_REFERENCE @ _GREY)
         tint = (skin / _SKIN_REFERENCE) / max(level, 1e-3)
         gain = np.sqrt(max(level, 0.02)) * np.clip(tint, 0.3, 3.0) ** 0.7
-    # Blur of the picture from the energies of its second differences over 1 and 2 pixels (calibrated on portraits).
-    sigma = float(np.clip(_SIGMA_SCALE * (_SHARP - ratio), 0.0, 1.0)) * 2.0
+    sigma = float(np.interp(ratio, _RATIOS, _SIGMAS))
     grey = count >= 20 and float(np.ptp(skin)) < 0.02 * float(skin.max())
     return SceneLight(skin, deep, bright, np.asarray(gain, np.float32), slope, sigma, grey)
 
 
-_SHARP, _SIGMA_SCALE = 0.25, 6.0
+# Energy of second differences over 1 pixel relative to that over 2 pixels, for portraits blurred by so many pixels.
+_RATIOS, _SIGMAS = (0.085, 0.1, 0.123, 0.19, 0.21), (1.6, 1.0, 0.7, 0.4, 0.0)
 
 
 def apply_layer(sample: FaceSample, layer: Layer, rng: np.random.Generator) -> FaceSample:

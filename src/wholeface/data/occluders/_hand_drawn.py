@@ -182,6 +182,7 @@ def _details(
     nail = np.array([1.12, 1.1, 1.12], np.float32)
     painted = rng.random() < 0.12
     polish = (rng.uniform(0.02, 0.6, 3) * [1.0, 0.4, 0.4]).astype(np.float32)
+    furrow = float(rng.uniform(0.002, 0.012)) * length
     for limb in limbs:
         for k in (1, 2):
             axis = limb[k + 1, :2] - limb[k - 1, :2]
@@ -189,7 +190,7 @@ def _details(
             if norm < 0.1 * length:
                 continue
             axis /= norm
-            _crease(bump, limb[k, 0], limb[k, 1], axis[0], axis[1], float(limb[k, 3]), 0.02 * length)
+            _crease(bump, limb[k, 0], limb[k, 1], axis[0], axis[1], float(limb[k, 3]), furrow)
             if not tone.glove:
                 _tint(
                     albedo,

@@ -14,6 +14,7 @@ from .._warp import Pyramid, pyramid
 
 __all__ = ["HandCut", "cut_hand", "hand_files", "load_hand"]
 
+_LOG = np.log((np.arange(256) / 255.0) ** 2.2 + 0.004).astype(np.float32)
 _NAME = re.compile(r"^(\d)_IMG_(\d+)$")
 
 
@@ -102,11 +103,11 @@ def cut_hand(photo: NDArray[np.uint8]) -> HandCut | None:
     wall &= luminance > np.quantile(luminance[wall], 0.2)
     distance = np.zeros((height, width), np.float32)
     for _ in range(3):
-        rows = wall.reshape(-1)
-        if rows.sum() < 200:
+        rows = np.flatnonzero(wall)
+        if len(rows) < 200:
             return None
-        level = basis @ np.linalg.lstsq(basis[rows], luminance.reshape(-1)[rows], rcond=None)[0]
-        tint = basis[:, :3] @ np.linalg.lstsq(basis[rows, :3], warm.reshape(-1)[rows], rcond=None)[0]
+        level = _fitted(basis, luminance.reshape(-1), rows)
+        tint = _fitted(basis[:, :3], warm.reshape(-1), rows)
         redder = warm - tint.reshape(height, width)
         darker = level.reshape(height, width) - luminance
         # Shadows on the wall are darker but hardly redder.
@@ -143,12 +144,18 @@ def cut_hand(photo: NDArray[np.uint8]) -> HandCut | None:
     near = ndimage.binary_dilation(hand, iterations=2)
     core = ndimage.binary_erosion(hand, iterations=2, border_value=1)
     alpha = np.where(core, 1.0, np.where(near, soft, 0.0)).astype(np.float32)
-    # The rim carries the wall's colour: take the colours from inside.
+    # The rim carries the wall's colour and the camera's sharpening: take colours from inside, smoothed.
+    deep = ndimage.binary_erosion(hand & (alpha > 0.9), iterations=2, border_value=1)
     inner = ndimage.binary_erosion(hand & (alpha > 0.9), iterations=1, border_value=1)
+    inner = np.where(
+        ndimage.binary_dilation(deep, iterations=3), deep, inner
+    )  # thin fingers have no deep inside
     if not inner.any():
         return None
     index = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
     colours = photo[index[0], index[1]]
+    blurred = ndimage.uniform_filter(colours, (3, 3, 1))
+    colours = np.where(inner[..., None], colours, blurred)
     size = (2 * width, 2 * height)
     wide = np.asarray(Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC))
     matte = np.asarray(Image.fromarray((255 * alpha).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC))
@@ -160,14 +167,23 @@ def cut_hand(photo: NDArray[np.uint8]) -> HandCut | None:
     return _measured(rgba)
 
 
+def _fitted(
+    basis: NDArray[np.float32], values: NDArray[np.float32], rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Least squares on some rows, evaluated on all."""
+    part = basis[rows]
+    normal = part.T @ part + 1e-3 * np.eye(part.shape[1], dtype=np.float32)
+    return basis @ np.linalg.solve(normal, part.T @ values[rows])
+
+
 def _measured(rgba: NDArray[np.uint8]) -> HandCut | None:
     from scipy import ndimage
 
     cover = rgba[..., 3] > 127
-    padded = np.pad(cover, ((1, 0), (1, 1)))
+    padded = np.pad(cover[::2, ::2], ((1, 0), (1, 1)))
     inside = ndimage.distance_transform_edt(padded)[1:, 1:-1]
     inside[int(0.8 * len(inside)) :] = 0  # not the wrist
-    at = np.unravel_index(int(np.argmax(inside)), inside.shape)
+    row, column = np.unravel_index(int(np.argmax(inside)), inside.shape)
     base = np.flatnonzero(cover[-2])
     if len(base) < 8:
         return None
@@ -175,12 +191,11 @@ def _measured(rgba: NDArray[np.uint8]) -> HandCut | None:
     rows, columns = np.nonzero(cover)
     far = np.hypot(columns - wrist[:, 0].mean(), rows - wrist[0, 1])
     tip = int(np.argmax(far))
-    linear = (rgba[cover][:, :3].astype(np.float32) / 255.0) ** 2.2 + 0.004
-    log = np.log(linear)
+    log = _LOG[rgba[::2, ::2][cover[::2, ::2]][:, :3]]
     return HandCut(
         pyramid(rgba, 16),
-        np.array([at[1], at[0]], np.float32),
-        float(inside[at]),
+        np.array([2 * column, 2 * row], np.float32),
+        2.0 * float(inside[row, column]),
         np.array([columns[tip], rows[tip]], np.float32),
         wrist,
         log.mean(axis=0).astype(np.float32),

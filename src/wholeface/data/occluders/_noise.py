@@ -30,7 +30,7 @@ def field(
     out = np.zeros((size, size), np.float32)
     weight, total = 1.0, 0.0
     for octave in range(octaves):
-        fine_y = max(1.0, cells * 2.0**octave)
+        fine_y = max(1.0, min(cells * 2.0**octave, 0.7 * size))
         fine_x = max(1.0, fine_y / stretch)
         lattice = rng.standard_normal((int(fine_y) + 3, int(fine_x) + 3), dtype=np.float32)
         offset = rng.random(2)

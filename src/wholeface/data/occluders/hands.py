@@ -218,7 +218,8 @@ def _tone_table(cut: HandCut, tone: Tone) -> NDArray[np.float32]:
     """(3, 256) new code of each code: the hand's mean moves to the tone's, its contrast with it."""
     code = np.arange(256, dtype=np.float32) / 255.0
     log = np.log(code**2.2 + 0.004)
-    new = tone.contrast * (log[None] - cut.mean[:, None]) + np.log(tone.colour)[:, None]
+    deviation = np.maximum(log[None] - cut.mean[:, None], -1.4)  # gaps between fingers are no blacker
+    new = tone.contrast * deviation + np.log(tone.colour)[:, None]
     return encode(np.exp(np.minimum(new, 0.2)))
 
 

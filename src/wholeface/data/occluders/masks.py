@@ -37,7 +37,7 @@ _KEYS = {
 _STRAP_FROM = {"surgical_left": 7.25, "cloth_left": 6.8}  # straps of these are cut off and drawn anew
 _COLOURS = {"surgical": ("surgical", "surgical_blue", "surgical_green")}
 _EDGE = 320  # pictures are reduced to this width
-_VARIANTS = 192  # of each drawn cut
+_VARIANTS = 96  # of each drawn cut; a third of that of each recoloured photo
 
 # PRNet's UV layout, in which the UV masks are drawn: points of the 68 and where they lie in 256ths; the right half
 # by mirroring.
@@ -120,7 +120,7 @@ class MaskSource:
         file = options[int(rng.integers(len(options)))] + ("_left" if turned else "")
         mirror = frame.yaw > 0 if turned else rng.random() < 0.5
         if rng.random() < 0.55:
-            picture = _recoloured(self._photos, file, key, int(rng.integers(_VARIANTS // 2)))
+            picture = _recoloured(self._photos, file, key, int(rng.integers(_VARIANTS // 3)))
         else:
             picture = _load(self._photos / f"{file}.png", key)
         if mirror:
@@ -250,20 +250,20 @@ def _mirrored(picture: _Picture) -> _Picture:
     return _Picture(Pyramid(levels), keys)
 
 
-@lru_cache(maxsize=_VARIANTS)
+@lru_cache(maxsize=5 * _VARIANTS)
 def _drawn(shape: str, variant: int, textures: Path | None) -> tuple[_Picture, int]:
     """One of the drawn masks: kept, because drawing costs more than laying."""
     drawn = draw_design(shape, np.random.default_rng([variant, len(shape)]), textures)
     return _Picture(pyramid(drawn.rgba), drawn.keys), drawn.straps
 
 
-@lru_cache(maxsize=_VARIANTS // 2)
+@lru_cache(maxsize=6 * _VARIANTS)
 def _recoloured(photos: Path, file: str, key: str, variant: int) -> _Picture:
     rng = np.random.default_rng([variant, len(file)])
     return _recolour(_load(photos / f"{file}.png", key), rng, photos / "textures")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _recoloured_uv(path: Path, variant: int, textures: Path | None) -> Pyramid:
     plain = _Picture(_load_uv(path), np.zeros((6, 2), np.float32))
     return _recolour(plain, np.random.default_rng([variant, 7]), textures).cutout

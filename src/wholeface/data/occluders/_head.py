@@ -274,8 +274,13 @@ def _scaled_orthographic(model: Array, seen: Array, weight: Array) -> tuple[Arra
 
 def _person(identity: NDArray[Any]) -> HeadShape:
     """The head with these identity coefficients; its ``vertices`` are the mean's, moved in and out only."""
+    return _cached_person(np.asarray(identity, np.float32).tobytes())
+
+
+@lru_cache(maxsize=8)  # several layers are made for one person
+def _cached_person(identity: bytes) -> HeadShape:
     mean, basis = head_shape(), _identity_basis()
-    weights = np.asarray(identity, np.float32).ravel()
+    weights = np.frombuffer(identity, np.float32)
     if len(weights) != len(basis):
         return mean
     moved = weights @ basis

@@ -166,76 +166,89 @@ def _shade(
     y_start: Any,
     canvas: Any,
 ) -> None:
-    """Shade the winners and blend their mean over each pixel onto the premultiplied canvas."""
+    """Shade each material of a pixel once, and blend it by its share onto the premultiplied canvas."""
     height, width = winner.shape
     rows, columns = surroundings.shape[0], surroundings.shape[1]
     texture_rows, texture_columns = texture.shape[0], texture.shape[1]
     share = 1.0 / (samples * samples)
+    kinds = materials.shape[0]
+    means = np.zeros((kinds, 6), np.float32)  # of normal, uv, and how many subpixels, by material
     for py in range(height // samples):
         for px in range(width // samples):
             red, green, blue, cover = 0.0, 0.0, 0.0, 0.0
+            hits = 0
             for sy in range(samples):
                 for sx in range(samples):
                     y, x = py * samples + sy, px * samples + sx
                     t = winner[y, x]
                     if t < 0:
                         continue
+                    if hits == 0:
+                        means[:] = 0.0
+                    hits += 1
+                    m = material[t]
                     a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
                     w0, w1 = weights[y, x, 0], weights[y, x, 1]
                     w2 = 1.0 - w0 - w1
-                    nx = w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0]
-                    ny = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
-                    nz = w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2]
-                    norm = 1.0 / (np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-6)
-                    if nz < 0.0:
-                        norm = -norm  # both sides are lit
-                    nx, ny, nz = nx * norm, ny * norm, nz * norm
-                    u = w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0]
-                    v = w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1]
-                    m = material[t]
-                    # mirror direction of a viewer at +z, its place on the picture of the surroundings
-                    mx, my = 2.0 * nz * nx, 2.0 * nz * ny
-                    column = (mx * 0.5 + 0.5) * (columns - 1.001)
-                    row = (0.5 - my * 0.5) * (rows - 1.001)
-                    j, i = int(column), int(row)
-                    fu, fv = column - j, row - i
-                    fresnel = 1.0 - nz
-                    fresnel = fresnel * fresnel * fresnel
-                    mirror = materials[m, 4] + (1.0 - materials[m, 4]) * fresnel * materials[m, 5]
-                    alpha = materials[m, 3] + (materials[m, 6] - materials[m, 3]) * min(1.0, max(0.0, v))
-                    shade_light = nx * light[0] + ny * light[1] + nz * light[2]
-                    glint = (
-                        max(0.0, nx * light[3] + ny * light[4] + nz * light[5]) ** materials[m, 8]
-                        * materials[m, 7]
-                    )
-                    diffuse = max(0.1, 0.55 + 0.5 * shade_light)
-                    pattern = 1.0
-                    if materials[m, 9] > 0.0:
-                        ti = int((v - np.floor(v)) * texture_rows) % texture_rows
-                        tj = int((u - np.floor(u)) * texture_columns) % texture_columns
-                        pattern = 1.0 + materials[m, 9] * (texture[ti, tj] - 1.0)
-                    add = 0.0
+                    sign = 1.0  # both sides are lit
+                    if w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2] < 0.0:
+                        sign = -1.0
                     for k in range(3):
-                        seen = (
-                            surroundings[i, j, k] * (1 - fu) * (1 - fv)
-                            + surroundings[i, j + 1, k] * fu * (1 - fv)
-                            + surroundings[i + 1, j, k] * (1 - fu) * fv
-                            + surroundings[i + 1, j + 1, k] * fu * fv
-                        )
-                        metal = materials[m, 10]
-                        tint = metal * materials[m, k] + 1.0 - metal
-                        value = materials[m, k] * pattern * diffuse * scene[k] * alpha * (1.0 - mirror)
-                        extra = seen * tint * mirror + glint * tint
-                        add = max(add, extra)
-                        value = value + extra
-                        if k == 0:
-                            red += value
-                        elif k == 1:
-                            green += value
-                        else:
-                            blue += value
-                    # What is mirrored hides what lies behind as far as it is bright.
-                    cover += min(1.0, alpha + (1.0 - alpha) * max(mirror * 0.5, min(1.0, add)))
+                        means[m, k] += sign * (w0 * normals[a, k] + w1 * normals[b, k] + w2 * normals[c, k])
+                    for k in range(2):
+                        means[m, 3 + k] += w0 * uv[a, k] + w1 * uv[b, k] + w2 * uv[c, k]
+                    means[m, 5] += 1.0
+            if hits == 0:
+                continue
+            for m in range(kinds):
+                many = means[m, 5]
+                if many == 0.0:
+                    continue
+                nx, ny, nz = means[m, 0], means[m, 1], means[m, 2]
+                norm = 1.0 / (np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-6)
+                nx, ny, nz = nx * norm, ny * norm, nz * norm
+                u, v = means[m, 3] / many, means[m, 4] / many
+                # mirror direction of a viewer at +z, its place on the picture of the surroundings
+                mx, my = 2.0 * nz * nx, 2.0 * nz * ny
+                column = (mx * 0.5 + 0.5) * (columns - 1.001)
+                row = (0.5 - my * 0.5) * (rows - 1.001)
+                j, i = int(column), int(row)
+                fu, fv = column - j, row - i
+                fresnel = 1.0 - nz
+                fresnel = fresnel * fresnel * fresnel
+                mirror = materials[m, 4] + (1.0 - materials[m, 4]) * fresnel * materials[m, 5]
+                alpha = materials[m, 3] + (materials[m, 6] - materials[m, 3]) * min(1.0, max(0.0, v))
+                shade_light = nx * light[0] + ny * light[1] + nz * light[2]
+                glint = (
+                    max(0.0, nx * light[3] + ny * light[4] + nz * light[5]) ** materials[m, 8]
+                    * materials[m, 7]
+                )
+                diffuse = max(0.1, 0.55 + 0.5 * shade_light)
+                if materials[m, 9] > 0.0:
+                    ti = int((v - np.floor(v)) * texture_rows) % texture_rows
+                    tj = int((u - np.floor(u)) * texture_columns) % texture_columns
+                    diffuse *= 1.0 + materials[m, 9] * (texture[ti, tj] - 1.0)
+                add = 0.0
+                metal = materials[m, 10]
+                for k in range(3):
+                    seen = (
+                        surroundings[i, j, k] * (1 - fu) * (1 - fv)
+                        + surroundings[i, j + 1, k] * fu * (1 - fv)
+                        + surroundings[i + 1, j, k] * (1 - fu) * fv
+                        + surroundings[i + 1, j + 1, k] * fu * fv
+                    )
+                    tint = metal * materials[m, k] + 1.0 - metal
+                    extra = seen * tint * mirror + glint * tint
+                    add = max(add, extra)
+                    value = (materials[m, k] * diffuse * scene[k] * alpha * (1.0 - mirror) + extra) * many
+                    if k == 0:
+                        red += value
+                    elif k == 1:
+                        green += value
+                    else:
+                        blue += value
+                # What is mirrored hides what lies behind as far as it is bright.
+                cover += many * min(1.0, alpha + (1.0 - alpha) * max(mirror * 0.5, min(1.0, add)))
             if cover <= 0.0:
                 continue
             red, green, blue, cover = red * share, green * share, blue * share, cover * share

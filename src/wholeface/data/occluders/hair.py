@@ -22,6 +22,7 @@ __all__ = ["HairSource"]
 
 Array = NDArray[np.float32]
 _POINTS = 14
+_MOST_HIDDEN = 0.85  # of the face; there is nothing to learn from a face that is all hair
 _STRAND_PIXELS = 70_000  # length of all strands together in a picture of 256²
 _RIBBONS, _WIGS = 0.4, 0.3  # shares of hair made from real pictures and from the avatars' meshes
 
@@ -42,7 +43,7 @@ class HairSource:
         self.portraits = _found(root, "portraits", "index.json")
 
     def layer(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:
-        """Hair over the face: a fringe, a curtain, single strands, blown hair."""
+        """Hair over the face: a fringe, a curtain, single strands, blown hair; None where it would leave no face."""
         frame = head_frame(sample)
         if frame is None or abs(frame.yaw) > 80:
             return None
@@ -60,6 +61,9 @@ class HairSource:
             else:
                 _paint_cards(canvas, strands, colour, texture, frame, light, depth, rng)
         suffix = "" if texture is None else f"_{texture.name.split('/')[0]}"
+        hidden = canvas[..., 3][sample.face]
+        if len(hidden) and float((hidden > 0.5).mean()) > _MOST_HIDDEN:
+            return None
         return _layer(canvas, f"hair/{name}{suffix}", frame, rng)
 
     def natural(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:

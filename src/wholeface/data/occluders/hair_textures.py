@@ -51,7 +51,7 @@ def _texture(name: str, pixels: Array, keep: float) -> HairTexture:
 
 
 @lru_cache(maxsize=16)
-def avatar_texture(path: Path, size: int = 256) -> HairTexture:
+def avatar_texture(path: Path, size: int = 128) -> HairTexture:
     """The hair map of an avatar at (size, size); its first row is at the roots."""
     with Image.open(path) as image:
         image.draft("RGB", (512, 512))

@@ -132,7 +132,7 @@ class MaskSource:
         cutout = (
             _load_uv(path)
             if rng.random() < 0.6
-            else _recoloured_uv(path, int(rng.integers(64)), self._textures())
+            else _recoloured_uv(path, int(rng.integers(24)), self._textures())
         )
         source = []
         target = []
@@ -269,7 +269,7 @@ def _recoloured_uv(path: Path, variant: int, textures: Path | None) -> Pyramid:
     return _recolour(plain, np.random.default_rng([variant, 7]), textures).cutout
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=24)
 def _load(path: Path, key: str) -> _Picture:
     from PIL import Image
 
@@ -285,7 +285,7 @@ def _load(path: Path, key: str) -> _Picture:
     return _Picture(pyramid(rgba), np.array(_KEYS[key], np.float32) * np.float32(_EDGE / 10))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=24)
 def _load_uv(path: Path) -> Pyramid:
     from PIL import Image
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,7 +15,8 @@ from .morphable import MorphableModel
 from .photo import Photo, PhotoSource, read_photo
 
 if TYPE_CHECKING:
-    from .perceive import LandmarkDetector
+    from .perceive import FaceParser, LandmarkDetector
+    from .perceive._backend import Backend
     from .reconstruction import Reconstruction
 
 __all__ = ["Reconstructor", "reconstruct"]
@@ -26,14 +29,17 @@ class Reconstructor:
         method: name of the system to run; see :data:`wholeface.methods.METHODS`.
         device: ``cpu`` or ``cuda``.
         model: ``wholeface`` (shipped), the path of another model (docs/models.md), or a loaded model.
-        detector: finds faces and landmarks; None takes the default one.
+        detector: finds faces and landmarks; None takes WholeFace's own, see :func:`perceive.load_detector`.
+        backend: what computes the networks that find and parse faces: ``torch`` or ``onnx`` (ONNX Runtime on the
+            CPU, needs ``wholeface[onnx]``).
+        weights: folder of their weights; None takes the shipped ones.
         texture_size: edge of the texture in texels, 64 to 4096.
         focal: focal length in pixels when known; otherwise taken from EXIF or estimated.
         refine: run the photometric refinement after the landmark fit.
 
     Raises:
-        UsageError: an unknown method or device, or a value out of range.
-        ModelFileError: the face model cannot be read.
+        UsageError: an unknown method, device or backend, or a value out of range.
+        ModelFileError: the face model, or a network's weights, cannot be read.
 
     Example:
         >>> from wholeface import Reconstructor
@@ -49,6 +55,8 @@ class Reconstructor:
         device: str = "cpu",
         model: str | Path | MorphableModel = "wholeface",
         detector: LandmarkDetector | None = None,
+        backend: Backend = "torch",
+        weights: str | Path | None = None,
         texture_size: int = 1024,
         focal: float | None = None,
         refine: bool = True,
@@ -61,6 +69,8 @@ class Reconstructor:
             raise UsageError(
                 "device 'cuda': this torch sees no CUDA GPU; use --device cpu, or a CUDA build of torch"
             )
+        if backend not in ("torch", "onnx"):
+            raise UsageError(f"unknown backend {backend!r}; choose torch or onnx")
         if not 64 <= texture_size <= 4096:
             raise UsageError(f"texture size {texture_size}: choose 64 to 4096 texels")
         if focal is not None and not focal > 0:
@@ -74,6 +84,8 @@ class Reconstructor:
         self.focal = focal
         self.refine = refine
         self.model = loading.result() if loading is not None else cast("MorphableModel", model)
+        self.backend = backend
+        self.weights = None if weights is None else Path(weights)
         self._detector = detector
         prepare_in_background(self.model, texture_size)
 
@@ -81,10 +93,26 @@ class Reconstructor:
     def detector(self) -> LandmarkDetector:
         """The landmark detector; the default one is loaded when first needed."""
         if self._detector is None:
-            from .perceive import MediapipeDetector
-
-            self._detector = MediapipeDetector()
+            self._detector = self._default_detector()
         return self._detector
+
+    @cached_property
+    def parser(self) -> FaceParser | None:
+        """The face parser, loaded when first needed; None where its weights are not installed."""
+        from .perceive import has_weights, load_parser
+
+        if self.weights is None and not has_weights("parsing"):
+            return None
+        return load_parser(backend=self.backend, weights=self.weights)
+
+    def _default_detector(self) -> LandmarkDetector:
+        from .perceive import MediapipeDetector, load_detector
+        from .perceive.shipped import without_weights
+
+        if self.weights is None and (note := without_weights()):
+            warnings.warn(note, stacklevel=4)
+            return MediapipeDetector()
+        return load_detector(backend=self.backend, weights=self.weights)
 
     def __call__(self, photo: PhotoSource | Photo, *, face: int = 1) -> Reconstruction:
         """Reconstruct one face.
@@ -115,7 +143,8 @@ class Reconstructor:
         with clock.room("photo"):
             read = photo if isinstance(photo, Photo) else read_photo(photo)
         with clock.room("perceive"):
-            found = self.detector.detect(read.pixels)
+            detector, parser = self.detector, self.parser
+            found = detector.detect(read.pixels)
         if not found:
             raise NoFaceError(
                 f"{read.source}: no face found; a face should be at least 30 pixels high and mostly in view"
@@ -139,6 +168,7 @@ class Reconstructor:
                 refine=self.refine,
                 device=self.device,
                 stopwatch=stopwatch,
+                parser=parser,
             )
             results.append(self._run(job))
         return results

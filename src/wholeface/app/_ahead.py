@@ -10,20 +10,37 @@ from typing import TYPE_CHECKING
 from ..errors import WholeFaceError
 
 if TYPE_CHECKING:
-    from ..perceive import ChildProcessDetector
+    from ..perceive import ChildProcessDetector, LandmarkDetector, MediapipeDetector
     from ..photo import Photo
 
 
-def start_detector() -> ChildProcessDetector | None:
-    """The detector in a child process, or None where Python cannot start another Python."""
-    from ..perceive import ChildProcessDetector
+def start_detector(name: str, weights: Path | None = None) -> ChildProcessDetector | MediapipeDetector | None:
+    """The detector that starts before torch is imported, or None for WholeFace's own, which needs torch itself.
 
-    if not sys.executable or getattr(sys, "frozen", False):
-        return None
+    Args:
+        name: ``wholeface`` or ``mediapipe``.
+        weights: folder of other weights for WholeFace's own networks, or None.
+
+    Raises:
+        UsageError: mediapipe was asked for and is not installed.
+        ModelFileError: the shipped weights are missing, and mediapipe cannot stand in.
+    """
+    from ..perceive import ChildProcessDetector, MediapipeDetector
+    from ..perceive.mediapipe_detector import require_mediapipe
+    from ..perceive.shipped import without_weights
+
+    if name == "wholeface":
+        note = None if weights is not None else without_weights()
+        if note is None:
+            return None
+        print(f"wholeface: note: {note}", file=sys.stderr)
+    require_mediapipe()
+    if not sys.executable or getattr(sys, "frozen", False):  # Python cannot start another Python
+        return MediapipeDetector()
     try:
         return ChildProcessDetector()
     except OSError:
-        return None
+        return MediapipeDetector()
 
 
 class PhotosAhead:
@@ -31,12 +48,12 @@ class PhotosAhead:
 
     Args:
         paths: image files; the first is read at once.
-        detector: is given each photo as soon as it is read.
+        detector: is given each photo as soon as it is read, where it can work in the background.
     """
 
-    def __init__(self, paths: Sequence[Path], detector: ChildProcessDetector | None) -> None:
+    def __init__(self, paths: Sequence[Path], detector: LandmarkDetector | None) -> None:
         self._paths = iter(paths)
-        self._detector = detector
+        self._prefetch = getattr(detector, "prefetch", None)
         self._waiting = self._read()
 
     def __iter__(self) -> Iterator[Photo | Exception]:
@@ -54,6 +71,6 @@ class PhotosAhead:
             photo = read_photo(path)
         except (WholeFaceError, OSError, MemoryError) as error:
             return error
-        if self._detector is not None:
-            self._detector.prefetch(photo.pixels)
+        if self._prefetch is not None:
+            self._prefetch(photo.pixels)
         return photo

@@ -111,6 +111,24 @@ def add_reconstruct_parser(commands: Any) -> None:
     parser.add_argument(
         "--model", default="wholeface", metavar="FILE", help="another face model (see docs/models.md)"
     )
+    parser.add_argument(
+        "--detector",
+        choices=("wholeface", "mediapipe"),
+        default="wholeface",
+        help="what finds faces and landmarks (default: wholeface; mediapipe needs wholeface[mediapipe])",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("torch", "onnx"),
+        default="torch",
+        help="what computes WholeFace's own networks (default: torch; onnx needs wholeface[onnx])",
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FOLDER",
+        help="other weights for these networks (see docs/training.md)",
+    )
     parser.add_argument("--focal", type=float, metavar="PX", help="focal length in pixels, when you know it")
     parser.add_argument("--fast", action="store_true", help="skip the photometric refinement")
     parser.add_argument("--json", action="store_true", help="one JSON line per photo on standard output")
@@ -217,10 +235,10 @@ def _run(options: argparse.Namespace) -> int:
 
     with ExitStack() as stack:
         resume_collection = stack.enter_context(collection_postponed())
-        # Before torch is imported, which takes about as long as the detector needs for the first photo.
-        detector = start_detector()
-        if detector is not None:
-            stack.callback(detector.close)
+        # Before torch is imported, which takes about as long as mediapipe needs for the first photo.
+        detector = start_detector(options.detector, options.weights)
+        if close := getattr(detector, "close", None):
+            stack.callback(close)
         photos = PhotosAhead(paths, detector)
 
         from ..reconstructor import Reconstructor
@@ -230,10 +248,13 @@ def _run(options: argparse.Namespace) -> int:
             device=options.device,
             model=options.model,
             detector=detector,
+            backend=options.backend,
+            weights=options.weights,
             texture_size=options.texture_size,
             focal=options.focal,
             refine=not options.fast,
         )
+        _ = reconstructor.detector, reconstructor.parser  # what is wrong with them is said once, and at once
         good = 0
         progress = stack.enter_context(progress_bar(shown=len(paths) > 1))
         task = progress.add_task("photos", total=len(paths))

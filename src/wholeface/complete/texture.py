@@ -191,7 +191,7 @@ def complete_texture(
         occluder: (H, W) in [0, 1] or bool, 1 = something in front of the face; None = nothing.
         size: edge S of the texture in texels, 16 to 8192.
         settings: see :class:`CompleteSettings`.
-        landmarks: of the face; with the scheme ``mediapipe478`` they say where the photo's irises lie.
+        landmarks: of the face; with the 478 MediaPipe points among them they say where the photo's irises lie.
 
     Returns:
         CompletedTexture.
@@ -221,7 +221,7 @@ def complete_texture(
         refine=settings.refine_light,
         land=_landscape(model),
     )
-    points = landmarks.points if landmarks is not None and landmarks.scheme == "mediapipe478" else None
+    points = landmarks.points_478 if landmarks is not None else None
     texels = tint_eyes(model, surface, atlas, head, view, fields, texels, points)
     gain = np.clip(fields.tone, 0.05, 20.0) ** settings.tone
     texture, provenance, confidence, share = _blend(

@@ -105,16 +105,18 @@ def _points(
     model: MorphableModel, landmarks: FaceLandmarks | None
 ) -> tuple[Embedding, NDArray[np.int64], _F64 | None]:
     """Embedding, the points with a place on the mesh, and their standard deviations (None: unknown)."""
+    if landmarks is not None and landmarks.scheme == "wholeface668":
+        landmarks = landmarks.as_scheme("mediapipe478" if model.landmarks_478 is not None else "ibug68")
     if landmarks is not None and landmarks.scheme == "mediapipe478" and model.landmarks_478 is not None:
         embedding = model.landmarks_478
         placed = embedding.barycentric.isfinite().all(dim=1).numpy()
         chosen = np.flatnonzero(placed & (landmarks.visibility > 0.3))
-        return embedding, chosen, landmarks.sigma[chosen]
+        return embedding, chosen, landmarks.total_sigma[chosen]
     assert model.landmarks_68 is not None
     embedding = model.landmarks_68
     if landmarks is not None and landmarks.scheme == "ibug68":
         chosen = np.flatnonzero(landmarks.visibility > 0.3)
-        return embedding, chosen, landmarks.sigma[chosen]
+        return embedding, chosen, landmarks.total_sigma[chosen]
     return embedding, np.arange(len(embedding)), None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .._timing import Stopwatch
 from ..morphable import MorphableModel
-from ..perceive import FaceLandmarks
+from ..perceive import FaceLandmarks, FaceParser
 from ..photo import Photo
 
 __all__ = ["FaceJob"]
@@ -26,6 +26,7 @@ class FaceJob:
         refine: run the photometric refinement.
         device: ``cpu`` or ``cuda``.
         stopwatch: collects the time of each room.
+        parser: says what each pixel of a face shows, or None where there is none; it needs the 478 points.
     """
 
     photo: Photo
@@ -38,3 +39,4 @@ class FaceJob:
     refine: bool
     device: str
     stopwatch: Stopwatch
+    parser: FaceParser | None = None

@@ -87,6 +87,14 @@ class FaceLandmarks:
             return self.points
         return self.points[68:546] if self.scheme == "wholeface668" else None
 
+    @property
+    def total_sigma(self) -> NDArray[np.float64]:
+        """(L,) standard deviation of x and of y, what the points err together included."""
+        if self.modes is None:
+            return self.sigma
+        together: NDArray[np.float64] = np.square(self.modes).sum(axis=0).mean(axis=-1)
+        return np.sqrt(self.sigma**2 + together)
+
     def as_scheme(self, scheme: LandmarkScheme) -> FaceLandmarks:
         """The points of a smaller scheme, where this one contains them.
 

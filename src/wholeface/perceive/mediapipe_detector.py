@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from ._mirror_478 import MIRROR_478
 from ._native_logs import quiet_native_logs
 from .landmarks import FaceLandmarks
 
-__all__ = ["MediapipeDetector"]
+__all__ = ["MediapipeDetector", "require_mediapipe"]
 
 _REMEDY = (
     "this detector needs the package mediapipe 0.10.21, which has wheels for Python 3.10 to 3.12: use such a Python "
@@ -281,6 +282,20 @@ class MediapipeDetector:
             angle = float(np.arctan2(left.y - right.y, left.x - right.x))
             boxes.append((corners, angle, float(detection.score[0])))
         return boxes
+
+
+def require_mediapipe() -> None:
+    """Look for the package without importing it.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        found = importlib.util.find_spec("mediapipe") is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        raise UsageError(_REMEDY)
 
 
 def _mediapipe() -> ModuleType:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from ..errors import ModelFileError, UsageError
 from ._backend import BACKENDS, Backend, NetworkFunction, OnnxNetwork, TorchNetwork
 from .face_detector import FaceDetector
@@ -16,6 +14,7 @@ from .frames import LANDMARK_MARGIN, PARSING_MARGIN
 from .labels import OccluderKind, ParsingClass
 from .landmark_network import LandmarkCalibration, LandmarkNetwork
 from .landmarks import LANDMARK_COUNTS
+from .mediapipe_detector import require_mediapipe
 from .network_detector import NetworkDetector
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ __all__ = [
     "load_parser",
     "read_card",
     "weights_file",
+    "without_weights",
 ]
 
 NetworkName = Literal["detector", "landmarks", "parsing"]
@@ -66,6 +66,25 @@ def weights_file(name: NetworkName, weights: Path | None = None) -> Path:
 def has_weights(*names: NetworkName, weights: Path | None = None) -> bool:
     """Whether the weight files of these networks exist; see :func:`weights_file`."""
     return all(weights_file(name, weights).is_file() for name in names)
+
+
+def without_weights() -> str | None:
+    """What to tell people where the shipped front end lacks its weights and another stands in; None when all is well.
+
+    Raises:
+        ModelFileError: the weights are missing, and so is the stand-in.
+    """
+    if has_weights("detector", "landmarks"):
+        return None
+    missing = "this installation lacks the weights of WholeFace's own face detector"
+    try:
+        require_mediapipe()
+    except UsageError as error:
+        raise ModelFileError(
+            f"{missing} ({SHIPPED_WEIGHTS}/detector.safetensors, landmarks.safetensors); install wholeface again, "
+            "or `pip install 'wholeface[mediapipe]'`, whose detector then stands in"
+        ) from error
+    return f"{missing}; the one of mediapipe stands in"
 
 
 def load_network(name: NetworkName, path: Path | None = None) -> tuple[nn.Module, WeightCard]:
@@ -116,8 +135,8 @@ def build_network(card: WeightCard, tensors: Mapping[str, Tensor], file: Path) -
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[min(1, len(lines) - 1)] if lines else type(error).__name__
         raise ModelFileError(
-            f"weight file {file} (SHA-256 {card.sha256}) does not fit {card.architecture}, the architecture of its card "
-            f"({reason}); export it again from its checkpoint with `wholeface weights export`"
+            f"weight file {file} (SHA-256 {card.sha256}) does not fit {card.architecture}, the architecture of its "
+            f"card ({reason}); export it again from its checkpoint with `wholeface weights export`"
         ) from error
     return network.eval().requires_grad_(False)
 
@@ -247,7 +266,7 @@ def _calibration(landmarks: Path, card: WeightCard) -> LandmarkCalibration | Non
     if not file.is_file():
         return None
     tensors, noise = load_weights(file)
-    measured_on = noise.notes.get("landmarks_sha256", card.sha256)
+    measured_on = noise.notes.get("weights_sha256", card.sha256)
     if measured_on != card.sha256:
         raise ModelFileError(
             f"{file} tells the errors of landmark weights with the SHA-256 {measured_on}, but {landmarks.name} "
@@ -260,4 +279,4 @@ def _calibration(landmarks: Path, card: WeightCard) -> LandmarkCalibration | Non
             f"{file} must hold own ({_POINTS}, 2) and modes (any, {_POINTS}, 2), but holds {shapes}; "
             "measure them again, or remove the file"
         )
-    return LandmarkCalibration(own.numpy().astype(np.float64), modes.numpy().astype(np.float64))
+    return LandmarkCalibration(own.double().numpy(), modes.double().numpy())

@@ -343,7 +343,7 @@ def draw_cards(
         canvas: (S, S, 4) float32 premultiplied, 0..1, changed in place.
         pixels: (V, 2) float32.
         depth: (V,) float32 mm.
-        uv: (V, 2) float32, texels are wrapped.
+        uv: (V, 2) float32; u is wrapped, v kept inside.
         light: (V,) float32 brightness factor.
         triangles: (F, 3) int32.
         order: (F,) int64 far to near.
@@ -391,12 +391,14 @@ def draw_cards(
                     > head[hy, hx]
                 ):
                     continue
-                u = (w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0]) * columns - 0.5
+                u = w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0]
+                u = (u - np.floor(u)) * columns
                 v = (w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1]) * rows - 0.5
-                iu, iv = int(np.floor(u)), int(np.floor(v))
-                fu, fv = u - iu, v - iv
-                i0, i1 = iv % rows, (iv + 1) % rows
-                j0, j1 = iu % columns, (iu + 1) % columns
+                v = min(max(v, 0.0), rows - 1.001)
+                j0, i0 = min(int(u), columns - 1), int(v)
+                fu, fv = u - j0, v - i0
+                i1 = i0 + 1
+                j1 = j0 + 1 if j0 + 1 < columns else 0
                 q00, q01 = (1 - fu) * (1 - fv), fu * (1 - fv)
                 q10, q11 = (1 - fu) * fv, fu * fv
                 last = channels - 1

@@ -22,6 +22,7 @@ __all__ = ["HairSource"]
 
 Array = NDArray[np.float32]
 _POINTS = 14
+_RIBBON_COUNT = 75
 _MOST_HIDDEN = 0.85  # of the face; there is nothing to learn from a face that is all hair
 _STRAND_PIXELS = 70_000  # length of all strands together in a picture of 256²
 _RIBBONS, _WIGS = 0.4, 0.3  # shares of hair made from real pictures and from the avatars' meshes
@@ -158,12 +159,15 @@ def _paint_cards(
     """A bundle as ribbons of pictured hair."""
     curves = _grown(strands, frame)
     key = frame.camera(strands.roots)[:, 2] + 0.6 * strands.roots[:, 1] + rng.normal(0, 6, len(curves))
-    curves = curves[np.argsort(key)]
+    thinned = 1 + len(curves) // _RIBBON_COUNT
+    curves = curves[np.argsort(key)][::thinned]
     if rng.random() < 0.35:  # the hair's own colour
         level = np.float32(rng.uniform(0.9, 1.3))
         colour = HairColour(texture.colour * level, texture.colour * level, colour.spread, colour.gloss)
     roots, tips = colour.of_locks(len(curves), rng)
-    width = (strands.spread * 2.2 * float(rng.uniform(0.8, 1.4)) + 1.5).astype(np.float32)
+    width = (strands.spread[::thinned] * 2.2 * float(rng.uniform(0.8, 1.4)) * thinned**0.5 + 1.5).astype(
+        np.float32
+    )
     paint_ribbons(
         canvas,
         curves,

@@ -40,6 +40,32 @@ def add_bench_parser(commands: Any) -> None:
     shrinkage.add_argument("--count", type=int, default=80, help="held-out synthetic faces (default: 80)")
     shrinkage.set_defaults(run=_shrinkage)
 
+    perception = protocols.add_parser(
+        "perception",
+        help="detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",
+        description="Held-out synthetic faces, held-out portraits and annotated photos; all from fixed seeds.",
+    )
+    perception.add_argument("--count", type=int, default=60, help="pictures per set (default: 60)")
+    perception.add_argument(
+        "--data", type=Path, help="folder of source material (default: synthetic faces only)"
+    )
+    perception.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="weight files or training runs (default: the shipped weights)",
+    )
+    perception.add_argument("--json", type=Path, metavar="FILE", help="also write the tables as JSON")
+    perception.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="also write a contact sheet of the annotated photos"
+    )
+    perception.add_argument(
+        "--only", metavar="PARTS", help="some of detector,landmarks,shape,parsing,speed (default: all)"
+    )
+    perception.add_argument("--no-teacher", action="store_true", help="leave mediapipe out")
+    perception.add_argument("--seed", type=int, default=0, help="of the pictures (default: 0)")
+    perception.set_defaults(run=_perception)
+
 
 def _speed(options: argparse.Namespace) -> int:
     from ..bench import speed
@@ -63,3 +89,18 @@ def _shrinkage(options: argparse.Namespace) -> int:
     from ..bench import shrinkage
 
     return shrinkage.run(count=options.count, data=options.data, json_file=options.json)
+
+
+def _perception(options: argparse.Namespace) -> int:
+    from ..bench import perception
+
+    return perception.run(
+        count=options.count,
+        data=options.data,
+        weights=options.weights,
+        json_file=options.json,
+        sheet=options.sheet,
+        only=perception.PARTS if options.only is None else options.only.split(","),
+        teacher=not options.no_teacher,
+        seed=options.seed,
+    )

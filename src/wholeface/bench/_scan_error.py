@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..morphable.learn.landmarks478_surface import Surface
+from ._nearest import NearestOnMesh
 
 Array = NDArray[np.float64]
 
@@ -50,15 +50,15 @@ def scan_distances(
 
     Source: Sanyal et al. 2019 (NoW), with an iterative closest point refinement in place of its optimiser.
     """
-    surface = Surface(vertices, triangles, neighbours=4)
+    surface = NearestOnMesh(vertices, triangles)
     # The scan is moved onto the reconstruction, so that the search tree is built once; distances are scaled back.
     scale, rotation, translation = similarity(scan_seven, seven)
     for _ in range(iterations):
         moved = scale * scan @ rotation.T + translation
-        nearest, _, _ = surface.closest(moved)
+        nearest = surface.closest(moved)
         distance = np.linalg.norm(nearest - moved, axis=1)
         kept = distance <= np.quantile(distance, 0.9)
         scale, rotation, translation = similarity(scan[kept], nearest[kept])
     moved = scale * scan @ rotation.T + translation
-    nearest, _, _ = surface.closest(moved)
+    nearest = surface.closest(moved)
     return np.asarray(np.linalg.norm(nearest - moved, axis=1) / scale)

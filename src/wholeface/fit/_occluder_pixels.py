@@ -34,6 +34,8 @@ class OccluderWeights:
         contour: least log-colour step along a piece's outline: things have contours, shadows fade.
         smallest: share of the face below which a piece that enters from outside is dropped.
         smallest_island: the same for a piece inside the face.
+        told: weight of the network's log odds, where there is one.
+        own: weight of all evidence of this method beside a network.
     """
 
     face_prior: float = 0.8
@@ -47,6 +49,8 @@ class OccluderWeights:
     contour: float = 0.12
     smallest: float = 0.004
     smallest_island: float = 0.015
+    told: float = 1.0
+    own: float = 0.3
 
 
 @dataclass(frozen=True)

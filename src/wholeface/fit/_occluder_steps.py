@@ -49,7 +49,13 @@ class OccluderState:
     beard: float
 
 
-def alternate(view: FaceView, zones: FaceZones, iterations: int, weights: OccluderWeights) -> OccluderState:
+def alternate(
+    view: FaceView,
+    zones: FaceZones,
+    iterations: int,
+    weights: OccluderWeights,
+    told: _F32 | None = None,
+) -> OccluderState:
     """Expectation–maximisation over labels and light; see :func:`wholeface.fit.estimate_occluder`."""
     pixels = HeadPixels.of(view, zones)
     surroundings, texture = Surroundings(view), Texture.of(view)
@@ -62,6 +68,11 @@ def alternate(view: FaceView, zones: FaceZones, iterations: int, weights: Occlud
     luminance, chroma = split(log_difference(pixels.colour, illuminate(pixels.basis, pixels.albedo, light)))
     misfit = np.square(luminance / 0.5) + np.square(chroma).sum(axis=1) / 0.4**2
     face = np.clip(np.exp(-0.5 * misfit), 0.02, 0.9)
+    hearsay = None
+    if told is not None:
+        probability = np.clip(np.nan_to_num(told, nan=0.5).ravel()[pixels.at], 0.002, 0.998)
+        hearsay = weights.told * np.log((1 - probability) / probability)
+        face = 1 - probability
     correction = np.zeros((pixels.correction.shape[1], 3), np.float32)
     sunglasses = beard = 0.0
     for step in range(iterations):
@@ -74,12 +85,16 @@ def alternate(view: FaceView, zones: FaceZones, iterations: int, weights: Occlud
         evidence = face_evidence(
             view, pixels, luminance, chroma, noise, face, surroundings, texture, sunglasses, beard, weights
         )
-        cost = _costs(view, pixels, evidence + weights.face_prior, surroundings.distance)
+        evidence = evidence + weights.face_prior
+        if hearsay is not None:
+            evidence = weights.own * evidence + hearsay
+        cost = _costs(view, pixels, evidence, surroundings.distance)
         start = 1 / (1 + np.exp(cost))
         rounds = 150 if step == iterations - 1 else 60
         occluder = tv_cut(cost * weights.coherence, price_x, price_y, start.astype(np.float32), rounds)
         face = 1 - occluder.ravel()[pixels.at]
-    occluder = drop_implausible(occluder, view, weights)
+    if told is None:
+        occluder = drop_implausible(occluder, view, weights)
     occluder[view.region & ~view.content] = 1.0
     shape = view.region.shape
     evidence_map, predicted = np.zeros(shape, np.float32), np.zeros((*shape, 3), np.float32)

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ._occluder_light import LUMINANCE
 from ._occluder_view import FaceView, Window, to_linear
 
-__all__ = ["to_photo"]
+__all__ = ["to_photo", "to_window"]
 
 _F32 = NDArray[np.float32]
 _Bool = NDArray[np.bool_]
@@ -94,3 +94,21 @@ def _enlarge(values: _F32, window: Window, box: tuple[int, int, int, int]) -> _F
 
 def _content(view: FaceView, window: Window, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
     return _enlarge(view.content.astype(np.float32), window, box) > 0.5
+
+
+def to_window(field: _F32, window: Window) -> _F32:
+    """A map of the photo (H, W) at the window's pixels, averaged where they are larger; NaN beyond the photo."""
+    height, width = field.shape
+    x0, y0 = max(window.left, 0), max(window.top, 0)
+    x1, y1 = min(window.right, width), min(window.bottom, height)
+    f = window.factor
+    part = Image.fromarray(np.ascontiguousarray(field[y0:y1, x0:x1], dtype=np.float32), mode="F")
+    left, top = round((x0 - window.left) * f), round((y0 - window.top) * f)
+    size = (
+        max(1, min(round((x1 - window.left) * f), window.width) - left),
+        max(1, min(round((y1 - window.top) * f), window.height) - top),
+    )
+    result = np.full((window.height, window.width), np.nan, dtype=np.float32)
+    filter_ = Image.Resampling.BOX if f < 1 else Image.Resampling.BILINEAR
+    result[top : top + size[1], left : left + size[0]] = np.asarray(part.resize(size, filter_))
+    return result

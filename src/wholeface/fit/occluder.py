@@ -14,7 +14,7 @@ from ..perceive.landmarks import FaceLandmarks
 from ..render import Camera
 from ._occluder_pixels import OccluderWeights
 from ._occluder_steps import alternate
-from ._occluder_upsample import to_photo
+from ._occluder_upsample import to_photo, to_window
 from ._occluder_view import face_view
 from ._occluder_zones import face_zones
 
@@ -79,6 +79,7 @@ def estimate_occluder(
     camera: Camera,
     landmarks: FaceLandmarks | None = None,
     *,
+    told: NDArray[np.float32] | None = None,
     settings: OccluderSettings | None = None,
 ) -> OccluderEstimate:
     """Occluder mask of one fitted face.
@@ -95,6 +96,8 @@ def estimate_occluder(
         parameters: one fitted face; its light is not used.
         camera: of the photo, H × W.
         landmarks: not needed; accepted so that better masks may use them.
+        told: (H, W) in [0, 1], what a network that looks at pixels alone holds for the probability of an occluder
+            (:attr:`FaceParsing.occluder`); NaN where it does not look. It joins the other evidence. None without.
         settings: None takes the defaults.
 
     Returns:
@@ -108,6 +111,8 @@ def estimate_occluder(
     Analysis", IJCV 126; the pre-initialisation of Li et al. 2023, "To fit or not to fit" (FOCUS).
     """
     del landmarks
+    if told is not None and told.shape != np.shape(photo_pixels)[:2]:
+        raise UsageError(f"told must have one value a pixel, {np.shape(photo_pixels)[:2]}, got {told.shape}")
     settings = settings or OccluderSettings()
     pixels = np.asarray(photo_pixels)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
@@ -124,7 +129,8 @@ def estimate_occluder(
         view = face_view(pixels, model, parameters, camera, zones, settings.face_size, settings.margin)
         if view.region.sum() < 50:
             raise UsageError("hardly anything of the fitted face lies inside the photo")
-        state = alternate(view, zones, settings.iterations, settings.weights)
+        hearsay = None if told is None else to_window(told, view.window)
+        state = alternate(view, zones, settings.iterations, settings.weights, hearsay)
         probability, face_region = to_photo(pixels, view, state.occluder)
     light = torch.from_numpy(state.light * view.albedo_gain).to(parameters.translation)
     return OccluderEstimate(

@@ -108,7 +108,7 @@ def main(words: list[str] | None = None) -> int:
         WeightCard(
             name="landmarks_noise",
             version=card.version,
-            description="How the landmark network errs on renderings that it was not trained on, in units of its sigma.",
+            description="Errors of the landmark network on renderings that it never saw, in units of its sigma.",
             licence=card.licence,
             sources=card.sources,
             notes={"samples": len(errors), "weights_sha256": card.sha256},

@@ -17,7 +17,7 @@ from ..data.portraits_prepare import portraits_folder, read_portrait
 from ..errors import UsageError
 from ..morphable import MorphableModel
 from ..perceive.frames import face_box
-from ..photo import Similarity, unwarp
+from ..photo import Similarity, similarity_crop, unwarp
 from ._perception_context import Context, real_photos
 from ._perception_metrics import match_boxes
 from ._perception_systems import Systems
@@ -165,10 +165,11 @@ def _false_table(context: Context, runners: Sequence[_Runner]) -> Table:
         notes.append("left out, because scikit-image is not installed: its pictures.")
     some = max(5, context.count // 2)
     groups.append(("procedural backgrounds", [random_background(rng, _CANVAS) for _ in range(some)]))
-    tiles = [scramble(sample.clean, rng) for sample in context.samples("clean")[:some]]
+    faces = [(sample.clean, sample.dense[:478]) for sample in context.samples("clean")[:some]]
     if context.has("portraits"):
         assert context.data is not None
-        tiles = [scramble(p, rng) for p, _ in _spread(held_out_portraits(context.data), some)]
+        faces = _spread(held_out_portraits(context.data), some)
+    tiles = [scramble(pixels, face_box(points), rng) for pixels, points in faces]
     groups.append(("scrambled faces", tiles))
     for name, pictures in groups:
         for runner in runners:
@@ -273,14 +274,25 @@ def _border(height: int, width: int, soft: float) -> NDArray[np.float32]:
     return np.clip(away / soft, 0, 1).astype(np.float32) if soft else np.ones((height, width), np.float32)
 
 
-def scramble(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """A picture cut into 4 × 4 to 6 × 6 tiles and shuffled: skin, eyes and hair, but no face."""
-    parts = int(rng.integers(4, 7))
-    height, width = (n // parts * parts for n in pixels.shape[:2])
-    rows, columns = height // parts, width // parts
-    cut = pixels[:height, :width].reshape(parts, rows, parts, columns, 3).swapaxes(1, 2)
-    mixed = rng.permutation(cut.reshape(-1, rows, columns, 3)).reshape(parts, parts, rows, columns, 3)
-    return np.ascontiguousarray(mixed.swapaxes(1, 2).reshape(height, width, 3))
+def scramble(pixels: Pixels, box: NDArray[np.floating[Any]], rng: np.random.Generator) -> Pixels:
+    """A face cut into 5 × 5 to 8 × 8 tiles and shuffled: skin, eyes and hair, but no face.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        box: (4,) of the face; one and a half times as much is cut.
+        rng: number of tiles and their order.
+
+    Returns:
+        (240, 240, 3) uint8.
+    """
+    parts = int(rng.choice([5, 6, 8]))
+    cut = 240 // parts
+    centre, side = (box[:2] + box[2:]) / 2, 1.5 * float((box[2:] - box[:2]).max())
+    square = np.concatenate([centre - side / 2, centre + side / 2])
+    face, _ = similarity_crop(pixels, [float(v) for v in square], (240, 240), fill="edge")
+    tiles = face.reshape(parts, cut, parts, cut, 3).swapaxes(1, 2).reshape(-1, cut, cut, 3)
+    mixed = rng.permutation(tiles).reshape(parts, parts, cut, cut, 3)
+    return np.ascontiguousarray(mixed.swapaxes(1, 2).reshape(240, 240, 3))
 
 
 def face_free_pictures() -> list[Pixels]:

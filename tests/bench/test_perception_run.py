@@ -1,0 +1,102 @@
+"""The whole perception bench on a few synthetic faces, with networks that know nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from wholeface.bench.perception import run
+from wholeface.errors import UsageError
+from wholeface.perceive import networks
+from wholeface.weights import WeightCard, save_weights
+
+
+def write(folder: Path, name: str, architecture: str, **config: object) -> None:
+    torch.manual_seed(0)
+    network = getattr(networks, architecture)(getattr(networks, f"{architecture}Config")(**config))
+    card = WeightCard(
+        name=name,
+        version="0",
+        description="random numbers",
+        licence="MIT",
+        architecture=architecture,
+        architecture_config=config,
+    )
+    tensors = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    save_weights(folder / f"{name}.safetensors", tensors, card, storage="fp16")
+
+
+@pytest.fixture
+def blind(tmp_path: Path) -> Path:
+    """Weights of networks that find nothing."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    write(folder, "detector", "DetectorNet", width=0.25)
+    write(folder, "landmarks", "LandmarkNet", width=0.25, features=16)
+    write(folder, "parsing", "ParsingNet", width=0.25)
+    return folder
+
+
+def test_networks_that_find_nothing(blind: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "out.json"
+    parts = ("detector", "landmarks", "shape", "parsing")
+    assert run(count=4, weights=blind, json_file=file, only=parts, teacher=False) == 0
+    record = json.loads(file.read_text())
+    assert set(record["weights"]) == {"detector", "landmarks", "parsing"}
+    assert len(record["weights"]["parsing"]["sha256"]) == 64
+    tables = {table["title"]: table["rows"] for table in record["tables"]}
+    errors = tables["Landmarks: error against the truth of synthetic faces"]
+    assert {row["system"] for row in errors} == {"ours"}
+    assert all((row["pictures"], row["not found"], row["failed at 8 %"]) == (4, 4, 1.0) for row in errors)
+    assert all(row["mean"] is None for row in errors)
+    alone = [row for row in tables["Detector: false faces"] if row["system"] == "our detector alone"]
+    assert all(row["false faces"] == 0 for row in alone)
+    classes = tables["Parsing: IoU of the classes on held-out composites"]
+    assert classes[-1]["class"] == "mean"
+    assert classes[-1]["synthetic, held-out occluders"] < 0.3
+    out = capsys.readouterr().out
+    assert "without the source material" in out
+    assert "left out, because they are not at hand: avatars." in out
+
+
+def test_a_landmark_network_alone_gets_the_true_crop(tmp_path: Path) -> None:
+    write(tmp_path, "landmarks", "LandmarkNet", width=0.25, features=16)
+    file = tmp_path / "out.json"
+    assert run(count=4, weights=tmp_path, json_file=file, only=("landmarks",), teacher=False) == 0
+    record = json.loads(file.read_text())
+    rows = record["tables"][0]["rows"]
+    assert {row["system"] for row in rows} == {"ours, true crop"}
+    assert {row["points"] for row in rows} == {"68", "478", "668"}
+    # Random points are not those of the face, whether they are taken for one or not.
+    assert all(row["failed at 8 %"] == 1.0 for row in rows)
+    assert (
+        "left out, because there are no weights in the folder of weights: detector, parsing"
+        in record["notes"]
+    )
+
+
+def test_the_same_seed_gives_the_same_tables(tmp_path: Path) -> None:
+    write(tmp_path, "parsing", "ParsingNet", width=0.25)
+    records = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        file = tmp_path / f"{name}.json"
+        run(count=4, weights=tmp_path, json_file=file, only=("parsing",), teacher=False, seed=seed)
+        records.append(json.loads(file.read_text())["tables"])
+    assert records[0] == records[1]
+    assert records[0] != records[2]
+
+
+def test_bad_options(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="choose from detector"):
+        run(only=("detector", "noses"))
+    with pytest.raises(UsageError, match="at least 4"):
+        run(count=1)
+    with pytest.raises(UsageError, match="no such folder"):
+        run(data=tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="no weight files"):
+        run(weights=tmp_path, teacher=False)
+    with pytest.raises(UsageError, match="must not enter"):
+        run(weights=tmp_path, sheet=tmp_path / "docs" / "x.png")

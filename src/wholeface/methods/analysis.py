@@ -1,8 +1,10 @@
-"""Landmarks, MAP fit, mask by analysis by synthesis, photometric refinement, completion: no training.
+"""Landmarks, MAP fit, mask by analysis by synthesis, photometric refinement, completion.
 
-The mask needs a fit, and the fit should not believe landmarks that lie behind an occluder. So the fit
-runs twice: a first one places the face, a first mask says what is hidden, and a second one gives the hidden
-landmarks the far larger noise that was measured behind occluders.
+The mask weighs what the model explains against what the parsing network, where there is one, sees in the pixels.
+It needs a fit, and the fit should not believe landmarks that lie behind an occluder. Our own landmark network says
+of each point how far to trust it. With a detector that does not, the fit runs twice: a first one places the face, a
+first mask says what is hidden, and a second one gives the hidden landmarks the far larger noise that was measured
+behind occluders.
 """
 
 from __future__ import annotations
@@ -33,14 +35,19 @@ def run(job: FaceJob) -> Reconstruction:
     height, width = pixels.shape[:2]
     with clock.room("landmark fit"):
         fit = fit_landmarks(model, job.landmarks, width, height, focal=job.focal)
+    with clock.room("parse"):
+        told = _told(job)
     with clock.room("occluder"):
-        estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, job.landmarks)
-    hidden = _at_points(estimate.probability, job.landmarks)
-    if (hidden > 0.5).mean() > _ENOUGH_HIDDEN:
-        with clock.room("landmark fit"):
-            fit = fit_landmarks(model, job.landmarks, width, height, focal=job.focal, occluded=hidden)
-        with clock.room("occluder"):
-            estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, job.landmarks)
+        estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, job.landmarks, told=told)
+    if job.landmarks.modes is None:  # the detector does not know which of its points are hidden
+        hidden = _at_points(estimate.probability, job.landmarks)
+        if (hidden > 0.5).mean() > _ENOUGH_HIDDEN:
+            with clock.room("landmark fit"):
+                fit = fit_landmarks(model, job.landmarks, width, height, focal=job.focal, occluded=hidden)
+            with clock.room("occluder"):
+                estimate = estimate_occluder(
+                    pixels, model, fit.parameters, fit.camera, job.landmarks, told=told
+                )
     parameters, camera = estimate.parameters, fit.camera
     if job.refine:
         with clock.room("refine"):
@@ -83,6 +90,16 @@ def run(job: FaceJob) -> Reconstruction:
         warnings=_warnings(job, fit.converged, face_px),
         timings_ms=dict(clock.milliseconds),
     )
+
+
+def _told(job: FaceJob) -> NDArray[np.float32] | None:
+    """(H, W) the parsing network's probability of an occluder, NaN where it does not look; None without it."""
+    points = job.landmarks.points_478
+    if job.parser is None or points is None:
+        return None
+    height, width = job.photo.pixels.shape[:2]
+    parsing = job.parser.parse(job.photo.pixels, points)
+    return parsing.in_photo(parsing.occluder, height, width, outside=np.nan)
 
 
 def _at_points(probability: NDArray[np.float32], landmarks: FaceLandmarks) -> NDArray[np.float64]:

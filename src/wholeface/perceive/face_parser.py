@@ -51,9 +51,10 @@ class FaceParsing:
         result: Array = 0.5 * (covered + other)
         return result
 
-    def in_photo(self, field: Array, height: int, width: int) -> Array:
-        """A field (S, S) of the crop resampled to the photo, (height, width); 0 outside the crop."""
-        return unwarp(np.ascontiguousarray(field), self.frame, np.zeros((height, width), dtype=np.float32))
+    def in_photo(self, field: Array, height: int, width: int, outside: float = 0.0) -> Array:
+        """A field (S, S) of the crop resampled to the photo, (height, width); ``outside`` beyond the crop."""
+        around = np.full((height, width), outside, dtype=np.float32)
+        return unwarp(np.ascontiguousarray(field), self.frame, around)
 
     def labels_in_photo(self, height: int, width: int) -> NDArray[np.uint8]:
         """(height, width) :class:`ParsingClass` of each pixel; background outside the crop."""

@@ -36,5 +36,5 @@ def jitter_colours(images: Tensor, generator: torch.Generator, strength: float =
     gamma = torch.exp(0.15 * normal(1, 1, 1))
     images.clamp_(0, 1).pow_(gamma)
     level = 0.03 * chance(0.5) * torch.rand(count, 1, 1, 1, generator=generator) * strength
-    noise = torch.empty_like(images).normal_(generator=generator)
+    noise = torch.empty_like(images[:, :1]).normal_(generator=generator)
     return images.add_(noise.mul_(level)).clamp_(0, 1)

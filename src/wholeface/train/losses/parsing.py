@@ -47,19 +47,22 @@ def parsing_loss(
     Source: Milletari et al. 2016, "V-Net", for the Dice loss.
     """
     known = parsing != IGNORE
-    per_pixel = F.cross_entropy(
-        output.parsing, parsing, weight=class_weight, ignore_index=IGNORE, reduction="none"
+    log_class = output.parsing.log_softmax(1)
+    chosen = log_class.gather(1, parsing.clamp_max(output.parsing.shape[1] - 1)[:, None])[:, 0]
+    weighing = (
+        known if class_weight is None else known * class_weight[parsing.clamp_max(len(class_weight) - 1)]
     )
-    parsing_part = per_pixel.sum() / known.sum().clamp_min(1)
+    parsing_part = -(chosen * weighing).sum() / known.sum().clamp_min(1)
     sure = (occluder != IGNORE).float()
     weight = sure * torch.where(face, 1.0, outside)
-    kinds = F.cross_entropy(output.kind, occluder.clamp_max(output.kind.shape[1] - 1), reduction="none")
-    kind_part = (kinds * weight).sum() / weight.sum().clamp_min(1)
+    log_kind = output.kind.log_softmax(1)
+    kinds = log_kind.gather(1, occluder.clamp_max(output.kind.shape[1] - 1)[:, None])[:, 0]
+    kind_part = -(kinds * weight).sum() / weight.sum().clamp_min(1)
     covered = ((occluder != OccluderKind.NONE) & (occluder != IGNORE)).float()
     inside = sure * face.float()
     # Both opinions of the occluder, since both will be asked for it.
-    by_kind = 1 - output.kind.softmax(1)[:, OccluderKind.NONE]
-    by_class = 1 - output.parsing.softmax(1)[:, list(FACE_CLASSES)].sum(1)
+    by_kind = 1 - log_kind[:, OccluderKind.NONE].exp()
+    by_class = 1 - log_class[:, list(FACE_CLASSES)].exp().sum(1)
     occluder_part = 0.5 * (_dice(by_kind, covered, inside) + _dice(by_class, covered, inside * known))
     face_part = F.binary_cross_entropy_with_logits(output.face[:, 0], face.float())
     total = parsing_part + kind_part + 0.5 * occluder_part + 0.5 * face_part

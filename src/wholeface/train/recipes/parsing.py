@@ -51,8 +51,6 @@ class ParsingRecipeConfig(TrainConfig):
         initial: checkpoint whose weights to start from, or none.
         clean: share of pictures shown without their occluders.
         input_size: edge of the network's input in pixels, a multiple of 32.
-        small_until: part of the run that is trained at ``small_size``, which is faster.
-        small_size: edge of the input in the first part of the run.
         width: factor on the network's channels.
         jitter: factor on the errors of placing the crop.
         rare_weight: weight of small classes (eyes, brows, lips, glasses …) in the cross entropy.
@@ -63,8 +61,6 @@ class ParsingRecipeConfig(TrainConfig):
     initial: Path | None = None
     clean: float = 0.12
     input_size: int = 224
-    small_until: float = 0.8
-    small_size: int = 160
     width: float = 0.75
     jitter: float = 1.0
     rare_weight: float = 2.0
@@ -102,11 +98,11 @@ class ParsingTask(Task):
         self._jitter = CropJitter(0.10, 0.04, 0.10, wild=0.1).scaled(config.jitter)
 
     def load(self, indices: NDArray[np.int64], generator: torch.Generator) -> Batch:
-        """Jittered crops with their maps, at the network's full input size."""
+        """Jittered crops, and their maps at half the size."""
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         rows = [self.store[int(i)] for i in indices]
         bare = rng.random(len(rows)) < self.config.clean
-        return self._batch(rows, bare, self.config.input_size, rng, self._jitter, generator)
+        return self._batch(rows, bare, self.config.input_size, rng, self._jitter, generator, halved=True)
 
     def _batch(
         self,
@@ -116,6 +112,8 @@ class ParsingTask(Task):
         rng: np.random.Generator,
         jitter: CropJitter,
         generator: torch.Generator | None,
+        *,
+        halved: bool = False,
     ) -> Batch:
         dense = np.stack([row["dense"] for row in rows])
         matrices, mirrored = crop_matrices(dense, size, PARSING_MARGIN, rng, jitter)
@@ -123,6 +121,10 @@ class ParsingTask(Task):
         if generator is not None:
             images = jitter_colours(images, generator)
         known = np.stack([row["known"] for row in rows])
+        if halved:  # the maps at the network's output resolution: u' = (u + 1/2) / 2 - 1/2
+            matrices = matrices / 2
+            matrices[:, :, 2] -= 0.25
+            size //= 2
         parsing = crop_labels([row["parsing"] for row in rows], matrices, size, IGNORE)
         occluder = crop_labels([row["occluder"] for row in rows], matrices, size, IGNORE)
         face = crop_labels([row["face"] for row in rows], matrices, size, 0).bool()
@@ -137,22 +139,13 @@ class ParsingTask(Task):
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
         """All maps at half the input's resolution."""
-        image, small = batch["image"], self.config.small_size
-        maps = [batch[name] for name in ("parsing", "occluder", "face")]
-        if progress < self.config.small_until and small < image.shape[-1]:
-            image = F.interpolate(
-                image, size=(small, small), mode="bilinear", antialias=True, align_corners=False
-            )
-        raw = network(image.contiguous(memory_format=torch.channels_last))
-        half = raw.shape[-1]
-        parsing, occluder, face = (
-            F.interpolate(m[:, None].float(), size=(half, half), mode="nearest-exact")[:, 0] for m in maps
-        )
+        del progress
+        raw = network(batch["image"].contiguous(memory_format=torch.channels_last))
         parts = parsing_loss(
             self._read(raw),
-            parsing.long(),
-            occluder.long(),
-            face > 0.5,
+            batch["parsing"],
+            batch["occluder"],
+            batch["face"],
             class_weight=self._weight.to(raw.device),
         )
         return {

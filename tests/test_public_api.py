@@ -54,7 +54,7 @@ def test_all_is_sorted_and_complete(room: str) -> None:
     assert all(hasattr(module, name) for name in names)
 
 
-def test_only_the_detector_imports_mediapipe() -> None:
+def test_only_the_teacher_imports_mediapipe() -> None:
     from pathlib import Path
 
     package = Path(wholeface.__path__[0])
@@ -66,4 +66,4 @@ def test_only_the_detector_imports_mediapipe() -> None:
             for line in path.read_text().splitlines()
         )
     ]
-    assert users == ["perceive/mediapipe_detector.py"]
+    assert users == ["data/portraits_prepare.py", "perceive/mediapipe_detector.py"]

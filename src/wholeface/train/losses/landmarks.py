@@ -14,6 +14,7 @@ from ...perceive.networks import LandmarkOutput
 
 __all__ = ["LandmarkLoss", "landmark_loss"]
 
+_FAR = 4.0  # sigma
 _WIDEST = 6.0  # log sigma is kept below this, and above minus this
 
 
@@ -43,7 +44,8 @@ def landmark_loss(
     squared: :math:`\tfrac1L\sum_l \|\hat z_l - z_l\|^2` (pixels of the input)
 
     gaussian: :math:`\tfrac1L\sum_l \log\sigma_l^2 + \|\hat z_l - z_l\|^2 / (2\sigma_l^2)`, the negative log
-    likelihood of a circular normal distribution up to a constant.
+    likelihood of a circular normal distribution up to a constant; beyond four standard deviations the error counts
+    linearly (Huber 1964), lest single pictures of nearly hidden faces outweigh all others.
 
     Args:
         output: of the network.
@@ -65,7 +67,10 @@ def landmark_loss(
         error = squared
     elif kind == "gaussian":
         log_sigma = output.log_sigma.clamp(-_WIDEST, _WIDEST)
-        error = 2 * log_sigma + 0.5 * squared * torch.exp(-2 * log_sigma)
+        scaled = squared * torch.exp(-2 * log_sigma)
+        far = scaled > _FAR**2
+        distance = torch.sqrt(torch.where(far, scaled, 1.0))  # no infinite slope at zero
+        error = 2 * log_sigma + torch.where(far, _FAR * distance - 0.5 * _FAR**2, 0.5 * scaled)
     else:
         raise UsageError(f"unknown landmark loss {kind!r}; choose squared or gaussian")
     located = _mean(error, point_weight)

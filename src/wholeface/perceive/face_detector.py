@@ -56,7 +56,7 @@ class FaceDetector:
         self,
         network: NetworkFunction,
         *,
-        size: int = 320,
+        size: int = 192,
         min_score: float = 0.5,
         max_faces: int = 16,
         thorough: bool = True,
@@ -151,14 +151,15 @@ def decode_arrays(raw: Array, centres: Array, strides: Array) -> tuple[Array, Ar
 def suppress(faces: list[DetectedFace], overlap: float = 0.4) -> list[DetectedFace]:
     """Non-maximum suppression: of faces whose boxes overlap (IoU) by more than ``overlap``, the surest remains.
 
-    The remaining box and points are the score-weighted means over those that it replaces.
+    So it does where another box lies inside it (parts of faces look like small faces) or around it. The remaining box
+    and points are the score-weighted means over those that overlap it.
     """
     rest = sorted(faces, key=lambda face: -face.score)
     kept = []
     while rest:
         best = rest[0]
-        same = [_iou(best.box, face.box) > overlap for face in rest]
-        group = [face for face, s in zip(rest, same) if s] or [best]
+        same = [_iou(best.box, face.box) > overlap or _inside(face.box, best.box) > 0.7 for face in rest]
+        group = [face for face in rest if _iou(best.box, face.box) > overlap] or [best]
         powers = np.array([face.score for face in group], dtype=np.float64) ** 4
         weights = powers / powers.sum()
         kept.append(
@@ -174,6 +175,14 @@ def suppress(faces: list[DetectedFace], overlap: float = 0.4) -> list[DetectedFa
 
 def _area(box: NDArray[np.float64]) -> float:
     return float(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0))
+
+
+def _inside(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Intersection over the smaller box."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    if (high <= low).any():
+        return 0.0
+    return _area(np.concatenate([low, high])) / max(min(_area(a), _area(b)), 1e-9)
 
 
 def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

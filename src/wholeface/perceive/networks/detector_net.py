@@ -26,7 +26,7 @@ class DetectorNetConfig:
     """
 
     width: float = 1.0
-    input_size: int = 320
+    input_size: int = 192
 
 
 class DetectorNet(nn.Module):

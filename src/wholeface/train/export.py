@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -36,7 +37,7 @@ def card_of(checkpoint: Checkpoint, *, name: str | None = None, version: str | N
         architecture=facts["architecture"],
         architecture_config=facts["architecture_config"],
         recipe=checkpoint.recipe,
-        recipe_config=checkpoint.settings,
+        recipe_config={name: _told(value) for name, value in checkpoint.settings.items()},
         commit=facts["commit"],
         notes={
             "steps": checkpoint.step,
@@ -45,6 +46,13 @@ def card_of(checkpoint: Checkpoint, *, name: str | None = None, version: str | N
             "scores_of": "the unpacked weights on the recipe's held-out samples",
         },
     )
+
+
+def _told(value: Any) -> Any:
+    """A setting without the folders of the machine on which it was used: the last name of a path says enough."""
+    if isinstance(value, (list, tuple)):
+        return [_told(item) for item in value]
+    return value.replace("\\", "/").rsplit("/", 1)[-1] if isinstance(value, str) else value
 
 
 def export_weights(

@@ -19,6 +19,7 @@ from ..colour import jitter_colours
 from ..losses import detector_loss
 from ..recipe import Batch, Recipe, Task, TrainConfig
 from ..scenes import Scene, SceneSettings, make_scene
+from ._sources import SOURCES
 
 __all__ = ["RECIPE", "DetectorRecipeConfig"]
 
@@ -171,13 +172,6 @@ RECIPE = Recipe(
     summary="small single-shot face detector with five points a face",
     config=DetectorRecipeConfig,
     build=DetectorTask,
-    sources=(
-        "renderings of the shipped face model (ICT-FaceKit, MIT; VALID avatars, MIT; portraits, public domain)",
-        "official portraits of members of the US Congress (public domain)",
-        "things in front of faces: drawn by our own code; masks of MaskTheFace (MIT) and FaceX-Zoo (Apache-2.0), hands of "
-        "the Sign Language Digits Dataset (Apache-2.0), four eyeglasses (CC-BY-4.0), hair of the VALID avatars (MIT); "
-        "see NOTICE",
-        "teacher of the portraits' points: the landmark models of mediapipe (Apache-2.0)",
-    ),
+    sources=SOURCES,
     paper="after BlazeFace (Bazarevsky et al. 2019), YuNet (Wu et al. 2023) and FCOS (Tian et al. 2019)",
 )

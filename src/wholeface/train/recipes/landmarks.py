@@ -22,6 +22,7 @@ from ..colour import jitter_colours
 from ..crops import NO_JITTER, CropJitter, crop_images, crop_matrices, move_points
 from ..losses import landmark_loss
 from ..recipe import Batch, Recipe, Task, TrainConfig
+from ._sources import SOURCES
 
 __all__ = ["RECIPE", "LandmarkRecipeConfig", "mirror_668"]
 
@@ -244,13 +245,6 @@ RECIPE = Recipe(
     summary="68 and 600 landmarks with visibility and uncertainty (N_lmk of Zhao & Qi, §3.1)",
     config=LandmarkRecipeConfig,
     build=LandmarkTask,
-    sources=(
-        "renderings of the shipped face model (ICT-FaceKit, MIT; VALID avatars, MIT; portraits, public domain)",
-        "official portraits of members of the US Congress (public domain)",
-        "things in front of faces: drawn by our own code; masks of MaskTheFace (MIT) and FaceX-Zoo (Apache-2.0), hands of "
-        "the Sign Language Digits Dataset (Apache-2.0), four eyeglasses (CC-BY-4.0), hair of the VALID avatars (MIT); "
-        "see NOTICE",
-        "teacher of the portraits' points: the landmark models of mediapipe (Apache-2.0)",
-    ),
+    sources=SOURCES,
     paper="Zhao & Qi, Generative face parsing map guided 3D face reconstruction under occluded scenes",
 )

@@ -23,6 +23,7 @@ from ..colour import jitter_colours
 from ..crops import CropJitter, crop_images, crop_labels, crop_matrices
 from ..losses import parsing_loss
 from ..recipe import Batch, Recipe, Task, TrainConfig
+from ._sources import SOURCES
 
 __all__ = ["PALETTE", "RECIPE", "ParsingRecipeConfig"]
 
@@ -243,13 +244,6 @@ RECIPE = Recipe(
     summary="parsing map, kind of occluder and the whole face (N_alpha of Zhao & Qi, §3.2)",
     config=ParsingRecipeConfig,
     build=ParsingTask,
-    sources=(
-        "renderings of the shipped face model (ICT-FaceKit, MIT; VALID avatars, MIT; portraits, public domain)",
-        "official portraits of members of the US Congress (public domain)",
-        "things in front of faces: drawn by our own code; masks of MaskTheFace (MIT) and FaceX-Zoo (Apache-2.0), hands of "
-        "the Sign Language Digits Dataset (Apache-2.0), four eyeglasses (CC-BY-4.0), hair of the VALID avatars (MIT); "
-        "see NOTICE",
-        "teacher of the portraits' points: the landmark models of mediapipe (Apache-2.0)",
-    ),
+    sources=SOURCES,
     paper="Zhao & Qi, Generative face parsing map guided 3D face reconstruction under occluded scenes",
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..perceive.frames import frame
 from ..photo import Similarity
 
-__all__ = ["Scene", "SceneSettings", "five_points", "make_scene"]
+__all__ = ["Scene", "SceneSettings", "five_points", "make_scene", "mirrored", "quarter_turned"]
 
 Tile = Mapping[str, NDArray[Any]]
 
@@ -98,10 +98,11 @@ def make_scene(
         np.array(boxes, dtype=np.float32).reshape(-1, 4),
         np.array(points, dtype=np.float32).reshape(-1, 5, 2),
     )
-    return _mirrored(scene) if rng.random() < 0.5 else scene
+    return scene
 
 
-def _mirrored(scene: Scene) -> Scene:
+def mirrored(scene: Scene) -> Scene:
+    """The scene in a mirror; left and right points change places."""
     last = scene.image.shape[1] - 1
     boxes = scene.boxes[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
     boxes += np.array([last, 0, last, 0], np.float32)
@@ -109,6 +110,18 @@ def _mirrored(scene: Scene) -> Scene:
         [last, 0], np.float32
     )
     return Scene(np.ascontiguousarray(scene.image[:, ::-1]), boxes, points)
+
+
+def quarter_turned(scene: Scene) -> Scene:
+    """The scene turned by a quarter, counter-clockwise as seen."""
+    last = scene.image.shape[1] - 1
+    x0, y0, x1, y1 = scene.boxes.T
+    x, y = scene.points[..., 0], scene.points[..., 1]
+    return Scene(
+        np.ascontiguousarray(np.rot90(scene.image)),
+        np.stack([y0, last - x1, y1, last - x0], axis=1),
+        np.stack([y, last - x], axis=2),
+    )
 
 
 def _paste_face(

@@ -18,7 +18,7 @@ from .._shared_store import SharedStore
 from ..colour import jitter_colours
 from ..losses import detector_loss
 from ..recipe import Batch, Recipe, Task, TrainConfig
-from ..scenes import Scene, SceneSettings, make_scene
+from ..scenes import Scene, SceneSettings, make_scene, mirrored, quarter_turned
 from ._sources import SOURCES
 
 __all__ = ["RECIPE", "DetectorRecipeConfig"]
@@ -33,15 +33,20 @@ class DetectorRecipeConfig(TrainConfig):
         check: folder of stored held-out samples.
         initial: checkpoint whose weights to start from, or none.
         scene_size: edge of the training pictures in pixels, a multiple of 32.
-        scenes: number of different scenes (made on the fly from the samples).
+        scenes: number of different scenes, made from the samples when first needed and kept in memory; each time they
+            are mirrored, turned and coloured anew.
+        turned: share of faces at any roll in the scenes as they are made.
+        smallest: face size in pixels.
         width: factor on the network's channels.
     """
 
     stores: tuple[Path, ...] = ()
     check: Path | None = None
     initial: Path | None = None
-    scene_size: int = 256
-    scenes: int = 1_000_000
+    scene_size: int = 160
+    scenes: int = 4_000
+    turned: float = 0.3
+    smallest: float = 16.0
     width: float = 1.0
     steps: int = 4_000
     batch_size: int = 16
@@ -61,7 +66,8 @@ class DetectorTask(Task):
         start_from(self.network, config.initial)
         self.train_size = config.scenes
         self.preprocessing = {"range": [0, 1], "colour": "sRGB"}
-        self._settings = SceneSettings(size=config.scene_size)
+        self._settings = SceneSettings(size=config.scene_size, smallest=config.smallest, turned=config.turned)
+        self._made: dict[int, Scene] = {}
 
     def _scene(self, store: SharedStore, seed: tuple[int, ...]) -> Scene:
         from ...data.backgrounds import random_background
@@ -71,7 +77,17 @@ class DetectorTask(Task):
 
     def load(self, indices: NDArray[np.int64], generator: torch.Generator) -> Batch:
         """Scenes and their faces, padded to the most in the batch."""
-        scenes = [self._scene(self.store, (self.config.seed, int(i))) for i in indices]
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+        scenes = []
+        for index in indices.tolist():
+            if index not in self._made:
+                self._made[index] = self._scene(self.store, (self.config.seed, index))
+            scene = self._made[index]
+            if rng.random() < 0.5:
+                scene = mirrored(scene)
+            for _ in range(int(rng.choice(4, p=(0.76, 0.08, 0.08, 0.08)))):
+                scene = quarter_turned(scene)
+            scenes.append(scene)
         most = max(1, *(len(scene.boxes) for scene in scenes))
         boxes = np.zeros((len(scenes), most, 4), np.float32)
         points = np.zeros((len(scenes), most, 5, 2), np.float32)

@@ -45,7 +45,7 @@ def add_bench_parser(commands: Any) -> None:
         help="detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",
         description="Held-out synthetic faces, held-out portraits and annotated photos; all from fixed seeds.",
     )
-    perception.add_argument("--count", type=int, default=60, help="pictures per set (default: 60)")
+    perception.add_argument("--count", type=int, default=50, help="pictures per set (default: 50)")
     perception.add_argument(
         "--data", type=Path, help="folder of source material (default: synthetic faces only)"
     )

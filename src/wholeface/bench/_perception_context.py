@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,11 @@ from ..data import FaceSample
 from ..data.engine import EngineSettings, FaceEngine
 from ..errors import UsageError
 from ..morphable import MorphableModel, load_model
-from ..perceive import FaceLandmarks
+from ..perceive import FaceLandmarks, LandmarkDetector
 from ._perception_systems import Finder, Systems
+
+if TYPE_CHECKING:
+    from ..reconstructor import Reconstructor
 
 __all__ = ["SETS", "Context", "real_photos"]
 
@@ -85,6 +89,15 @@ class Context:
                 for sample in self.samples(name)
             ]
         return self._found[key]
+
+    def reconstructor(self, detector: LandmarkDetector) -> Reconstructor:
+        """The whole system on this detector, with our parser where there is one; nothing is done for the texture."""
+        from ..reconstructor import Reconstructor
+
+        weights = None if self.systems.parser is None else self.systems.weights.folder
+        return Reconstructor(
+            model=self.model, detector=detector, weights=weights, texture_size=64, refine=False
+        )
 
 
 def real_photos(data: Path) -> list[tuple[str, NDArray[np.uint8], NDArray[np.float64]]]:

@@ -117,10 +117,12 @@ def _score_sample(
 
 
 def training_free_mask(model: MorphableModel, pixels: NDArray[np.uint8], landmarks: FaceLandmarks) -> Mask:
-    """(H, W) the mask by analysis and synthesis alone, with its two rounds as in ``methods.analysis``."""
+    """(H, W) the mask by analysis and synthesis alone, in one or two rounds as in ``methods.analysis``."""
     height, width = pixels.shape[:2]
     fit = fit_landmarks(model, landmarks, width, height)
     estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, landmarks)
+    if landmarks.modes is not None:
+        return estimate.mask
     column, row = np.rint(landmarks.points).astype(np.int64).T
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     hidden = np.zeros(len(landmarks.points))
@@ -132,8 +134,6 @@ def training_free_mask(model: MorphableModel, pixels: NDArray[np.uint8], landmar
 
 
 def _real_table(context: Context) -> Table:
-    from ..reconstructor import Reconstructor
-
     assert context.data is not None
     systems, model = context.systems, context.model
     photos = real_photos(context.data)
@@ -146,8 +146,8 @@ def _real_table(context: Context) -> Table:
         if parser is not None:
             masks.append(("network alone", _network_masks(front, parser, model)))
         masks.append(("training-free alone", _training_free_masks(front, model)))
-        reconstructor = Reconstructor(model=model, detector=front, texture_size=64, refine=False)
-        masks.append(("as `wholeface reconstruct` does", lambda p, _: reconstructor(p).occluder > 0.5))
+        reconstructor = context.reconstructor(front)
+        masks.append(("both, as `wholeface reconstruct` does", lambda p, _: reconstructor(p).occluder > 0.5))
     rows: list[tuple[Cell, ...]] = []
     for name, make in masks:
         scores, without = [], 0

@@ -47,9 +47,7 @@ def write_sheet(context: Context, path: Path) -> None:
     front = systems.front_end or systems.teacher
     if front is None:
         raise UsageError("the contact sheet needs a detector with landmarks")
-    from ..reconstructor import Reconstructor
-
-    reconstructor = Reconstructor(model=context.model, detector=front, texture_size=64, refine=False)
+    reconstructor = context.reconstructor(front)
     strips = []
     for _, pixels, marks in real_photos(context.data):
         face = annotated_face(front.detect(pixels), marks, context.model)

@@ -21,6 +21,7 @@ from ._perception_context import Context
 from ._perception_sheet import refuse_docs, write_sheet
 from ._perception_systems import load_systems
 from ._perception_table import Table
+from ._perception_targets import target_table
 
 __all__ = ["PARTS", "run"]
 
@@ -29,7 +30,7 @@ PARTS = ("detector", "landmarks", "shape", "parsing", "speed")
 
 def run(
     *,
-    count: int = 60,
+    count: int = 50,
     data: Path | None = None,
     weights: Path | None = None,
     json_file: Path | None = None,
@@ -82,6 +83,10 @@ def run(
                 print(f"\n{table.text()}", flush=True)
                 tables.append(table)
             seconds[part] = round(time.perf_counter() - start, 1)
+    summary = target_table(tables)
+    if summary is not None:
+        print(f"\n{summary.text()}", flush=True)
+        tables.append(summary)
     if sheet is not None:
         write_sheet(context, sheet)
     if json_file is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from wholeface.app.cli import build_parser
+from wholeface.perceive import NETWORKS, has_weights
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").glob("*.md"))]
@@ -41,18 +42,37 @@ def test_commands_in_the_docs_exist(page: str, command: str) -> None:
     elif words[0] == "wholeface":
         build_parser().parse_args(words[1:])  # exits, and so fails the test, when a flag does not exist
     else:
-        assert (_ROOT / "src" / Path(*words[2].split("."))).is_dir()
+        module = _ROOT / "src" / Path(*words[2].split("."))
+        assert module.is_dir() or module.with_suffix(".py").is_file()
 
 
-def test_the_readme_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with ``photo.jpg`` in it."""
     cbook = pytest.importorskip("matplotlib.cbook", reason="needs matplotlib's example picture")
     shutil.copy(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)), tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
+    return tmp_path / "photo.jpg"
+
+
+def test_the_readme_snippets_run(photo: Path, tmp_path: Path) -> None:
     blocks = _blocks(_ROOT / "README.md", "python")
     assert blocks, "the README shows the Python API"
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
     assert (tmp_path / "out" / "face.glb").exists()
+
+
+def test_the_first_snippet_about_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(_blocks(_ROOT / "docs" / "data.md", "python")[0], "data.md", "exec"), {})
+    assert (tmp_path / "sample" / "photo.png").exists()
+    assert (tmp_path / "sheet.png").exists()
+
+
+@pytest.mark.skipif(not has_weights(*NETWORKS), reason="needs the shipped weights")
+def test_the_first_snippet_about_perception_runs(photo: Path) -> None:
+    exec(compile(_blocks(_ROOT / "docs" / "perception.md", "python")[0], "perception.md", "exec"), {})
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:

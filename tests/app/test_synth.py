@@ -105,6 +105,8 @@ def test_the_engine_is_made() -> None:
     assert (engine.root, engine.seed, engine.size, engine.split) == (None, 4, 64, "held_out")
     assert engine.settings.clean == 0.5
     assert engine.settings.occluders == {"masks": 1.0}
+    assert not engine.settings.synthetic.geometry
+    assert _synth._Recipe(None, 4, 64, True, 0.5, (), True).make().settings.synthetic.geometry
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,18 @@ class _Recipe:
     held_out: bool
     clean: float
     occluders: tuple[tuple[str, float], ...]  # weight of each kind, or empty for the usual ones
+    geometry: bool = False
 
     def make(self) -> IndexedSource:
         """The data engine."""
         from ..data.engine import EngineSettings, FaceEngine
+        from ..data.synthetic import SyntheticSettings
 
-        settings = EngineSettings(clean=self.clean, occluders=dict(self.occluders) or None)
+        settings = EngineSettings(
+            clean=self.clean,
+            occluders=dict(self.occluders) or None,
+            synthetic=SyntheticSettings(geometry=self.geometry),
+        )
         split = "held_out" if self.held_out else "train"
         return FaceEngine(self.data, seed=self.seed, size=self.size, split=split, settings=settings)
 
@@ -236,6 +242,7 @@ def _run(options: argparse.Namespace) -> int:
         options.held_out,
         options.clean,
         _occluder_weights(options.occluders),
+        options.geometry,
     )
     indices = range(options.start, options.start + options.count)
     workers = options.workers or min(_cores(), max(1, options.count // _PER_WORKER))

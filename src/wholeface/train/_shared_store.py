@@ -29,7 +29,7 @@ class SharedStore:
     def __init__(self, folders: Sequence[Path]) -> None:
         if not folders:
             raise UsageError(
-                "this recipe needs stored samples: --set stores=FOLDER[,FOLDER…] (wholeface synth --store)"
+                "this recipe needs stored samples: --set stores=FOLDER[,FOLDER…] (how to make them: docs/data.md)"
             )
         self._stores = [SampleStore(folder) for folder in folders]
         self._starts = np.cumsum([0, *(len(store) for store in self._stores)])

@@ -41,7 +41,9 @@ def _imports(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             place = [*inside[: len(inside) - node.level + 1], *(node.module or "").split(".")]
-            found |= {".".join(filter(None, [*place, *([] if node.module else [a.name])])) for a in node.names}
+            found |= {
+                ".".join(filter(None, [*place, *([] if node.module else [a.name])])) for a in node.names
+            }
     return found
 
 

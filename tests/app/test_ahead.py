@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wholeface.app._ahead import PhotosAhead
+from wholeface.app import _ahead
+from wholeface.app._ahead import PhotosAhead, start_detector
 from wholeface.app._garbage import collection_postponed
-from wholeface.errors import PhotoError
+from wholeface.errors import ModelFileError, PhotoError, UsageError
+from wholeface.perceive import ChildProcessDetector, MediapipeDetector, mediapipe_detector, shipped
 
 
 class _Recorder:
@@ -65,3 +67,34 @@ def test_the_collector_pauses_only_until_told_or_the_end_of_the_block() -> None:
     finally:
         gc.enable()
         gc.unfreeze()
+
+
+def _absent() -> None:
+    raise UsageError("mediapipe is not there")
+
+
+def test_our_own_detector_starts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(mediapipe_detector, "require_mediapipe", _absent)
+    assert start_detector("wholeface", tmp_path) is None
+    monkeypatch.setattr(shipped, "has_weights", lambda *names: True)
+    assert start_detector("wholeface") is None
+    with pytest.raises(UsageError, match="mediapipe is not there"):
+        start_detector("mediapipe")
+
+
+def test_mediapipe_stands_in_with_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shipped, "has_weights", lambda *names: False)
+    for module in (mediapipe_detector, shipped):
+        monkeypatch.setattr(module, "require_mediapipe", lambda: None)
+    detector = start_detector("wholeface")
+    assert isinstance(detector, ChildProcessDetector)
+    detector.close()
+    assert capsys.readouterr().err.count("mediapipe stands in") == 1
+    monkeypatch.setattr(_ahead.sys, "executable", "")
+    assert isinstance(start_detector("mediapipe"), MediapipeDetector)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(shipped, "require_mediapipe", _absent)
+    with pytest.raises(ModelFileError, match="lacks the weights"):
+        start_detector("wholeface")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from wholeface.app import _reconstruct
 from wholeface.app.cli import build_parser, main
@@ -55,6 +56,9 @@ def test_help_loads_neither_torch_nor_mediapipe() -> None:
         ["reconstruct", "photo.jpg", "-o", "out", "--texture-size", "1e3"],
         ["reconstruct", "photo.jpg", "-o", "out", "--face", "0"],
         ["reconstruct", "photo.jpg", "-o", "out", "--device", "tpu"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--detector", "dlib"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--backend", "tensorrt"],
+        ["weights", "onnx"],
         ["unknown"],
     ],
 )
@@ -109,3 +113,29 @@ def test_photos_with_the_same_stem_do_not_overwrite_each_other() -> None:
 def test_texture_size_outside_the_range_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="64 to 4096"):
         _reconstruct._texture_size(text)
+
+
+def test_our_own_front_end_is_the_default() -> None:
+    options = build_parser().parse_args(["reconstruct", "a.jpg", "-o", "out"])
+    assert (options.detector, options.backend, options.weights) == ("wholeface", "torch", None)
+
+
+def test_wrong_weights_are_said_once_for_all_photos(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = [tmp_path / f"{i}.png" for i in range(2)]
+    for photo in photos:
+        Image.new("RGB", (64, 64)).save(photo)
+    words = [
+        "reconstruct",
+        *map(str, photos),
+        "-o",
+        str(tmp_path / "out"),
+        "--weights",
+        str(tmp_path / "none"),
+    ]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "weights of the detector network are missing" in error
+    assert not (tmp_path / "out").exists()

@@ -12,6 +12,7 @@ from PIL import Image
 
 import wholeface
 from wholeface.app.cli import main
+from wholeface.perceive import has_weights
 
 _FILES = {
     "face.glb",
@@ -23,6 +24,13 @@ _FILES = {
     "preview.png",
     "face.json",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def front_end() -> None:
+    """Skips where nothing can find a face."""
+    if not has_weights("detector", "landmarks"):
+        pytest.importorskip("mediapipe", reason="neither shipped weights nor mediapipe")
 
 
 @pytest.fixture(scope="module")

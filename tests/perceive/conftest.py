@@ -1,11 +1,15 @@
-"""A face for the tests of this room."""
+"""Faces, weights and networks with known answers for the tests of this room."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 
@@ -27,3 +31,111 @@ def points_68() -> NDArray[np.float64]:
     points = [*jaw, *brow, *mirror(brow, [4, 3, 2, 1, 0]), *bridge, *base]
     points += [*eye, *mirror(eye, [3, 2, 1, 0, 5, 4]), *outer, *inner]
     return np.array(points)
+
+
+@pytest.fixture(scope="session")
+def head_668() -> NDArray[np.float64]:
+    """(668, 2) the shipped mean face from the front, y down, 1 unit high, its 478 points' box about the origin."""
+    from wholeface.morphable import dense_embedding, load_model
+
+    head = load_model("wholeface")
+    assert head.landmarks_68 is not None
+    found = torch.cat(
+        [e.points(head.mean, head.triangles) for e in (head.landmarks_68, dense_embedding(head))]
+    )
+    points = (found[:, :2] * torch.tensor([1.0, -1.0])).double().numpy()
+    low, high = points[68:546].min(axis=0), points[68:546].max(axis=0)
+    return (points - (low + high) / 2) / (high - low).max()
+
+
+@pytest.fixture(scope="session")
+def place(head_668: NDArray[np.float64]) -> Callable[..., NDArray[np.float64]]:
+    """(668, 2) that face at a place of a photo: ``place(x, y, height, roll)``, roll in radians, clockwise."""
+
+    def placed(x: float, y: float, height: float, roll: float = 0.0) -> NDArray[np.float64]:
+        c, s = math.cos(roll), math.sin(roll)
+        return head_668 @ np.array([[c, s], [-s, c]]) * height + (x, y)
+
+    return placed
+
+
+@pytest.fixture(scope="session")
+def ramps() -> Callable[[int, int], NDArray[np.uint8]]:
+    """(H, W, 3) a photo whose colours tell the place: red = 255 x / W, green = 255 y / H, blue = 255."""
+
+    def make(height: int, width: int) -> NDArray[np.uint8]:
+        y, x = np.mgrid[:height, :width]
+        values = np.stack([255.0 * x / width, 255.0 * y / height, np.full(x.shape, 255.0)], axis=-1)
+        # Dithered, so that the mean of several pixels tells more than their 256 levels.
+        return np.floor(values + np.random.default_rng(0).random(values.shape)).astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def read_place() -> Callable[[NDArray[np.float32], int, int], NDArray[np.float64]]:
+    """(2, 3) from photo to crop pixels, read off the colours of one crop (3, h, w) of such a photo."""
+
+    def read(crop: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:
+        y, x = np.mgrid[: crop.shape[1], : crop.shape[2]]
+        crop = crop + 0.5 / 255  # Pillow's interpolation rounds down
+        photo = np.stack([crop[0] * width, crop[1] * height], axis=-1).astype(np.float64)
+        # Away from the photo's border, where pixels are repeated or black.
+        margin = 0.03 * np.array([width, height])
+        seen = (
+            (crop[2] > 0.99) & (photo > margin).all(-1) & (photo < np.array([width, height]) - margin).all(-1)
+        )
+        assert seen.sum() > 50
+        basis = np.concatenate([photo[seen], np.ones((seen.sum(), 1))], axis=1)
+        found, *_ = np.linalg.lstsq(
+            basis, np.stack([x[seen], y[seen]], axis=-1).astype(np.float64), rcond=None
+        )
+        return found.T
+
+    return read
+
+
+def randomise(network: torch.nn.Module, seed: int) -> torch.nn.Module:
+    """Weights, biases and running statistics like those of a trained network rather than of a fresh one."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            count = module.num_features
+            module.weight.data = 0.3 + 0.6 * torch.rand(count, generator=generator)
+            module.bias.data = 0.2 * torch.randn(count, generator=generator)
+            module.running_mean = 0.2 * torch.randn(count, generator=generator)
+            module.running_var = 0.5 + torch.rand(count, generator=generator)
+        elif isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            fan_in = module.weight[0].numel()
+            module.weight.data = torch.randn(module.weight.shape, generator=generator) * (2 / fan_in) ** 0.5
+            if module.bias is not None:
+                module.bias.data = 0.1 * torch.randn(module.bias.shape, generator=generator)
+    return network
+
+
+@pytest.fixture(scope="session")
+def small_networks() -> dict[str, torch.nn.Module]:
+    """One small network of each kind, as if trained."""
+    from wholeface.perceive import networks as n
+
+    made = {
+        "detector": n.DetectorNet(n.DetectorNetConfig(width=0.25)),
+        "landmarks": n.LandmarkNet(n.LandmarkNetConfig(width=0.25, features=24, input_size=64)),
+        "parsing": n.ParsingNet(n.ParsingNetConfig(width=0.25, input_size=96)),
+    }
+    return {name: randomise(network, i).eval() for i, (name, network) in enumerate(made.items())}
+
+
+@pytest.fixture
+def weights_folder(small_networks: dict[str, torch.nn.Module], tmp_path: Path) -> Path:
+    """A folder as the shipped one, with the small networks."""
+    from wholeface.weights import WeightCard, save_weights
+
+    folder = tmp_path / "weights"
+    for name, network in small_networks.items():
+        config = asdict(network.config)
+        kind = type(network).__name__
+        card = WeightCard(name, "1", "made up", "CC0-1.0", architecture=kind, architecture_config=config)
+        state = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+        save_weights(folder / f"{name}.safetensors", state, card, storage="fp32")
+    return folder

@@ -143,6 +143,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def test_the_child_knows_neither_torch_nor_numba():
+    pytest.importorskip("mediapipe")
     code = (
         "import sys, wholeface.perceive._worker, wholeface.perceive.mediapipe_detector as m\nm._mediapipe()\n"
     )

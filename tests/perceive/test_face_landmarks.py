@@ -118,3 +118,72 @@ def test_other_output_to_stderr_survives(capfd):
     captured = capfd.readouterr().err
     assert "TensorFlow" not in captured
     assert all(text in captured for text in ("from C", "from Python", "after"))
+
+
+def _of_668() -> FaceLandmarks:
+    rng = np.random.default_rng(3)
+    return FaceLandmarks(
+        points=rng.uniform(0, 100, (668, 2)),
+        scheme="wholeface668",
+        box=np.array([1.0, 2.0, 90.0, 95.0]),
+        score=0.7,
+        visibility=rng.random(668),
+        sigma=rng.random(668),
+        depth=rng.random(668),
+        covered=rng.random(668),
+        modes=rng.normal(size=(4, 668, 2)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("scheme", "part"), [("ibug68", slice(0, 68)), ("mediapipe478", slice(68, 546))], ids=["68", "478"]
+)
+def test_smaller_schemes_are_parts_of_the_668_points(scheme, part):
+    whole = _of_668()
+    smaller = whole.as_scheme(scheme)
+    assert smaller.scheme == scheme
+    assert (smaller.score, smaller.box.tolist()) == (whole.score, whole.box.tolist())
+    for name in ("points", "visibility", "sigma", "depth", "covered", "total_sigma"):
+        np.testing.assert_array_equal(getattr(smaller, name), getattr(whole, name)[part])
+    np.testing.assert_array_equal(smaller.modes, whole.modes[:, part])
+    assert whole.as_scheme("wholeface668") is whole
+    assert smaller.as_scheme(scheme) is smaller
+    with pytest.raises(UsageError, match=f"{scheme} landmarks do not contain the wholeface668 points"):
+        smaller.as_scheme("wholeface668")
+
+
+def test_what_each_scheme_contains():
+    whole = _of_668()
+    np.testing.assert_array_equal(whole.points_68, whole.points[:68])
+    np.testing.assert_array_equal(whole.points_478, whole.points[68:546])
+    dense, sparse = whole.as_scheme("mediapipe478"), whole.as_scheme("ibug68")
+    assert dense.points_68 is None
+    assert sparse.points_478 is None
+    np.testing.assert_array_equal(dense.points_478, dense.points)
+    np.testing.assert_array_equal(sparse.points_68, sparse.points)
+    for missing in (dense, sparse):
+        with pytest.raises(UsageError, match="do not contain"):
+            missing.as_scheme("ibug68" if missing is dense else "mediapipe478")
+
+
+def test_optional_parts_may_be_missing():
+    bare = FaceLandmarks.from_points(np.random.default_rng(0).uniform(0, 9, (668, 2)), "wholeface668")
+    smaller = bare.as_scheme("ibug68")
+    assert smaller.depth is smaller.covered is smaller.modes is None
+    assert bare.total_sigma is bare.sigma
+
+
+def test_total_sigma_is_that_of_samples():
+    whole = _of_668()
+    rng = np.random.default_rng(1)
+    common = np.einsum("sq,qlx->slx", rng.normal(size=(4000, 4)), whole.modes)
+    errors = common + whole.sigma[:, None] * rng.normal(size=(4000, 668, 2))
+    measured = np.sqrt(np.square(errors).mean(axis=(0, 2)))
+    np.testing.assert_allclose(whole.total_sigma, measured, rtol=0.1)
+
+
+def test_wrong_shapes_of_the_optional_parts():
+    whole = _of_668()
+    for name, wrong in (("modes", np.zeros((4, 667, 2))), ("covered", np.zeros(3)), ("depth", np.zeros(2))):
+        with pytest.raises(UsageError, match=f"{name} of wholeface668 landmarks must have shape"):
+            FaceLandmarks(**(vars(whole) | {name: wrong}))

@@ -1,0 +1,188 @@
+"""Landmarks of a network whose answer is known come back to their places in the photo."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from wholeface.perceive import LandmarkCalibration, LandmarkNetwork, NetworkDetector
+from wholeface.perceive.face_detector import DetectedFace
+from wholeface.perceive.frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box, face_frame
+from wholeface.perceive.landmarks import LANDMARK_COUNTS
+from wholeface.photo import Similarity
+
+COUNT = LANDMARK_COUNTS["wholeface668"]
+SIZE = 128
+
+
+@pytest.fixture(scope="module")
+def mirror():
+    from wholeface.train.recipes.landmarks import mirror_668
+
+    return mirror_668()
+
+
+class Knows:
+    """A network that sees where its crop lies (from the photo's colours) and tells the known points.
+
+    In a mirrored crop it gives each point the name that it has there, as a trained network does.
+    """
+
+    def __init__(self, read_place, height, width, points, mirror=None, log_sigma=0.0, error=0.0):
+        self.read, self.size, self.points, self.mirror = read_place, (height, width), points, mirror
+        self.log_sigma, self.error = log_sigma, error
+        self.calls = []
+
+    def __call__(self, images):
+        raws = []
+        for image in images:
+            matrix = self.read(image, *self.size)
+            self.calls.append(matrix)
+            mirrored = np.linalg.det(matrix[:, :2]) < 0
+            points = self.points[self.mirror] if mirrored else self.points
+            crop = points @ matrix[:, :2].T + matrix[:, 2]
+            crop[:, 0] += self.error  # to the image's right, in either
+            raw = np.zeros((COUNT, 5), np.float32)
+            raw[:, :2] = (crop - (SIZE - 1) / 2) / SIZE
+            raw[:, 2] = self.log_sigma
+            raw[:, 3], raw[:, 4] = np.linspace(-4, 4, COUNT), np.linspace(3, -3, COUNT)
+            raws.append(raw)
+        return np.stack(raws)
+
+
+CASES = [(160.0, 120.0, 100.0, 0.0), (150.0, 130.0, 60.0, 0.7), (170.0, 115.0, 90.0, -2.5)]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("zoom", [1, 4])
+def test_points_come_back_under_scale_and_roll(place, ramps, read_place, case, zoom):
+    x, y, height, roll = case
+    points = place(zoom * x, zoom * y, zoom * height, roll)
+    network = Knows(read_place, zoom * 240, zoom * 320, points)
+    frame = face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
+    found = LandmarkNetwork(network, size=SIZE).locate(ramps(zoom * 240, zoom * 320), frame)
+    assert len(network.calls) == 1  # the crop was well placed
+    # A level of the colours is 1.25 pixels of the small photo, 5 of the large one.
+    np.testing.assert_allclose(found.points, points, atol=0.4 if zoom == 1 else 2.5)
+    np.testing.assert_allclose(network.calls[0], frame.matrix, atol=0.02 * SIZE)
+
+
+@pytest.mark.parametrize("off", [(0.0, 0.0, 1.0, 0.6), (14.0, -9.0, 1.0, 0.0), (0.0, 0.0, 1.5, 0.0)])
+def test_a_badly_placed_crop_is_placed_again(place, ramps, read_place, off):
+    dx, dy, scale, roll = off
+    points = place(160.0, 120.0, 80.0, 0.2)
+    network = Knows(read_place, 240, 320, points)
+    good = face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
+    middle = (SIZE - 1) / 2
+    turned = Similarity(scale, roll)
+    cu, cv = turned.apply(np.array([middle, middle]))
+    bad = good.then(Similarity(scale, roll, middle - cu + dx, middle - cv + dy))
+    found = LandmarkNetwork(network, size=SIZE).locate(ramps(240, 320), bad)
+    assert len(network.calls) == 2
+    np.testing.assert_allclose(network.calls[1], good.matrix, atol=0.5)
+    np.testing.assert_allclose(found.points, points, atol=0.4)
+    network.calls.clear()
+    LandmarkNetwork(network, size=SIZE).locate(ramps(240, 320), bad, looks=1)
+    assert len(network.calls) == 1
+
+
+def test_the_mirrored_look_agrees_and_halves_one_sided_errors(place, ramps, read_place, mirror):
+    points = place(160.0, 120.0, 90.0, 0.4)
+    pixels = ramps(240, 320)
+    frame = face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
+    network = Knows(read_place, 240, 320, points, mirror)
+    twice = LandmarkNetwork(network, size=SIZE, mirror=True, mirror_index=mirror).locate(pixels, frame)
+    assert len(network.calls) == 2
+    assert np.linalg.det(network.calls[1][:, :2]) < 0
+    np.testing.assert_allclose(twice.points, points, atol=0.4)
+    biased = Knows(read_place, 240, 320, points, mirror, error=3.0)
+    once = LandmarkNetwork(biased, size=SIZE).locate(pixels, frame, looks=1)
+    assert np.linalg.norm(once.points - points, axis=1).mean() > 2 / frame.scale
+    both = LandmarkNetwork(biased, size=SIZE, mirror=True, mirror_index=mirror).locate(pixels, frame, looks=1)
+    np.testing.assert_allclose(both.points, points, atol=0.4)
+    # Flags are averaged with those of the partner, too.
+    expected = (np.linspace(-4, 4, COUNT) + np.linspace(-4, 4, COUNT)[mirror]) / 2
+    np.testing.assert_allclose(both.facing, 1 / (1 + np.exp(-expected)), atol=1e-5)
+    assert not LandmarkNetwork(network, mirror=True).mirror  # without the table
+
+
+def test_flags_and_sigma(place, ramps, read_place):
+    points = place(160.0, 120.0, 90.0)
+    frame = face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
+    network = Knows(read_place, 240, 320, points, log_sigma=math.log(2.5))
+    found = LandmarkNetwork(network, size=SIZE).locate(ramps(240, 320), frame)
+    np.testing.assert_allclose(found.facing, 1 / (1 + np.exp(-np.linspace(-4, 4, COUNT))), atol=1e-6)
+    np.testing.assert_allclose(found.covered, 1 / (1 + np.exp(-np.linspace(3, -3, COUNT))), atol=1e-6)
+    expected = np.hypot(2.5 / frame.scale, 0.15)
+    np.testing.assert_allclose(found.sigma, expected, rtol=1e-5)
+    np.testing.assert_allclose(found.total_sigma, expected, rtol=1e-5)
+    assert found.modes.shape == (0, COUNT, 2)
+
+
+@pytest.mark.parametrize("roll", [0.0, 0.5, math.pi / 2, -2.0])
+def test_common_errors_turn_with_the_face(place, ramps, read_place, roll):
+    points = place(160.0, 120.0, 90.0, roll)
+    frame = face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
+    rng = np.random.default_rng(2)
+    modes = rng.normal(size=(3, COUNT, 2))
+    modes[0] = (1.0, 0.0)  # all points along the face's own x axis
+    calibration = LandmarkCalibration(own=rng.uniform(0.2, 1, (COUNT, 2)), modes=modes)
+    network = Knows(read_place, 240, 320, points, log_sigma=math.log(3.0))
+    found = LandmarkNetwork(network, size=SIZE, calibration=calibration).locate(ramps(240, 320), frame)
+    scale = 3.0 / frame.scale
+    angle = -frame.rotation
+    assert math.remainder(angle - roll, math.tau) == pytest.approx(0, abs=0.02)
+    across, down = np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
+    np.testing.assert_allclose(found.modes[0], np.tile(scale * across, (COUNT, 1)), atol=1e-4)
+    np.testing.assert_allclose(
+        found.modes, scale * (modes[..., :1] * across + modes[..., 1:] * down), atol=1e-4
+    )
+    own = scale * np.sqrt((calibration.own**2).mean(axis=1))
+    np.testing.assert_allclose(found.sigma, np.hypot(own, 0.15), rtol=1e-5)
+    np.testing.assert_allclose(found.total_sigma, np.hypot(scale, 0.15), rtol=1e-5)
+
+
+class Boxes:
+    """A face detector that tells what it was told."""
+
+    def __init__(self, *faces):
+        self.faces = faces
+
+    def detect(self, pixels):
+        return self.faces
+
+
+def detected(points, score=0.8):
+    five = np.stack(
+        [points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]]
+    )  # as the detector's
+    return DetectedFace(face_box(points[DENSE_478]), five, score)
+
+
+def test_the_front_end_gives_all_668_points(place, ramps, read_place):
+    points = place(150.0, 130.0, 100.0, 0.6)
+    network = LandmarkNetwork(Knows(read_place, 240, 320, points), size=SIZE)
+    detector = NetworkDetector(Boxes(detected(points)), network)
+    (face,) = detector.detect(ramps(240, 320))
+    assert (face.scheme, face.score) == ("wholeface668", 0.8)
+    np.testing.assert_allclose(face.points, points, atol=0.5)
+    np.testing.assert_allclose(face.box, face_box(points[DENSE_478]), atol=0.5)
+    np.testing.assert_array_equal(face.points_478, face.points[68:546])
+    assert face.covered.shape == face.visibility.shape == (COUNT,)
+    assert face.modes.shape == (0, COUNT, 2)
+    frame = box_frame(detected(points).box, detected(points).points, SIZE, LANDMARK_MARGIN)
+    np.testing.assert_allclose(network._network.calls[0], frame.matrix, atol=0.5)
+
+
+def test_faces_that_the_points_do_not_confirm_or_that_were_found_before_are_dropped(place, ramps, read_place):
+    points = place(150.0, 130.0, 100.0)
+    network = LandmarkNetwork(Knows(read_place, 240, 320, points), size=SIZE)
+    elsewhere, twice = detected(place(230.0, 90.0, 60.0)), detected(place(153.0, 130.0, 96.0), 0.6)
+    detector = NetworkDetector(Boxes(detected(points), elsewhere, twice), network)
+    (face,) = detector.detect(ramps(240, 320))
+    assert face.score == 0.8
+    assert NetworkDetector(Boxes(), network).detect(ramps(240, 320)) == ()
+    with pytest.raises(ValueError, match="min_confidence"):
+        NetworkDetector(Boxes(), network, min_confidence=1.0)

@@ -111,8 +111,7 @@ def landmark_basis(model: MorphableModel, scheme: LandmarkScheme, kind: NoiseKin
         for stale in [k for k, (ref, _) in _cache.items() if ref() is None]:
             del _cache[stale]
         built = _build(model, scheme)
-        for index, name in enumerate(_KINDS):
-            sigma, modes = _noise(model, scheme, index, built)
+        for name, (sigma, modes) in zip(_KINDS, _noise(model, scheme, built)):
             _cache[id(model), scheme, name] = (weakref.ref(model), replace(built, sigma=sigma, modes=modes))
         return _cache[id(model), scheme, kind][1]
 
@@ -176,27 +175,24 @@ def _embedding(model: MorphableModel, scheme: LandmarkScheme) -> Embedding | Non
     return model.landmarks_478 if scheme == "mediapipe478" else model.landmarks_68
 
 
-def _noise(
-    model: MorphableModel, scheme: LandmarkScheme, index: int, basis: LandmarkBasis
-) -> tuple[Array, Array]:
-    """Independent sigma (L, 2) and correlated modes (L, 2, Q): the model's own, else plain smooth ones."""
+def _noise(model: MorphableModel, scheme: LandmarkScheme, basis: LandmarkBasis) -> list[tuple[Array, Array]]:
+    """Of each kind: independent sigma (L, 2), correlated modes (L, 2, Q); the model's own, else plain smooth ones."""
     count = LANDMARK_COUNTS[scheme]
     sigma = _extra(model, f"landmarks_{count}_sigma", (len(_KINDS), count, 2))
     modes = _extra(model, f"landmarks_{count}_modes", (len(_KINDS), count, 2, None))
     if sigma is not None and modes is not None:
-        return sigma[index], np.ascontiguousarray(modes[index])
+        return [(sigma[i], np.ascontiguousarray(modes[i])) for i in range(len(_KINDS))]
     sigma = np.full((count, 2), _INDEPENDENT)
     sigma[basis.contour] = _INDEPENDENT_CONTOUR
     valid = np.nonzero(basis.valid)[0]
     offsets = basis.mean[valid, None] - basis.mean[None, valid]
     kernel = np.exp(-0.5 * (offsets**2).sum(axis=2) / _SMOOTH_LENGTH**2)
     values, vectors = np.linalg.eigh(kernel)
-    amplitude = _SMOOTH[_KINDS[index]] * vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0.0))
     size = min(_SMOOTH_MODES, len(valid))
-    modes = np.zeros((count, 2, 2 * size))
-    modes[valid, 0, :size] = amplitude[:, :size]
-    modes[valid, 1, size:] = amplitude[:, :size]
-    return sigma, modes
+    amplitude = (vectors * np.sqrt(np.maximum(values, 0.0)))[:, ::-1][:, :size]
+    smooth = np.zeros((count, 2, 2 * size))
+    smooth[valid, 0, :size] = smooth[valid, 1, size:] = amplitude
+    return [(sigma, _SMOOTH[kind] * smooth) for kind in _KINDS]
 
 
 def _embed(model: MorphableModel, embedding: Embedding) -> tuple[Array, Array]:

@@ -109,7 +109,7 @@ class OnnxNetwork:
 def fold_norms(network: nn.Module) -> nn.Module:
     """A copy in evaluation mode in which each convolution contains the batch normalisation that follows it."""
     from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
 
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
@@ -119,6 +119,16 @@ def fold_norms(network: nn.Module) -> nn.Module:
         for first, second in pairwise(names):
             conv, norm = module._modules[first], module._modules[second]
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                module._modules[first] = fuse_conv_bn_eval(conv, norm)
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                conv.weight, conv.bias = fuse_conv_bn_weights(
+                    conv.weight,
+                    conv.bias,
+                    norm.running_mean,
+                    norm.running_var,
+                    norm.eps,
+                    norm.weight,
+                    norm.bias,
+                )
                 module._modules[second] = nn.Identity()
     return network

@@ -18,7 +18,7 @@ def start_detector(name: str, weights: Path | None = None) -> ChildProcessDetect
     """The detector that starts before torch is imported, or None for WholeFace's own, which needs torch itself.
 
     Args:
-        name: ``wholeface`` or ``mediapipe``.
+        name: ``wholeface``, ``mediapipe`` or ``auto`` (see :func:`wholeface.perceive.shipped.usual_detector`).
         weights: folder of other weights for WholeFace's own networks, or None.
 
     Raises:
@@ -27,8 +27,10 @@ def start_detector(name: str, weights: Path | None = None) -> ChildProcessDetect
     """
     from ..perceive import ChildProcessDetector, MediapipeDetector
     from ..perceive.mediapipe_detector import require_mediapipe
-    from ..perceive.shipped import without_weights
+    from ..perceive.shipped import usual_detector, without_weights
 
+    if name == "auto":
+        name = "wholeface" if weights is not None else usual_detector()
     if name == "wholeface":
         note = None if weights is not None else without_weights()
         if note is None:

@@ -113,9 +113,9 @@ def add_reconstruct_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--detector",
-        choices=("wholeface", "mediapipe"),
-        default="wholeface",
-        help="what finds faces and landmarks (default: wholeface; mediapipe needs wholeface[mediapipe])",
+        choices=("auto", "wholeface", "mediapipe"),
+        default="auto",
+        help="what finds faces and landmarks (default: auto: mediapipe where installed, which is the more exact)",
     )
     parser.add_argument(
         "--backend",

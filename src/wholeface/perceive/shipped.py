@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,7 @@ __all__ = [
     "load_network",
     "load_parser",
     "read_card",
+    "usual_detector",
     "weights_file",
     "without_weights",
 ]
@@ -66,6 +68,15 @@ def weights_file(name: NetworkName, weights: Path | None = None) -> Path:
 def has_weights(*names: NetworkName, weights: Path | None = None) -> bool:
     """Whether the weight files of these networks exist; see :func:`weights_file`."""
     return all(weights_file(name, weights).is_file() for name in names)
+
+
+def usual_detector() -> Literal["mediapipe", "wholeface"]:
+    """Which detector is taken where nobody asks for one: mediapipe's where it is installed, else our own.
+
+    Our own detector and landmark network run everywhere, but on real photos they do not reach their teacher yet
+    (``wholeface bench perception``).
+    """
+    return "wholeface" if importlib.util.find_spec("mediapipe") is None else "mediapipe"
 
 
 def without_weights() -> str | None:

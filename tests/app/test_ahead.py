@@ -78,8 +78,13 @@ def test_our_own_detector_starts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert start_detector("wholeface", tmp_path) is None
     monkeypatch.setattr(shipped, "has_weights", lambda *names: True)
     assert start_detector("wholeface") is None
-    with pytest.raises(UsageError, match="mediapipe is not there"):
-        start_detector("mediapipe")
+    monkeypatch.setattr(shipped, "usual_detector", lambda: "wholeface")
+    assert start_detector("auto") is None
+    monkeypatch.setattr(shipped, "usual_detector", lambda: "mediapipe")
+    assert start_detector("auto", tmp_path) is None  # weights are there to be used
+    for name in ("mediapipe", "auto"):
+        with pytest.raises(UsageError, match="mediapipe is not there"):
+            start_detector(name)
 
 
 def test_mediapipe_stands_in_with_one_message(

@@ -115,9 +115,9 @@ def test_texture_size_outside_the_range_is_refused(text: str) -> None:
         _reconstruct._texture_size(text)
 
 
-def test_our_own_front_end_is_the_default() -> None:
+def test_the_front_end_by_default() -> None:
     options = build_parser().parse_args(["reconstruct", "a.jpg", "-o", "out"])
-    assert (options.detector, options.backend, options.weights) == ("wholeface", "torch", None)
+    assert (options.detector, options.backend, options.weights) == ("auto", "torch", None)
 
 
 def test_wrong_weights_are_said_once_for_all_photos(

@@ -15,13 +15,13 @@ from wholeface.perceive import FaceLandmarks, MediapipeDetector, has_weights, sh
 
 # The extras and what mediapipe brings along are hidden, as if they were not there.
 _UNINSTALLED = """
-import importlib.abc, sys
-class Uninstalled(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"mediapipe", "cv2", "jax", "jaxlib", "sounddevice", "flatbuffers", "absl",
-                                  "sentencepiece", "matplotlib", "onnx", "onnxruntime", "lightning"}:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Uninstalled())
+import importlib.machinery, sys
+_hidden = {"mediapipe", "cv2", "jax", "jaxlib", "sounddevice", "flatbuffers", "absl", "sentencepiece", "matplotlib",
+           "onnx", "onnxruntime", "lightning"}
+_real = importlib.machinery.PathFinder.find_spec
+def _find_spec(name, path=None, target=None):
+    return None if name.split(".")[0] in _hidden else _real(name, path, target)
+importlib.machinery.PathFinder.find_spec = _find_spec
 """
 
 # A rendered head with a hand-sized patch: its 668 landmarks are known, so that no weights are needed.
@@ -64,6 +64,10 @@ class Knows:
             covered=covered * 1.0, modes=rng.normal(size=(6, 668, 2)) * 0.2,
         ),)
 
+import wholeface.complete.texture as texture_room
+given = []
+tint = texture_room.tint_eyes
+texture_room.tint_eyes = lambda *a: (given.append(a[-1]), tint(*a))[1]
 head = wholeface.Reconstructor(detector=Knows(), texture_size=128)(pixels)
 head.save(sys.argv[1], formats=("glb", "obj", "ply"))
 fitted = head.model.vertices(head.parameters.identity, head.parameters.expression)
@@ -74,6 +78,7 @@ patch[mouth[1] - 25 : mouth[1] + 25, mouth[0] - 40 : mouth[0] + 40] = True
 inside = patch & head.face_region
 print(json.dumps({
     "scheme": head.landmarks.scheme,
+    "irises": bool(np.array_equal(given[0], head.landmarks.points[68:546])),
     "off": float(np.linalg.norm(again.numpy() - points[:68], axis=1).mean() / (high - low).max()),
     "covered": float((head.occluder > 0.5)[inside].mean()),
     "loaded": [name for name in ("mediapipe", "onnx", "cv2") if name in sys.modules],
@@ -95,6 +100,7 @@ def test_668_landmarks_walk_through_every_room_without_mediapipe(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["scheme"] == "wholeface668"
+    assert found["irises"]
     assert found["off"] < 0.02
     assert found["covered"] > 0.6
     assert found["loaded"] == []
@@ -111,7 +117,7 @@ def test_the_command_without_mediapipe(grace_hopper: Path, tmp_path: Path) -> No
         pytest.skip("the weights of our own front end are not installed")
     done = _run(_COMMAND, "reconstruct", str(grace_hopper), "-o", str(tmp_path), "--texture-size", "128")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    assert (tmp_path / "grace_hopper" / "face.glb").exists()
+    assert list(tmp_path.glob("grace_hopper*/face.glb"))
 
 
 def test_mediapipe_only_when_asked_for_and_then_by_name(grace_hopper: Path, tmp_path: Path) -> None:
@@ -128,7 +134,9 @@ class _Nobody:
         return ()
 
 
-def test_the_default_detector_is_ours_and_mediapipes_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Instead of loading networks, notes what was to be loaded; the shipped weights count as installed."""
     import wholeface.perceive as room
 
     made: list[dict[str, object]] = []
@@ -137,24 +145,44 @@ def test_the_default_detector_is_ours_and_mediapipes_stands_in(monkeypatch: pyte
         made.append(options)
         return _Nobody()
 
+    for module in (room, shipped):
+        monkeypatch.setattr(module, "has_weights", lambda *names: True)
     monkeypatch.setattr(room, "load_detector", load)
     monkeypatch.setattr(room, "load_parser", load)
-    monkeypatch.setattr(shipped, "has_weights", lambda *names: True)
-    monkeypatch.setattr(room, "has_weights", lambda *names: True)
+    return made
+
+
+def test_networks_are_loaded_once_and_as_asked(made: list[dict[str, object]]) -> None:
     ours = wholeface.Reconstructor(backend="onnx", weights="somewhere")
+    assert made == []
     assert isinstance(ours.detector, _Nobody)
     assert ours.detector is ours.detector
     assert ours.parser is ours.parser
-    assert made == [{"backend": "onnx", "weights": Path("somewhere")}] * 2  # each once
-    assert isinstance(wholeface.Reconstructor().detector, _Nobody)
+    assert made == [{"backend": "onnx", "weights": Path("somewhere")}] * 2
 
-    monkeypatch.setattr(shipped, "has_weights", lambda *names: False)
-    monkeypatch.setattr(room, "has_weights", lambda *names: False)
+
+def test_the_usual_detector(made: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "usual_detector", lambda: "wholeface")
+    assert isinstance(wholeface.Reconstructor().detector, _Nobody)
+    monkeypatch.setattr(shipped, "usual_detector", lambda: "mediapipe")
+    assert isinstance(wholeface.Reconstructor().detector, MediapipeDetector)
+    assert isinstance(wholeface.Reconstructor(weights="mine").detector, _Nobody)  # they are there to be used
+
+
+def test_mediapipe_stands_in_for_missing_weights(
+    made: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wholeface.perceive as room
+
+    monkeypatch.setattr(shipped, "usual_detector", lambda: "wholeface")
     monkeypatch.setattr(shipped, "require_mediapipe", lambda: None)
+    for module in (room, shipped):
+        monkeypatch.setattr(module, "has_weights", lambda *names: False)
     other = wholeface.Reconstructor()
     with pytest.warns(UserWarning, match="the one of mediapipe stands in"):
         assert isinstance(other.detector, MediapipeDetector)
     assert other.parser is None
+    assert made == []
 
 
 def test_unknown_backends_are_refused() -> None:

@@ -55,6 +55,13 @@ def test_same_numbers_in_onnx_runtime(small_networks, tmp_path, name):
     assert model.opset_import[0].version == OPSET >= 17
     assert [i.name for i in model.graph.input] == ["image"]
     assert [o.name for o in model.graph.output] == ["raw"]
+    shape = [d.dim_param or d.dim_value for d in model.graph.output[0].type.tensor_type.shape.dim]
+    expected = {
+        "detector": ["batch", "cells", 15],
+        "landmarks": ["batch", 668, 5],
+        "parsing": ["batch", 31, "rows", "columns"],
+    }
+    assert shape == expected[name]
     assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
     assert OnnxNetwork(str(path)).metadata == {"a": "b"}
     assert os.listdir(tmp_path / "deep") == ["x.onnx"]

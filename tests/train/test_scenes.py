@@ -129,6 +129,19 @@ def test_points_lie_on_the_pixels_of_the_sample(tiles: list[dict[str, NDArray[np
     assert checked > 150
 
 
+def test_small_faces_are_shrunk_about_the_right_place(tiles: list[dict[str, NDArray[np.generic]]]) -> None:
+    truth = five_points(np.asarray(tiles[0]["landmarks_68"], dtype=np.float64))
+    off = []
+    for seed in range(250):
+        s = scene(tiles, seed, most=1, smallest=12.0, largest=0.15, empty=0.0)  # 5 to 9 pixels become one
+        seen = seen_under(s)
+        if seen is not None:
+            off.append(seen - truth)
+    assert len(off) > 100
+    # Single pixels are off by half their size, their mean by less than a pixel of the sample.
+    assert np.abs(np.mean(off, axis=(0, 1))).max() < 1.0
+
+
 def test_mirrors_and_turns_return(tiles: list[dict[str, NDArray[np.generic]]]) -> None:
     s = next(made for made in (scene(tiles, seed) for seed in range(20)) if len(made.boxes) > 1)
     twice, around = mirrored(mirrored(s)), s

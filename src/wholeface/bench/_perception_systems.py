@@ -144,13 +144,13 @@ def load_systems(folder: Path | None = None, *, teacher: bool = True, backend: B
     parts = _load(gathered, backend)
     found: LandmarkDetector | None = None
     if teacher:
+        from ..perceive import MediapipeDetector
+        from ..perceive.mediapipe_detector import require_mediapipe
+
         try:
-            import mediapipe  # noqa: F401
-
-            from ..perceive import MediapipeDetector
-
+            require_mediapipe()
             found = MediapipeDetector()
-        except ImportError:
+        except UsageError:
             notes.append("left out, because mediapipe is not installed: the comparison with it")
     if found is None and not gathered.about:
         raise UsageError(

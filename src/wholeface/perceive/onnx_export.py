@@ -59,12 +59,15 @@ def onnx_bytes(network: nn.Module, size: int, *, metadata: Mapping[str, str] | N
     # The exporter that traces; the newer one needs onnxscript, and some seconds instead of half a second. Versions of
     # torch that know only one have no argument to choose by.
     choice: dict[str, Any] = {"dynamo": False} if _knows_dynamo() else {}
+    network, example = fold_norms(network), torch.zeros(1, 3, size, size)
+    with torch.inference_mode():
+        shape = network(example).shape
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = Path(folder) / "model.onnx"
         torch.onnx.export(
-            fold_norms(network),
-            (torch.zeros(1, 3, size, size),),
+            network,
+            (example,),
             str(traced),
             input_names=["image"],
             output_names=["raw"],
@@ -73,6 +76,9 @@ def onnx_bytes(network: nn.Module, size: int, *, metadata: Mapping[str, str] | N
             **choice,
         )
         model = onnx.load_model(str(traced))
+    for axis, dimension in enumerate(model.graph.output[0].type.tensor_type.shape.dim):
+        if axis not in axes["raw"]:  # the exporter calls some of them unknown
+            dimension.dim_value = shape[axis]
     onnx.helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString(deterministic=True)

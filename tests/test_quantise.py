@@ -76,7 +76,8 @@ def test_nothing_becomes_infinite(values: list[float], storage: str) -> None:
     assert all(t.isfinite().all() for t in after.values())
     assert after["w"].shape == tensor[None].shape
     largest = tensor.abs().max()
-    assert (after["w"][0] - tensor).abs().max() <= largest * 0.31
+    least = 2.0**-24  # half precision knows nothing smaller
+    assert (after["w"][0] - tensor).abs().max() <= largest * 0.31 + least
     if storage == "fp32":
         assert torch.equal(after["b"], tensor)
 

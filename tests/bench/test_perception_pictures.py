@@ -14,7 +14,7 @@ from wholeface.bench._perception_detector import box_from_68, place_face, scramb
 from wholeface.bench._perception_landmarks import total_sigma
 from wholeface.bench._perception_sheet import draw_landmarks, refuse_docs
 from wholeface.bench._perception_systems import Finder, teacher_68_weights
-from wholeface.bench._perception_table import Table
+from wholeface.bench.table import Table
 from wholeface.errors import UsageError
 from wholeface.morphable import MorphableModel, load_model
 from wholeface.morphable.learn.landmarks478_surface import Surface

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wholeface.bench._perception_table import Table
+from wholeface.bench.table import Table
 from wholeface.bench._perception_targets import TARGETS, Target, target_table
 
 _COLUMNS = (("system", ""), ("points", ""), ("error", ".2f"))

@@ -21,7 +21,7 @@ from ..photo import Similarity, similarity_crop, unwarp
 from ._perception_context import Context, real_photos
 from ._perception_metrics import match_boxes
 from ._perception_systems import Systems
-from ._perception_table import Cell, Table
+from .table import Cell, Table
 
 __all__ = [
     "box_from_68",

@@ -14,7 +14,7 @@ from ..perceive import FaceLandmarks
 from ._perception_context import SETS, Context
 from ._perception_metrics import FAILURE, calibration, eye_scale, nme_summary, point_errors
 from ._perception_systems import Finder, teacher_68_weights
-from ._perception_table import Cell, Table
+from .table import Cell, Table
 
 __all__ = ["landmark_tables", "total_sigma"]
 

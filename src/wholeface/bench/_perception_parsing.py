@@ -18,7 +18,7 @@ from ..perceive.face_parser import FaceParsing
 from ._perception_context import SETS, Context, real_photos
 from ._perception_detector import box_from_68
 from ._perception_metrics import class_confusion, class_iou, iou
-from ._perception_table import Cell, Table
+from .table import Cell, Table
 from .occluders import MaskScore, pool, score
 
 if TYPE_CHECKING:

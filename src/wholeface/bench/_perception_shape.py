@@ -15,7 +15,7 @@ from ..morphable import MorphableModel
 from ..perceive import FaceLandmarks
 from ._perception_avatars import avatar_views
 from ._perception_context import SETS, Context
-from ._perception_table import Cell, Table
+from .table import Cell, Table
 from ._scan_error import SEVEN, scan_distances
 from .shrinkage import FACTORS, sweep
 

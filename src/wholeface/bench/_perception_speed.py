@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WholeFaceError
-from ._perception_table import Cell, Table
+from .table import Cell, Table
 
 __all__ = ["main", "one_core", "speed_tables"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ._perception_table import Cell, Table
+from .table import Cell, Table
 
 __all__ = ["TARGETS", "Target", "target_table"]
 

@@ -20,7 +20,7 @@ from ._machine import machine_line
 from ._perception_context import Context
 from ._perception_sheet import refuse_docs, write_sheet
 from ._perception_systems import load_systems
-from ._perception_table import Table
+from .table import Table
 from ._perception_targets import target_table
 
 __all__ = ["PARTS", "run"]

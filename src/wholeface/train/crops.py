@@ -14,7 +14,16 @@ from torch import Tensor
 
 from ..perceive.frames import face_pose
 
-__all__ = ["NO_JITTER", "CropJitter", "crop_images", "crop_labels", "crop_matrices", "move_points"]
+__all__ = [
+    "NO_JITTER",
+    "CropJitter",
+    "crop_images",
+    "crop_labels",
+    "crop_matrices",
+    "empty_crops",
+    "move_points",
+    "shuffle_tiles",
+]
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,57 @@ def crop_matrices(
 def move_points(points: Tensor, matrices: Tensor) -> Tensor:
     """(N, L, 2) picture pixels -> crop pixels by (N, 2, 3)."""
     return points @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
+
+
+def empty_crops(
+    matrices: Tensor, chosen: NDArray[np.bool_], size: int, rng: np.random.Generator
+) -> Tensor:
+    """Some crops moved to where they show no whole face.
+
+    Half show a part of it (two and a half to six times enlarged, about anywhere), a quarter lie beside it, a quarter
+    show it at a third of its size or less.
+
+    Args:
+        matrices: (N, 2, 3) from picture to crop pixels, each placed on a face.
+        chosen: (N,) which to move.
+        size: edge of the crop.
+        rng: randomness.
+
+    Returns:
+        (N, 2, 3).
+    """
+    moved = matrices.clone()
+    middle = (size - 1) / 2
+    for i in np.flatnonzero(chosen):
+        kind = rng.random()
+        shift = rng.uniform(-0.5, 0.5, 2) * size
+        if kind < 0.5:
+            factor = float(np.exp(rng.uniform(np.log(2.5), np.log(6.0))))
+            shift *= factor
+        elif kind < 0.75:
+            factor = float(np.exp(rng.uniform(np.log(0.7), np.log(2.0))))
+            side = rng.uniform(-np.pi, np.pi)
+            shift = 0.75 * max(factor, 1.0) * size * np.array([np.cos(side), np.sin(side)])
+        else:
+            factor = float(np.exp(rng.uniform(np.log(0.15), np.log(0.35))))
+        moved[i] *= factor
+        moved[i, :, 2] += torch.from_numpy((1 - factor) * middle + shift).float()
+    return moved
+
+
+def shuffle_tiles(images: Tensor, chosen: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    """Cut the chosen pictures of (N, 3, S, S) into 2 × 2 to 5 × 5 tiles and shuffle those, in place."""
+    size = images.shape[-1]
+    for i in np.flatnonzero(chosen):
+        parts = int(rng.integers(2, 6))
+        cell, count = size // parts, parts**2
+        order = rng.permutation(count)
+        if (order == np.arange(count)).mean() > 0.25:  # nearly the face as it was
+            order = np.roll(np.arange(count), int(rng.integers(1, count)))
+        inner = images[i, :, : cell * parts, : cell * parts]
+        tiles = inner.reshape(3, parts, cell, parts, cell).permute(1, 3, 0, 2, 4).reshape(-1, 3, cell, cell)
+        mixed = tiles[torch.from_numpy(order)].reshape(parts, parts, 3, cell, cell).permute(2, 0, 3, 1, 4)
+        inner.copy_(mixed.reshape(3, cell * parts, cell * parts))
 
 
 def crop_images(images: Sequence[NDArray[np.uint8]], matrices: Tensor, size: int) -> Tensor:

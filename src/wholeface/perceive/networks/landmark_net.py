@@ -12,6 +12,7 @@ from .blocks import ConvNormAct, InvertedResidual
 __all__ = ["LandmarkNet", "LandmarkNetConfig", "LandmarkOutput"]
 
 _FIRST_LOG_SIGMA = 1.6  # the mean shape misses by about five pixels
+_MODES = 64  # directions in which faces differ that the last layer begins with
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class LandmarkOutput:
     Args:
         points: (N, L, 2) pixels of the input.
         log_sigma: (N, L) logarithm of the standard deviation of x and of y, in pixels of the input.
-        facing: (N, L) logit of "the surface at this point faces the camera and the head does not hide it".
+        facing: (N, L) logit of "the surface at this point faces the camera and the head does not hide it"; all are
+            low where the crop shows no face.
         covered: (N, L) logit of "something in front of the face covers this point".
     """
 
@@ -125,10 +127,24 @@ class LandmarkNet(nn.Module):
             covered=raw[..., 4],
         )
 
-    def set_mean_shape(self, points: Tensor) -> None:
-        """Start from a mean face: (L, 2) pixels of the input."""
+    def set_shapes(self, points: Tensor, seed: int = 0) -> None:
+        """Start from the mean of some faces, the last layer aligned with the directions in which they differ.
+
+        Args:
+            points: (N, L, 2) pixels of the input, N of at least 2.
+            seed: of the random mixture of those directions that each feature begins with.
+        """
+        size, features = self.config.input_size, self.config.features
+        flat = ((points.double() - (size - 1) / 2) / size).flatten(1)  # (N, 2L)
+        mean = flat.mean(dim=0)
+        _, strength, modes = torch.linalg.svd(flat - mean, full_matrices=False)
+        kept = min(_MODES, len(strength))
+        modes = modes[:kept] * (strength[:kept] / len(flat) ** 0.5)[:, None]  # one standard deviation each
+        mixture = torch.randn(features, kept, generator=torch.Generator().manual_seed(seed)).double()
         with torch.no_grad():
-            size = self.config.input_size
+            weight = self.head.weight.view(-1, 5, features)
+            mixed = (mixture @ modes).T.reshape(-1, 2, features) / features**0.5
+            weight[:, :2] = mixed.to(weight)
             bias = self.head.bias.view(-1, 5)
-            bias[:, :2] = (points - (size - 1) / 2) / size
+            bias[:, :2] = mean.view(-1, 2).to(bias)
             bias[:, 2] = _FIRST_LOG_SIGMA

@@ -19,7 +19,7 @@ from .._initial import start_from
 from .._shared_store import SharedStore
 from .._store_fields import KNOWN
 from ..colour import jitter_colours
-from ..crops import NO_JITTER, CropJitter, crop_images, crop_matrices, move_points
+from ..crops import CropJitter, crop_images, crop_matrices, empty_crops, move_points, shuffle_tiles
 from ..losses import landmark_loss
 from ..recipe import Batch, Recipe, Task, TrainConfig
 from ._sources import SOURCES
@@ -43,6 +43,8 @@ class LandmarkRecipeConfig(TrainConfig):
         width: factor on its channels.
         jitter: factor on the errors of placing the crop.
         photo_weight: weight of the points of real photos, whose truth is less exact than that of renderings.
+        empty: share of crops that show no face, or one far too small, too large or aside; no point of theirs faces
+            the camera, and their points do not count.
     """
 
     stores: tuple[Path, ...] = ()
@@ -54,6 +56,7 @@ class LandmarkRecipeConfig(TrainConfig):
     width: float = 1.0
     jitter: float = 1.0
     photo_weight: float = 0.3
+    empty: float = 0.1
     steps: int = 12_000
     batch_size: int = 64
     learning_rate: float = 2e-3
@@ -100,19 +103,16 @@ class LandmarkTask(Task):
         self.preprocessing = {"margin": LANDMARK_MARGIN, "range": [0, 1], "colour": "sRGB"}
         self._mirror = mirror_668()
         self._jitter = CropJitter().scaled(config.jitter)
-        network.set_mean_shape(self._mean_shape())
+        network.set_shapes(self._some_shapes(), config.seed)
         start_from(network, config.initial)
 
-    def _mean_shape(self) -> Tensor:
-        rows = self._rows(self.store, np.arange(min(256, len(self.store))), np.zeros(256, bool))
-        matrices, _ = crop_matrices(
-            rows.points[:, DENSE_478],
-            self.config.input_size,
-            LANDMARK_MARGIN,
-            np.random.default_rng(0),
-            NO_JITTER,
-        )
-        return move_points(torch.from_numpy(rows.points), matrices).mean(dim=0)
+    def _some_shapes(self) -> Tensor:
+        """(N, 668, 2) points of training faces in crops placed as in training."""
+        indices = np.linspace(0, len(self.store) - 1, min(1024, len(self.store))).astype(np.int64)
+        rows = self._rows(self.store, indices, np.zeros(len(indices), bool))
+        dense, size = rows.points[:, DENSE_478], self.config.input_size
+        matrices, _ = crop_matrices(dense, size, LANDMARK_MARGIN, np.random.default_rng(0), self._jitter)
+        return move_points(torch.from_numpy(rows.points), matrices)[torch.from_numpy(rows.known)]
 
     def _rows(self, store: SharedStore, indices: NDArray[np.int64], clean: NDArray[np.bool_]) -> _Rows:
         images, points, facing, covered, known = [], [], [], [], []
@@ -143,16 +143,20 @@ class LandmarkTask(Task):
         matrices, mirrored = crop_matrices(
             rows.points[:, DENSE_478], size, LANDMARK_MARGIN, rng, self._jitter
         )
+        empty = rng.random(len(indices)) < self.config.empty
+        torn = empty & (rng.random(len(indices)) < 0.3)
+        images = crop_images(rows.images, empty_crops(matrices, empty & ~torn, size, rng), size)
+        shuffle_tiles(images, torn, rng)
         batch = {
-            "image": jitter_colours(crop_images(rows.images, matrices, size), generator),
+            "image": jitter_colours(images, generator),
             "points": move_points(torch.from_numpy(rows.points), matrices),
-            "facing": torch.from_numpy(rows.facing),
-            "covered": torch.from_numpy(rows.covered),
+            "facing": torch.from_numpy(rows.facing & ~empty[:, None]),
+            "covered": torch.from_numpy(rows.covered & ~empty[:, None]),
         }
         for name in ("points", "facing", "covered"):
             swapped = batch[name][:, self._mirror]
             batch[name] = torch.where(mirrored.view(-1, *[1] * (swapped.ndim - 1)), swapped, batch[name])
-        weight = np.where(rows.rendered, 1.0, self.config.photo_weight) * rows.known
+        weight = np.where(rows.rendered, 1.0, self.config.photo_weight) * rows.known * ~empty
         batch["weight"] = torch.from_numpy(weight.astype(np.float32))
         return batch
 

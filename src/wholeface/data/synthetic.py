@@ -27,6 +27,7 @@ __all__ = ["SyntheticFaces", "SyntheticSettings"]
 Floats = NDArray[np.float32]
 TEST_SEED = 1_000_000
 """Seeds from here on are for testing only."""
+_PERSON = 1  # stream of random numbers of people who are met in several pictures
 
 
 @dataclass(frozen=True)
@@ -103,15 +104,20 @@ class SyntheticFaces:
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_head": None}  # workers build their own
 
-    def sample(self, index: int) -> FaceSample:
+    def sample(self, index: int, *, person: int | None = None) -> FaceSample:
         """The face number ``index``.
+
+        Args:
+            index: names expression, pose, light and camera; and shape and skin too where ``person`` is None.
+            person: names shape and skin, so that several pictures can show one person.
 
         Returns:
             A sample with ``image`` = ``clean``, nothing in front of the face, everything known.
         """
         head, size, settings = self.head, self.size, self.settings
         rng = np.random.default_rng([self.seed, index])
-        identity = np.clip(rng.normal(0, settings.identity, len(head.identity)), -3, 3).astype(np.float32)
+        who = rng if person is None else np.random.default_rng([self.seed, person, _PERSON])
+        identity = np.clip(who.normal(0, settings.identity, len(head.identity)), -3, 3).astype(np.float32)
         expression = random_expression(head.names, rng)
         vertices = head.mean.copy()
         add_modes(head.identity, identity, vertices)
@@ -123,8 +129,8 @@ class SyntheticFaces:
         points = shape @ rotation.T + translation
         normals = np.empty_like(points)
         vertex_normals_into(points, head.triangles, normals)
-        albedo = random_albedo(len(head.albedo_scale), rng)
-        skin = random_skin(head, rng, settings.buzz) if settings.effects else plain_skin(head)
+        albedo = random_albedo(len(head.albedo_scale), who)
+        skin = random_skin(head, who, settings.buzz) if settings.effects else plain_skin(head)
         offset = _albedo_offset(head, albedo)
         jaw = float(min(expression[head.mouth_open] / 0.5, 1.0))
         lamps, irradiance, specular = self._light(points, normals, rotation, jaw, skin, offset, rng)
@@ -174,7 +180,7 @@ class SyntheticFaces:
             depth=picture.depth if settings.geometry else None,
             normals=picture.normals if settings.geometry else None,
             source="synthetic",
-            seed=(self.seed, index),
+            seed=(self.seed, index) if person is None else (self.seed, index, person),
         )
 
     def _camera(

@@ -1,0 +1,1 @@
+"""The measures themselves: pure functions of arrays, one file each."""

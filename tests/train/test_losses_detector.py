@@ -45,7 +45,7 @@ def test_the_size_of_a_face_chooses_its_scales(side: float, scales: set[int]) ->
     assert set(STRIDES[face == 0].int().tolist()) == scales
 
 
-def test_cells_near_the_middle_answer_and_others_within_the_face_may() -> None:
+def test_cells_near_the_middle_answer_and_those_beside_or_on_a_nearly_fitting_scale_may() -> None:
     x, y, w, h = 60.0, 70.0, 40.0, 30.0
     face = assigned((x, y, w, h))
     off = (CENTRES - torch.tensor([x, y])).abs()
@@ -57,10 +57,21 @@ def test_cells_near_the_middle_answer_and_others_within_the_face_may() -> None:
         near = (off <= reach).all(-1)
         inside = (off <= 0.45 * torch.tensor([w, h])).all(-1)
         expected = torch.full_like(face, -1)
-        expected[near | inside] = -2
         if fits:
+            expected[inside] = -2
             expected[near] = 0
+        elif stride == 32:  # 34.6 pixels are 1.08 strides: not nearly the 1.6 / 1.4 that this scale begins with
+            assert (near | inside).any()
         assert torch.equal(face[here], expected[here])
+
+
+def test_a_face_holds_no_smaller_faces() -> None:
+    # 110 pixels are 13.75 strides of the finest scale, far beyond its 7: its cells within must say no.
+    face = assigned((61.0, 67.0, 110.0, 110.0))
+    assert (face[STRIDES == 8] == -1).all()
+    # 45 pixels are 1.4 strides of the coarsest scale, which nearly suit it: its middle cells may say either.
+    face = assigned((61.0, 67.0, 45.0, 45.0))
+    assert set(face[STRIDES == 32].tolist()) == {-1, -2}
 
 
 def test_every_face_has_a_cell_wherever_it_lies() -> None:

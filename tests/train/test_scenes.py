@@ -162,3 +162,59 @@ def test_five_points() -> None:
     np.testing.assert_allclose(five[0], p[36:42].mean(0))
     np.testing.assert_allclose(five[1], p[42:48].mean(0))
     np.testing.assert_array_equal(five[2:], p[[30, 48, 54]])
+
+
+def test_windows_show_one_sample_alone(tiles: list[dict[str, NDArray[np.generic]]]) -> None:
+    sizes, single = [], 0
+    for seed in range(80):
+        s = scene(tiles, seed, window=1.0, empty=0.0, largest=1.2)
+        if len(s.boxes) != 1 or np.ptp(s.image.astype(int), axis=2).max() <= 1:
+            continue
+        single += 1
+        blue = np.unique(s.image[..., 2])
+        assert len(blue) == 1  # one sample everywhere: no border of a paste to learn from
+        assert int(blue[0]) in {50 + 40 * k for k in range(COUNT)}
+        sizes.append(float(np.sqrt(np.prod(s.boxes[0, 2:] - s.boxes[0, :2]))))
+    assert single > 40
+    assert max(sizes) > 1.5 * min(sizes)
+
+
+def test_windows_without_a_face_lie_beside_it_or_show_a_small_part(
+    tiles: list[dict[str, NDArray[np.generic]]],
+) -> None:
+    dense = np.asarray(tiles[0]["dense"][:478], dtype=np.float64)
+    low, high = dense.min(0), dense.max(0)
+    found = 0
+    for seed in range(60):
+        s = scene(tiles, seed, window=1.0, empty=1.0)
+        assert len(s.boxes) == 0
+        if len(np.unique(s.image[..., 2])) > 1 or np.ptp(s.image.astype(int), axis=2).max() <= 1:
+            continue  # a backdrop, where no window was found, or a grey one
+        found += 1
+        seen = np.ptp(s.image[..., :2].astype(float), axis=(0, 1))
+        assert seen.max() < 0.75 * (high - low).max()
+    assert found > 10
+
+
+def test_people_cut_out_bring_no_surroundings(tiles: list[dict[str, NDArray[np.generic]]]) -> None:
+    outlined = []
+    for tile in tiles:
+        parsing = np.zeros((EDGE, EDGE), np.uint8)
+        points = np.rint(np.asarray(tile["dense"][:478])).astype(int)
+        low, high = points.min(0), points.max(0)
+        parsing[low[1] : high[1] + 1, low[0] : high[0] + 1] = 1
+        outlined.append({**tile, "parsing": parsing})
+    for seed in range(40):
+        backdrop = grey(np.random.default_rng(0), 160)
+        settings = SceneSettings(size=160, window=0.0, cut=1.0, empty=0.0, most=1, turned=0.0, smallest=40.0)
+        s = make_scene(
+            outlined.__getitem__, COUNT, np.random.default_rng(seed), settings, lambda _rng, _size: backdrop
+        )
+        if len(s.boxes) != 1 or np.ptp(s.image.astype(int), axis=2).max() <= 1:
+            continue
+        x0, y0, x1, y1 = s.boxes[0]
+        y, x = np.mgrid[:160, :160]
+        far = (x < x0 - 40) | (x > x1 + 40) | (y < y0 - 40) | (y > y1 + 40)
+        if (s.image[far] == backdrop[0, 0]).all():
+            return  # (other scenes may show shuffled pieces of samples there)
+    raise AssertionError("every scene showed more than the person")

@@ -42,7 +42,7 @@ class EngineSettings:
         occluder_split: from which part of the occluders; None follows the engine's split: training ones for
             ``train`` and ``test``, held-out ones for ``held_out``.
         camera: strength of the camera effects; 0 for none.
-        synthetic: how synthetic faces vary.
+        synthetic: how synthetic faces vary; its ``scale``, ``scale_range`` and ``shift`` hold for portraits too.
 
     Raises:
         UsageError: a share outside [0, 1] or a negative strength.
@@ -177,6 +177,9 @@ class FaceEngine:
                 seed=self.synthetic.seed,
                 size=self.size,
                 split="train" if self.split == "train" else "test",
+                scale=self.settings.synthetic.scale,
+                scale_range=self.settings.synthetic.scale_range,
+                shift=self.settings.synthetic.shift,
             )
         return self._portraits.sample(number)
 

@@ -47,6 +47,9 @@ class PortraitFaces:
         split: ``train``, or ``test``: the portraits held out.
         cache: folder for what is computed once (minutes at the first time); None for the user's cache folder.
         table: what is known about the portraits, if it is at hand.
+        scale: longer side of the upright face box, as a share of the samples' edge.
+        scale_range: random factor of ``scale``.
+        shift: largest distance of the box's centre from the sample's, as a share of the edge.
 
     Raises:
         UsageError: no portraits there, or a wrong split.
@@ -61,11 +64,15 @@ class PortraitFaces:
         split: PortraitSplit = "train",
         cache: Path | None = None,
         table: PortraitTable | None = None,
+        scale: float = _FACE_SHARE,
+        scale_range: tuple[float, float] = _SCALE,
+        shift: float = _SHIFT,
     ) -> None:
         if split not in ("train", "test"):
             raise UsageError(f"split must be train or test, got {split!r}")
         self.folder = portraits_folder(Path(root))
         self.seed, self.size, self.split = seed, size, split
+        self._framing = (scale, scale_range, shift)
         self.table = prepare_portraits(Path(root), cache) if table is None else table
         self.indices = np.flatnonzero(self.table.test == (split == "test"))
         if len(self.indices) == 0:
@@ -81,7 +88,7 @@ class PortraitFaces:
         rng = np.random.default_rng([self.seed, index])
         which = int(self.indices[rng.integers(len(self.indices))])
         picture = self._picture(which)
-        frame = _random_frame(rng, self.table.box[which], self.size)
+        frame = _random_frame(rng, self.table.box[which], self.size, *self._framing)
         return self._draw(which, picture, frame, (self.seed, index))
 
     def portrait(self, which: int) -> FaceSample:
@@ -174,10 +181,17 @@ class _Frame:
         return np.concatenate([inverse, -(inverse @ self.shift)[:, None]], axis=1)
 
 
-def _random_frame(rng: np.random.Generator, box: Array, size: int) -> _Frame:
+def _random_frame(
+    rng: np.random.Generator,
+    box: Array,
+    size: int,
+    share: float,
+    scale_range: tuple[float, float],
+    shift: float,
+) -> _Frame:
     x, y, side, roll = (float(v) for v in box)
-    scale = _FACE_SHARE * size / side * float(np.exp(rng.uniform(*np.log(_SCALE))))
-    dx, dy = rng.uniform(-_SHIFT, _SHIFT, 2) * size
+    scale = share * size / side * float(np.exp(rng.uniform(*np.log(scale_range))))
+    dx, dy = rng.uniform(-shift, shift, 2) * size
     wide = rng.random() < _ROLL_WIDE
     turn = rng.uniform(-_ROLL_MOST, _ROLL_MOST) if wide else _ROLL_SD * rng.standard_normal()
     turn = float(np.clip(turn, -_ROLL_MOST, _ROLL_MOST))

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ..perceive import IGNORE, ParsingClass
 from ..perceive.frames import frame
 from ..photo import Similarity
 
@@ -29,6 +30,9 @@ class SceneSettings:
         turned: share of faces at any roll; the others are within about ±30°.
         most: faces in a scene at most.
         empty: share of scenes without a face.
+        window: share of scenes that are a part of one sample as it is; in the others samples are laid over a backdrop.
+        cut: share of the faces laid over a backdrop that are cut out along the person's outline, where the sample
+            has a parsing map; the others bring a square or rounded piece of their surroundings.
     """
 
     size: int = 256
@@ -37,6 +41,8 @@ class SceneSettings:
     turned: float = 0.4
     most: int = 5
     empty: float = 0.12
+    window: float = 0.5
+    cut: float = 0.6
 
 
 @dataclass(frozen=True)
@@ -70,24 +76,35 @@ def make_scene(
     """One random scene.
 
     Args:
-        tile: row -> stored sample (``image``, ``landmarks_68``, ``dense``).
+        tile: row -> stored sample (``image``, ``landmarks_68``, ``dense`` and perhaps ``parsing``).
         count: number of rows.
         rng: randomness.
         settings: see there.
         backdrop: (rng, size) -> (size, size, 3) uint8 without faces.
     """
     size = settings.size
-    canvas = backdrop(rng, size).copy()
-    for _ in range(int(rng.integers(0, 3))):  # things that are no faces, with the same borders as faces
-        _paste_other(canvas, tile(int(rng.integers(count))), rng)
     boxes: list[NDArray[np.float64]] = []
     points: list[NDArray[np.float64]] = []
-    number = 0 if rng.random() < settings.empty else int(np.clip(rng.geometric(0.5), 1, settings.most))
-    largest = settings.largest * size / (1 if number == 1 else 1.6)
+    empty = rng.random() < settings.empty
+    window = None
+    if rng.random() < settings.window:
+        window = _window(tile(int(rng.integers(count))), rng, settings, empty)
+    if window is None:
+        canvas = backdrop(rng, size).copy()
+        for _ in range(int(rng.integers(0, 3))):  # things that are no faces, with the same borders as faces
+            _paste_other(canvas, tile(int(rng.integers(count))), rng)
+        number = 0 if empty else int(np.clip(rng.geometric(0.5), 1, settings.most))
+    else:
+        canvas, found_first = window
+        if found_first is not None:
+            boxes.append(found_first[0])
+            points.append(found_first[1])
+        number = 0 if empty or rng.random() < 0.75 else 1
+    largest = settings.largest * size / (1 if number == 1 and not boxes else 1.6)
     sides = np.sort(np.exp(rng.uniform(np.log(settings.smallest), np.log(largest), number)))[::-1]
     for side in sides:
         sample = tile(int(rng.integers(count)))
-        found = _paste_face(canvas, sample, float(side), boxes, rng, settings)
+        found = _paste_face(canvas, sample, float(side), boxes, points, rng, settings)
         if found is not None:
             boxes.append(found[0])
             points.append(found[1])
@@ -129,6 +146,7 @@ def _paste_face(
     sample: Tile,
     side: float,
     others: list[NDArray[np.float64]],
+    their_points: list[NDArray[np.float64]],
     rng: np.random.Generator,
     settings: SceneSettings,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -150,18 +168,76 @@ def _paste_face(
     if visible < 0.6 * np.prod(box[2:] - box[:2]) or any(_covered(box, other) > 0.1 for other in others):
         return None
     image = np.asarray(sample["image"])
-    _lay(canvas, image, move, rng)
+    outline = "parsing" in sample and rng.random() < settings.cut
+    parsing = np.asarray(sample["parsing"]) if outline else None
+    if any(_hides(move, image.shape[0], parsing, five) for five in their_points):
+        return None
+    _lay(canvas, image, move, rng, parsing)
     return box, move.apply(five_points(sample["landmarks_68"]))
 
 
-def _lay(
-    canvas: NDArray[np.uint8], image: NDArray[np.uint8], move: Similarity, rng: np.random.Generator
-) -> None:
-    """Blend a whole sample into the canvas, square or rounded, its border hard or feathered."""
+def _hides(
+    move: Similarity, edge: int, parsing: NDArray[np.uint8] | None, points: NDArray[np.float64]
+) -> bool:
+    """Whether a sample laid there covers any of these points of the canvas."""
+    inside = move.inverse().apply(points)
+    place = np.rint(inside).astype(np.int64)
+    place = place[((place >= 0) & (place < edge)).all(axis=1)]
+    if parsing is None:
+        return len(place) > 0
+    return bool((parsing[place[:, 1], place[:, 0]] != ParsingClass.BACKGROUND).any())
+
+
+def _window(
+    sample: Tile, rng: np.random.Generator, settings: SceneSettings, empty: bool
+) -> tuple[NDArray[np.uint8], tuple[NDArray[np.float64], NDArray[np.float64]] | None] | None:
+    """A part of a sample that fills the whole picture: with its face, or (``empty``) beside or within it.
+
+    No border of anything laid over anything else gives the face or its size away. None when nothing fits.
+    """
+    size = settings.size
+    image = np.asarray(sample["image"])
     edge = image.shape[0]
-    inset = float(rng.uniform(0.0, 0.08))
-    rounded = bool(rng.random() < 0.5)
-    feather = float(rng.uniform(0.0, 0.12)) if rng.random() < 0.6 else 0.0
+    dense = np.asarray(sample["dense"][:478], dtype=np.float64)
+    low, high = dense.min(axis=0), dense.max(axis=0)
+    side = float(np.sqrt(np.prod(high - low)))
+    angle = float(rng.uniform(-np.pi, np.pi) if rng.random() < settings.turned else rng.normal(0, 0.15))
+    # A turned sample must be larger to leave no corner of the picture open.
+    cover = size / edge * (abs(np.cos(angle)) + abs(np.sin(angle)))
+    most = settings.largest * size / side
+    if empty:
+        cover, most = max(cover, 2.5 * size / side), max(cover, 6.0 * size / side)
+    elif most < cover:
+        angle = float(rng.normal(0, 0.1))
+        cover = 1.05 * size / edge
+        most = max(most, cover)
+    scale = float(np.exp(rng.uniform(np.log(cover), np.log(most))))
+    for _ in range(8):
+        # The middle of the picture, in the sample; the picture's corners stay inside where that is possible.
+        reach = size / scale * (abs(np.cos(angle)) + abs(np.sin(angle))) / 2
+        free = max(edge / 2 - reach, 0.0)
+        middle = (edge - 1) / 2 + rng.uniform(-free, free, 2)
+        if not empty:  # and the face is in it
+            pull = float(rng.uniform(0.0, 1.0))
+            middle = middle + pull * (np.clip((low + high) / 2, middle - free, middle + free) - middle)
+        move = frame(middle, size / scale, angle, size)
+        points = move.apply(dense)
+        box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+        inside = np.prod(np.clip(np.minimum(box[2:], size) - np.maximum(box[:2], 0), 0, None))
+        share = float(inside / np.prod(box[2:] - box[:2]))
+        whole = np.sqrt(np.prod(box[2:] - box[:2])) <= 1.6 * size
+        if (empty and share < 0.25) or (not empty and share >= 0.6 and whole):
+            canvas = np.zeros((size, size, 3), np.uint8)
+            level, inverse, samples = _averaged(image, move)
+            mask = np.full((1, 1), 255, np.uint8)
+            ends = np.zeros(2, np.int64), np.full(2, size, np.int64)
+            _blend(canvas, level, mask, inverse, -9.0, 1e-3, False, samples, *ends)
+            return canvas, None if empty else (box, move.apply(five_points(sample["landmarks_68"])))
+    return None
+
+
+def _averaged(image: NDArray[np.uint8], move: Similarity) -> tuple[NDArray[np.uint8], NDArray[np.float64], int]:
+    """The sample made small enough for few samples per pixel, the way from the canvas into it, samples per side."""
     inverse = move.inverse().matrix
     step = float(np.hypot(inverse[0, 0], inverse[1, 0]))  # sample pixels per canvas pixel
     level = image
@@ -171,16 +247,36 @@ def _lay(
         inverse = inverse / 2
         inverse[:, 2] -= 0.25
         step /= 2
+    return np.ascontiguousarray(level), inverse, 1 if step < 1.3 else 2
+
+
+def _lay(
+    canvas: NDArray[np.uint8],
+    image: NDArray[np.uint8],
+    move: Similarity,
+    rng: np.random.Generator,
+    parsing: NDArray[np.uint8] | None = None,
+) -> None:
+    """Blend a sample into the canvas: its person alone, or all of it, square or rounded, hard or feathered."""
+    edge = image.shape[0]
+    inset = float(rng.uniform(0.0, 0.08))
+    rounded = bool(rng.random() < 0.5)
+    feather = float(rng.uniform(0.0, 0.12)) if rng.random() < 0.6 else 0.0
+    mask = np.full((1, 1), 255, np.uint8)
+    if parsing is not None:
+        inset, rounded, feather = 0.0, False, 0.0
+        mask = ((parsing != ParsingClass.BACKGROUND) & (parsing != IGNORE)).astype(np.uint8) * 255
+    level, inverse, samples = _averaged(image, move)
     corners = move.apply(np.array([[0, 0], [edge, 0], [0, edge], [edge, edge]]) - 0.5)
     low = np.clip(np.floor(corners.min(axis=0)), 0, canvas.shape[0]).astype(np.int64)
     high = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, canvas.shape[0]).astype(np.int64)
-    samples = 1 if step < 1.3 else 2
-    _blend(canvas, np.ascontiguousarray(level), inverse, inset, feather + 1e-3, rounded, samples, low, high)
+    _blend(canvas, level, mask, inverse, inset, feather + 1e-3, rounded, samples, low, high)
 
 
 @njit(cache=True, nogil=True)
-def _blend(canvas, tile, inverse, inset, feather, rounded, samples, low, high):  # type: ignore[no-untyped-def]
+def _blend(canvas, tile, mask, inverse, inset, feather, rounded, samples, low, high):  # type: ignore[no-untyped-def]
     edge = tile.shape[0]
+    fine = mask.shape[0] / edge  # mask pixels per tile pixel
     for y in range(low[1], high[1]):
         for x in range(low[0], high[0]):
             red = 0.0
@@ -197,6 +293,10 @@ def _blend(canvas, tile, inverse, inset, feather, rounded, samples, low, high): 
                     down = abs((py + 0.5) / edge * 2 - 1)
                     far = (across**4 + down**4) ** 0.25 if rounded else max(across, down)
                     alpha = min(max((1 - inset - far) / feather, 0.0), 1.0)
+                    if mask.shape[0] > 1:
+                        row = min(max(int((py + 0.5) * fine), 0), mask.shape[0] - 1)
+                        column = min(max(int((px + 0.5) * fine), 0), mask.shape[0] - 1)
+                        alpha *= mask[row, column] / 255.0
                     if alpha <= 0.0:
                         continue
                     px = min(max(px, 0.0), edge - 1.0)

@@ -14,6 +14,7 @@ __all__ = ["DetectorTargets", "assign_cells", "detector_loss"]
 
 _REACH = 2.5  # times the stride: cells this near to a face's middle may answer for it
 _SMALLEST, _LARGEST = 1.6, 7.0  # a face of these many strides or more (or fewer) belongs to a scale
+_MARGIN = 1.4  # beyond those by less than this factor, a scale may find the face too
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ def assign_cells(boxes: Tensor, count: Tensor, centres: Tensor, strides: Tensor)
     distance = (offset / size[:, None]).square().sum(-1).masked_fill(~(near & fits), torch.inf)
     best, index = distance.min(-1)
     face = torch.where(torch.isfinite(best), index, -1)
-    unsure = (face < 0) & (inside | near).any(-1)
+    # Either answer is right beside the middle on the face's own scales, and in its middle on scales that nearly suit
+    # it; everywhere else a face holds no further face.
+    nearly = (in_strides >= _SMALLEST / _MARGIN) & (in_strides < _LARGEST * _MARGIN)
+    unsure = (face < 0) & ((fits & inside) | (nearly & near)).any(-1)
     return DetectorTargets(torch.where(unsure, -2, face))
 
 

@@ -186,3 +186,20 @@ def test_faces_that_the_points_do_not_confirm_or_that_were_found_before_are_drop
     assert NetworkDetector(Boxes(), network).detect(ramps(240, 320)) == ()
     with pytest.raises(ValueError, match="min_confidence"):
         NetworkDetector(Boxes(), network, min_confidence=1.0)
+
+
+def test_a_crop_in_which_no_point_faces_the_camera_is_no_face(place, ramps, read_place):
+    points = place(150.0, 130.0, 100.0)
+
+    class FacesAway(Knows):
+        def __call__(self, images):
+            raw = super().__call__(images).copy()
+            raw[..., 3] = -3.0  # facing: 0.05
+            return raw
+
+    looks = LandmarkNetwork(FacesAway(read_place, 240, 320, points), size=SIZE)
+    assert NetworkDetector(Boxes(detected(points)), looks).detect(ramps(240, 320)) == ()
+    (kept,) = NetworkDetector(Boxes(detected(points)), looks, min_facing=0.0).detect(ramps(240, 320))
+    assert kept.visibility.max() < 0.06
+    with pytest.raises(ValueError, match="min_facing"):
+        NetworkDetector(Boxes(), looks, min_facing=1.0)

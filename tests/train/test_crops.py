@@ -11,7 +11,16 @@ from wholeface.morphable import MorphableModel, dense_embedding, load_model
 from wholeface.perceive import IGNORE, ParsingClass
 from wholeface.perceive._mirror_478 import MIRROR_478
 from wholeface.perceive.face_parser import mirrored_classes
-from wholeface.train.crops import NO_JITTER, CropJitter, crop_images, crop_labels, crop_matrices, move_points
+from wholeface.train.crops import (
+    NO_JITTER,
+    CropJitter,
+    crop_images,
+    crop_labels,
+    crop_matrices,
+    empty_crops,
+    move_points,
+    shuffle_tiles,
+)
 from wholeface.train.recipes.landmarks import mirror_668
 
 SIZE = 200
@@ -132,3 +141,35 @@ def test_mirrored_classes() -> None:
     assert swap[ParsingClass.RIGHT_BROW] == ParsingClass.LEFT_BROW
     assert swap[ParsingClass.LEFT_EAR] == ParsingClass.RIGHT_EAR
     assert swap[ParsingClass.NOSE] == ParsingClass.NOSE
+
+
+def test_crops_without_a_face_show_a_part_of_it_or_it_aside_or_small(points: NDArray[np.float32]) -> None:
+    count, size = 400, 128
+    dense = np.stack([points[68:546]] * count)
+    rng = np.random.default_rng(0)
+    matrices, _ = crop_matrices(dense, size, 1.5, rng, NO_JITTER)
+    chosen = np.arange(count) % 2 == 0
+    moved = empty_crops(matrices, chosen, size, rng)
+    torch.testing.assert_close(moved[~torch.from_numpy(chosen)], matrices[~torch.from_numpy(chosen)])
+    placed = move_points(torch.from_numpy(dense), moved)[torch.from_numpy(chosen)]
+    low, high = placed.amin(1), placed.amax(1)
+    seen = (high.clamp(max=size) - low.clamp(min=0)).clamp(min=0)
+    visible = seen.prod(-1) / (high - low).prod(-1)
+    before = move_points(torch.from_numpy(dense), matrices)[0]
+    growth = (high - low).prod(-1).sqrt() / (before.amax(0) - before.amin(0)).prod().sqrt()
+    part, small = growth >= 2.49, growth <= 0.351
+    assert 0.4 < part.float().mean() < 0.6
+    assert 0.15 < small.float().mean() < 0.35
+    assert (visible[part] < 0.45).all()
+    assert (visible[~part & ~small] < 0.5).all()  # beside the picture for its most part
+
+
+def test_shuffled_pictures_keep_their_tiles_elsewhere() -> None:
+    images = torch.arange(4 * 3 * 60 * 60, dtype=torch.float32).reshape(4, 3, 60, 60)
+    before = images.clone()
+    chosen = np.array([True, False, True, True])
+    shuffle_tiles(images, chosen, np.random.default_rng(3))
+    torch.testing.assert_close(images[1], before[1])
+    for i in (0, 2, 3):
+        assert (images[i] != before[i]).float().mean() > 0.5
+        assert set(images[i].flatten().tolist()) == set(before[i].flatten().tolist())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+
+if TYPE_CHECKING:
+    from ..perceive.shipped import NetworkName
 
 
 def add_info_parser(commands: Any) -> None:
@@ -21,6 +24,8 @@ def _run(options: argparse.Namespace) -> int:
     import torch
 
     from ..morphable import load_model
+    from ..perceive import NETWORKS
+    from ..perceive.shipped import usual_detector
 
     model = load_model()
     print(f"wholeface {__version__}  (torch {torch.__version__}, numpy {numpy.__version__})")
@@ -30,6 +35,9 @@ def _run(options: argparse.Namespace) -> int:
         f"{model.triangles.shape[0]} triangles, {model.identity_size} identity, "
         f"{model.expression_size} expression and {model.albedo_size} albedo modes"
     )
+    for name in NETWORKS:
+        print(f"{name} network: {_network(name)}")
+    print(f"faces are found by {usual_detector()} (--detector auto)")
     print(
         "learned from ICT-FaceKit (MIT), portraits of the US Congress (public domain) "
         "and the VALID avatars (MIT);"
@@ -37,3 +45,14 @@ def _run(options: argparse.Namespace) -> int:
     print("see NOTICE and docs/model-card.md for licences, and for whom the data under-represent")
     print("not for identifying or unmasking people: the hidden part of a face is an estimate")
     return 0
+
+
+def _network(name: NetworkName) -> str:
+    """Version, size and hash of a shipped network."""
+    from ..perceive.shipped import has_weights, read_card, weights_file
+
+    if not has_weights(name):
+        return "not shipped with this version"
+    path = weights_file(name)
+    card = read_card(name, path)
+    return f"{card.version}, {path.stat().st_size / 2**20:.1f} MiB {card.storage}, SHA-256 {card.sha256[:16]}"

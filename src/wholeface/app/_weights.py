@@ -86,6 +86,10 @@ def _show(options: argparse.Namespace) -> int:
 
     from ..weights import load_card
 
+    model = _face_model_card(options.file)
+    if model is not None:
+        print(json.dumps(model, indent=2, ensure_ascii=False) if options.json else _summary(model))
+        return 0
     card = load_card(options.file)
     if options.json:
         print(json.dumps(dataclasses.asdict(card), indent=2, ensure_ascii=False))
@@ -111,6 +115,16 @@ def _verify(options: argparse.Namespace) -> int:
     good = 0
     for path in options.files:
         try:
+            model = _face_model_card(path)
+            if model is not None:
+                from ..morphable import load_model
+
+                load_model(path)  # refuses what does not have the card's hash
+                print(
+                    f"{path}  whole: face model {model['name']} {model['version']}, SHA-256 {model['sha256']}"
+                )
+                good += 1
+                continue
             tensors, card = load_weights(path)
             checked = _check(path, tensors, card)
         except WholeFaceError as error:
@@ -119,6 +133,36 @@ def _verify(options: argparse.Namespace) -> int:
         good += 1
         print(f"{path}  whole: {card.name} {card.version}, {checked}, SHA-256 {card.sha256}")
     return 0 if good == len(options.files) else 1 if good else 2
+
+
+def _face_model_card(file: Path) -> dict[str, Any] | None:
+    """The card of a face model, which is another one than a network's; None where ``file`` has none."""
+    import json
+
+    from ..weights import card_path
+
+    try:
+        card = json.loads((file if file.suffix == ".json" else card_path(file)).read_text())
+    except (OSError, ValueError):
+        return None
+    is_model = isinstance(card, dict) and str(card.get("format", "")).startswith("wholeface-face-model-")
+    return card if is_model else None
+
+
+def _summary(card: Mapping[str, Any]) -> str:
+    """A face model's card in a few lines."""
+    geometry, albedo = card["geometry"], card["albedo"]
+    rows = (
+        ("name", f"{card['name']} {card['version']} ({card['format']})"),
+        ("sha256", card["sha256"]),
+        ("geometry", f"{geometry['source']}; licence: {geometry['licence']}"),
+        (
+            "albedo",
+            f"{albedo['modes']} modes from {albedo['portraits']['used']} portraits and "
+            f"{albedo['avatars']['used']} avatars; seed {albedo['seed']}",
+        ),
+    )
+    return "\n".join(f"{name:20} {value}" for name, value in rows)
 
 
 def _check(path: Path, tensors: Mapping[str, Any], card: WeightCard) -> str:

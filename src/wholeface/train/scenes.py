@@ -30,6 +30,7 @@ class SceneSettings:
         turned: share of faces at any roll; the others are within about ±30°.
         most: faces in a scene at most.
         empty: share of scenes without a face.
+        others: things that are no faces laid over a backdrop, at most.
         window: share of scenes that are a part of one sample as it is; in the others samples are laid over a backdrop.
         cut: share of the faces laid over a backdrop that are cut out along the person's outline, where the sample
             has a parsing map; the others bring a square or rounded piece of their surroundings.
@@ -41,6 +42,7 @@ class SceneSettings:
     turned: float = 0.4
     most: int = 5
     empty: float = 0.12
+    others: int = 3
     window: float = 0.5
     cut: float = 0.6
 
@@ -91,7 +93,7 @@ def make_scene(
         window = _window(tile(int(rng.integers(count))), rng, settings, empty)
     if window is None:
         canvas = backdrop(rng, size).copy()
-        for _ in range(int(rng.integers(0, 3))):  # things that are no faces, with the same borders as faces
+        for _ in range(int(rng.integers(0, settings.others + 1))):  # things that are no faces, with the same borders as faces
             _paste_other(canvas, tile(int(rng.integers(count))), rng)
         number = 0 if empty else int(np.clip(rng.geometric(0.5), 1, settings.most))
     else:
@@ -206,13 +208,15 @@ def _window(
     cover = size / edge * (abs(np.cos(angle)) + abs(np.sin(angle)))
     most = settings.largest * size / side
     if empty:
-        cover, most = max(cover, 2.5 * size / side), max(cover, 6.0 * size / side)
+        most = max(cover, 6.0 * size / side)
     elif most < cover:
         angle = float(rng.normal(0, 0.1))
         cover = 1.05 * size / edge
         most = max(most, cover)
-    scale = float(np.exp(rng.uniform(np.log(cover), np.log(most))))
-    for _ in range(8):
+    scale = float(np.exp(rng.uniform(np.log(cover), np.log(most))))  # canvas pixels per sample pixel
+    for _ in range(12):
+        if empty:
+            scale = float(np.exp(rng.uniform(np.log(cover), np.log(most))))
         # The middle of the picture, in the sample; the picture's corners stay inside where that is possible.
         reach = size / scale * (abs(np.cos(angle)) + abs(np.sin(angle))) / 2
         free = max(edge / 2 - reach, 0.0)
@@ -226,7 +230,8 @@ def _window(
         inside = np.prod(np.clip(np.minimum(box[2:], size) - np.maximum(box[:2], 0), 0, None))
         share = float(inside / np.prod(box[2:] - box[:2]))
         whole = np.sqrt(np.prod(box[2:] - box[:2])) <= 1.6 * size
-        if (empty and share < 0.25) or (not empty and share >= 0.6 and whole):
+        # Without a face: it lies aside, or its part fills the picture.
+        if (empty and (share < 0.1 or (share < 0.3 and np.prod(box[2:] - box[:2]) > 4 * size**2))) or (not empty and share >= 0.6 and whole):
             canvas = np.zeros((size, size, 3), np.uint8)
             level, inverse, samples = _averaged(image, move)
             mask = np.full((1, 1), 255, np.uint8)
@@ -336,20 +341,31 @@ def _blend(canvas, tile, mask, inverse, inset, feather, rounded, samples, low, h
 
 
 def _paste_other(canvas: NDArray[np.uint8], sample: Tile, rng: np.random.Generator) -> None:
-    """Lay something that is no face over the canvas: a corner of a sample, or a sample cut up and shuffled."""
+    """Lay something that is no face over the canvas: a corner of a sample, a part of a face, or shuffled pieces."""
     size = canvas.shape[0]
     image = np.asarray(sample["image"])
     edge = image.shape[0]
-    if rng.random() < 0.5:
-        parts = int(rng.integers(3, 6))
+    kind = rng.random()
+    if kind < 0.5:
+        parts = int(rng.integers(2, 9))
         cell = edge // parts
         cut = image[: cell * parts, : cell * parts].reshape(parts, cell, parts, cell, 3).swapaxes(1, 2)
-        mixed = rng.permutation(cut.reshape(-1, cell, cell, 3)).reshape(parts, parts, cell, cell, 3)
+        order = rng.permutation(parts**2)
+        if (order == np.arange(parts**2)).any() and parts < 4:  # nearly the face as it was
+            order = np.roll(np.arange(parts**2), int(rng.integers(1, parts**2)))
+        mixed = cut.reshape(-1, cell, cell, 3)[order].reshape(parts, parts, cell, cell, 3)
         image = np.ascontiguousarray(mixed.swapaxes(1, 2).reshape(parts * cell, parts * cell, 3))
-    else:
+    elif kind < 0.75:
         third = edge // 4
         row, column = (0 if rng.random() < 0.5 else edge - third for _ in range(2))
         image = np.ascontiguousarray(image[row : row + third, column : column + third])
+    else:  # an eye, a mouth, an ear
+        dense = np.asarray(sample["dense"][:478], dtype=np.float64)
+        extent = dense.max(axis=0) - dense.min(axis=0)
+        part = max(int(extent.min() * rng.uniform(0.15, 0.4)), 6)
+        at = dense[int(rng.integers(len(dense)))] - part / 2
+        column, row = np.clip(np.rint(at), 0, edge - part).astype(int)
+        image = np.ascontiguousarray(image[row : row + part, column : column + part])
     side = float(np.exp(rng.uniform(np.log(16), np.log(0.8 * size))))
     half = (image.shape[0] - 1) / 2
     angle = float(rng.uniform(-np.pi, np.pi))

@@ -36,6 +36,7 @@ class DetectorRecipeConfig(TrainConfig):
         scenes: number of different scenes, made from the samples when first needed and kept in memory; each time they
             are mirrored, turned and coloured anew.
         turned: share of faces at any roll in the scenes as they are made.
+        empty: share of scenes without a face.
         smallest: face size in pixels.
         width: factor on the network's channels.
     """
@@ -46,6 +47,7 @@ class DetectorRecipeConfig(TrainConfig):
     scene_size: int = 160
     scenes: int = 4_000
     turned: float = 0.3
+    empty: float = 0.25
     smallest: float = 16.0
     width: float = 1.0
     steps: int = 4_000
@@ -66,7 +68,9 @@ class DetectorTask(Task):
         start_from(self.network, config.initial)
         self.train_size = config.scenes
         self.preprocessing = {"range": [0, 1], "colour": "sRGB"}
-        self._settings = SceneSettings(size=config.scene_size, smallest=config.smallest, turned=config.turned)
+        self._settings = SceneSettings(
+            size=config.scene_size, smallest=config.smallest, turned=config.turned, empty=config.empty
+        )
         self._made: dict[int, Scene] = {}
 
     def _scene(self, store: SharedStore, seed: tuple[int, ...]) -> Scene:

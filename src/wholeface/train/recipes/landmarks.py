@@ -45,6 +45,9 @@ class LandmarkRecipeConfig(TrainConfig):
         photo_weight: weight of the points of real photos, whose truth is less exact than that of renderings.
         empty: share of crops that show no face, or one far too small, too large or aside; no point of theirs faces
             the camera, and their points do not count.
+        head_rate: learning rate of the last layer over that of all others. Its weights are small numbers (a standard
+            deviation of the faces' differences, over the crop's edge); steps of the usual size would shake the points
+            by pixels, and the network would answer by letting its features wither.
     """
 
     stores: tuple[Path, ...] = ()
@@ -57,6 +60,7 @@ class LandmarkRecipeConfig(TrainConfig):
     jitter: float = 1.0
     photo_weight: float = 0.3
     empty: float = 0.1
+    head_rate: float = 0.1
     steps: int = 12_000
     batch_size: int = 64
     learning_rate: float = 2e-3
@@ -174,6 +178,19 @@ class LandmarkTask(Task):
             point_weight=batch["weight"],
         )
         return {"loss": parts.total, "points": parts.points, "facing": parts.facing, "covered": parts.covered}
+
+    def optimiser(self, config: TrainConfig) -> torch.optim.Optimizer:
+        """AdamW; the last layer learns more slowly, see ``head_rate``."""
+        network = self.network
+        assert isinstance(network, LandmarkNet)
+        head = set(network.head.parameters())
+        rest = [p for p in network.parameters() if p not in head]
+        groups = [
+            {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": list(head), "weight_decay": 0.0, "lr": config.learning_rate * self.config.head_rate},
+        ]
+        return torch.optim.AdamW(groups, lr=config.learning_rate, foreach=True)
 
     def _read(self, raw: Tensor) -> Any:
         network = self.network

@@ -60,7 +60,9 @@ def test_cells_near_the_middle_answer_and_those_beside_or_on_a_nearly_fitting_sc
         if fits:
             expected[inside] = -2
             expected[near] = 0
-        elif stride == 32:  # 34.6 pixels are 1.08 strides: not nearly the 1.6 / 1.4 that this scale begins with
+        elif (
+            stride == 32
+        ):  # 34.6 pixels are 1.08 strides: not nearly the 1.6 / 1.4 that this scale begins with
             assert (near | inside).any()
         assert torch.equal(face[here], expected[here])
 

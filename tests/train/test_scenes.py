@@ -205,8 +205,8 @@ def test_people_cut_out_bring_no_surroundings(tiles: list[dict[str, NDArray[np.g
         low, high = points.min(0), points.max(0)
         parsing[low[1] : high[1] + 1, low[0] : high[0] + 1] = 1
         outlined.append({**tile, "parsing": parsing})
+    backdrop = grey(np.random.default_rng(0), 160)
     for seed in range(40):
-        backdrop = grey(np.random.default_rng(0), 160)
         settings = SceneSettings(size=160, window=0.0, cut=1.0, empty=0.0, most=1, turned=0.0, smallest=40.0)
         s = make_scene(
             outlined.__getitem__, COUNT, np.random.default_rng(seed), settings, lambda _rng, _size: backdrop

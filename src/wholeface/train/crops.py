@@ -95,9 +95,7 @@ def move_points(points: Tensor, matrices: Tensor) -> Tensor:
     return points @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
 
 
-def empty_crops(
-    matrices: Tensor, chosen: NDArray[np.bool_], size: int, rng: np.random.Generator
-) -> Tensor:
+def empty_crops(matrices: Tensor, chosen: NDArray[np.bool_], size: int, rng: np.random.Generator) -> Tensor:
     """Some crops moved to where they show no whole face.
 
     Half show a part of it (two and a half to six times enlarged, about anywhere), a quarter lie beside it, a quarter

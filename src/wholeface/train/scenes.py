@@ -31,7 +31,7 @@ class SceneSettings:
         most: faces in a scene at most.
         empty: share of scenes without a face.
         others: things that are no faces laid over a backdrop, at most.
-        window: share of scenes that are a part of one sample as it is; in the others samples are laid over a backdrop.
+        window: share of scenes that are a part of one sample as it is; in the others samples lie on a backdrop.
         cut: share of the faces laid over a backdrop that are cut out along the person's outline, where the sample
             has a parsing map; the others bring a square or rounded piece of their surroundings.
     """
@@ -93,7 +93,7 @@ def make_scene(
         window = _window(tile(int(rng.integers(count))), rng, settings, empty)
     if window is None:
         canvas = backdrop(rng, size).copy()
-        for _ in range(int(rng.integers(0, settings.others + 1))):  # things that are no faces, with the same borders as faces
+        for _ in range(int(rng.integers(0, settings.others + 1))):  # no faces, with the same borders as faces
             _paste_other(canvas, tile(int(rng.integers(count))), rng)
         number = 0 if empty else int(np.clip(rng.geometric(0.5), 1, settings.most))
     else:
@@ -230,8 +230,9 @@ def _window(
         inside = np.prod(np.clip(np.minimum(box[2:], size) - np.maximum(box[:2], 0), 0, None))
         share = float(inside / np.prod(box[2:] - box[:2]))
         whole = np.sqrt(np.prod(box[2:] - box[:2])) <= 1.6 * size
-        # Without a face: it lies aside, or its part fills the picture.
-        if (empty and (share < 0.1 or (share < 0.3 and np.prod(box[2:] - box[:2]) > 4 * size**2))) or (not empty and share >= 0.6 and whole):
+        # Without a face: it lies aside, or a part of it fills the picture.
+        gone = share < 0.1 or (share < 0.3 and np.prod(box[2:] - box[:2]) > 4 * size**2)
+        if gone if empty else share >= 0.6 and whole:
             canvas = np.zeros((size, size, 3), np.uint8)
             level, inverse, samples = _averaged(image, move)
             mask = np.full((1, 1), 255, np.uint8)
@@ -241,7 +242,9 @@ def _window(
     return None
 
 
-def _averaged(image: NDArray[np.uint8], move: Similarity) -> tuple[NDArray[np.uint8], NDArray[np.float64], int]:
+def _averaged(
+    image: NDArray[np.uint8], move: Similarity
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], int]:
     """The sample made small enough for few samples per pixel, the way from the canvas into it, samples per side."""
     inverse = move.inverse().matrix
     step = float(np.hypot(inverse[0, 0], inverse[1, 0]))  # sample pixels per canvas pixel

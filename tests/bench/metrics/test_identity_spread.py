@@ -97,7 +97,7 @@ def test_units_and_order() -> None:
     assert twice.between_mm == pytest.approx(2 * one.between_mm)
     assert twice.ratio == pytest.approx(one.ratio)
     # The same points twice over, or all moved: the same root mean squares
-    doubled = spread([np.concatenate([s, s], axis=1) + [500.0, 0, 0] for s in people])
+    doubled = spread([np.concatenate([s, s], axis=1) + np.array([500.0, 0, 0]) for s in people])
     assert doubled.between_mm == pytest.approx(one.between_mm)
     assert doubled.within_mm == pytest.approx(one.within_mm)
 

@@ -136,7 +136,7 @@ def align_shapes(shapes: NDArray[np.floating[Any]], *, scale: bool = False, roun
         signs[:, 2] = np.linalg.det(u @ vt)
         moved = np.einsum("npj,nij->npi", moved, (u * signs[:, None, :]) @ vt)
         target = moved.mean(axis=0)
-    return moved
+    return np.asarray(moved)
 
 
 def _sums(shapes: Sequence[NDArray[np.floating[Any]]]) -> _Sums:

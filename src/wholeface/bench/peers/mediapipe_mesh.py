@@ -66,9 +66,9 @@ class MediapipeMesh:
         return HeadPrediction(
             vertices=turned[:_SURFACE],
             triangles=self._triangles,
-            landmarks=self._weights @ turned,
+            landmarks=self._shared.weights_68 @ turned,
             metric=False,
-            landmarks_2d=self._weights @ face.points,
+            landmarks_2d=self._shared.weights_68 @ face.points,
         )
 
     @cached_property
@@ -80,12 +80,6 @@ class MediapipeMesh:
         if not np.isfinite(points).all():
             raise UsageError(f"face model {model.name!r} has no place for some of mediapipe's points")
         return points
-
-    @cached_property
-    def _weights(self) -> Array:
-        from .._perception_systems import teacher_68_weights
-
-        return teacher_68_weights(self._shared.model)
 
     @cached_property
     def _triangles(self) -> NDArray[np.int64]:

@@ -62,6 +62,17 @@ class Shared:
             raise NoFaceError("no face found")
         return found[0]
 
+    def points_68(self, face: FaceLandmarks) -> NDArray[np.float64]:
+        """(68, 2) iBUG points in the photo, pixels: found ones, or affine combinations of the 478."""
+        return self.weights_68 @ face.points if face.points_68 is None else face.points_68
+
+    @cached_property
+    def weights_68(self) -> NDArray[np.float64]:
+        """(68, 478) how the 68 points follow from mediapipe's, each row with the sum 1."""
+        from .._perception_systems import teacher_68_weights
+
+        return teacher_68_weights(self.model)
+
 
 class MeanFace:
     """The mean of the model, whatever the photo shows: what a system must beat to have learned about people.

@@ -203,3 +203,18 @@ def test_a_crop_in_which_no_point_faces_the_camera_is_no_face(place, ramps, read
     assert kept.visibility.max() < 0.06
     with pytest.raises(ValueError, match="min_facing"):
         NetworkDetector(Boxes(), looks, min_facing=1.0)
+
+
+def test_a_crop_about_which_the_network_is_unsure_is_no_face(place, ramps, read_place):
+    points = place(150.0, 130.0, 100.0)
+    side = float(np.sqrt(np.prod(np.ptp(points[DENSE_478], axis=0))))
+    for sure in (True, False):
+        knows = Knows(read_place, 240, 320, points)
+        scale = box_frame(detected(points).box, detected(points).points, SIZE, LANDMARK_MARGIN).scale
+        knows.log_sigma = np.log(0.075 * side * scale * (0.9 if sure else 1.1))
+        found = NetworkDetector(Boxes(detected(points)), LandmarkNetwork(knows, size=SIZE)).detect(
+            ramps(240, 320)
+        )
+        assert len(found) == int(sure)
+    with pytest.raises(ValueError, match="max_sigma"):
+        NetworkDetector(Boxes(), LandmarkNetwork(knows, size=SIZE), max_sigma=0.0)

@@ -254,8 +254,8 @@ def _report(options: RunOptions, found: _Found, title: str, notes: list[str]) ->
             colour_rows,
             [
                 "sRGB codes 0 to 255, over true visible pixels inside the rendered region; means and standard "
-                "deviation over photos. Fitted to the very pixels that are compared, so it says how expressive a model is, not "
-                "how right; the paper's crops are 224 × 224, these are the photos as they are."
+                "deviation over photos. Fitted to the very pixels that are compared, so it says how expressive a "
+                "model is, not how right; the paper's crops are 224 × 224, these are the photos as they are."
             ],
         )
     )

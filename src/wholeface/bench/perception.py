@@ -9,7 +9,6 @@ left out. Everything is drawn from fixed seeds.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -20,8 +19,9 @@ from ._machine import machine_line
 from ._perception_context import Context
 from ._perception_sheet import refuse_docs, write_sheet
 from ._perception_systems import load_systems
-from .table import Table
 from ._perception_targets import target_table
+from .provenance import commit
+from .table import Table
 
 __all__ = ["PARTS", "run"]
 
@@ -64,7 +64,7 @@ def run(
     if sheet is not None:
         refuse_docs(sheet)
     systems = load_systems(weights, teacher=teacher)
-    header = [machine_line(), f"commit {_commit() or 'unknown'}, {count} pictures per set, seed {seed}"]
+    header = [machine_line(), f"commit {commit() or 'unknown'}, {count} pictures per set, seed {seed}"]
     header += [
         f"{name}: {about['version']}, SHA-256 {about['sha256'][:16]}"
         for name, about in systems.weights.about.items()
@@ -92,7 +92,7 @@ def run(
     if json_file is not None:
         record = {
             "machine": machine_line(),
-            "commit": _commit(),
+            "commit": commit(),
             "weights": systems.weights.about,
             "count": count,
             "seed": seed,
@@ -129,22 +129,3 @@ def _tables(part: str, context: Context, *, teacher: bool) -> list[Table]:
     from ._perception_speed import speed_tables
 
     return speed_tables(context.systems.weights.folder, teacher=teacher)
-
-
-def _commit() -> str:
-    """Of the source tree that runs, with a ``+`` where it was changed since; empty when unknown."""
-    words = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=12",
-        "--exclude=*",
-        "--dirty=+",
-    ]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()

@@ -160,13 +160,13 @@ class Results:
         by_system = [items for items in by_system if items]
         return set.intersection(*by_system) if by_system else set()
 
-    def rows(self, variant: str) -> Iterator[tuple[str, str, list[Found], int]]:
+    def rows(self, variant: str, together: bool = True) -> Iterator[tuple[str, str, list[Found], int]]:
         """Group, system, results, and how many there should be; all together first, then group by group."""
         total = sum(len(items) for items in self.expected.values())
-        groups = [(ALL, total)]
-        if any(0 < len(self.chosen(s, variant, ALL)) < total for s in self.systems):
+        groups = [(ALL, total)] if together else []
+        if together and any(0 < len(self.chosen(s, variant, ALL)) < total for s in self.systems):
             groups.append((COMMON, len(self.common(variant))))
-        if len(self.expected) > 1:
+        if len(self.expected) > 1 or not together:
             groups += [(group, len(items)) for group, items in self.expected.items()]
         for group, count in groups:
             for system in self.systems:
@@ -175,7 +175,13 @@ class Results:
                     yield group, system, found, count
 
     def table(
-        self, variant: str, title: str, heading: str, seed: int, notes: Sequence[str] = ()
+        self,
+        variant: str,
+        title: str,
+        heading: str,
+        seed: int,
+        notes: Sequence[str] = (),
+        together: bool = True,
     ) -> tuple[Table, list[Metric]]:
         """Median, mean and standard deviation of all scan points of each group, system by system.
 
@@ -185,10 +191,11 @@ class Results:
             heading: what a group is, e.g. ``challenge``.
             seed: of the bootstrap.
             notes: printed below.
+            together: with rows for all groups in one; not where they are parts of the same photos.
         """
         rows: list[list[Cell]] = []
         metrics: list[Metric] = []
-        for group, system, found, total in self.rows(variant):
+        for group, system, found, total in self.rows(variant, together):
             of = f"{len(found)} of {total}"
             if not found:
                 rows.append([system, group, None, None, None, None, None, of])

@@ -1,4 +1,4 @@
-"""Numba kernels of the synthetic faces: sums of modes, shading of vertices, and one fused pass over the pixels.
+"""Numba kernels of the synthetic faces: sums of modes, shading of vertices, landmarks.
 
 All run in one thread and add in a fixed order, so that a sample is the same to the last bit in every process.
 """
@@ -13,10 +13,22 @@ from numba import njit
 
 from ..render.lighting import C0, C1, C2, C20, C22
 
-__all__ = ["add_modes", "paint_pixels", "pick_depths", "shade_vertices", "vertex_normals_into"]
+__all__ = [
+    "add_modes",
+    "albedo_tiles",
+    "ambient_occlusion",
+    "box_middle",
+    "expose",
+    "mark_seen",
+    "mark_tiles",
+    "place_landmarks",
+    "shade_vertices",
+    "upright_box",
+    "vertex_normals_into",
+]
 
 _BLOCK = 2048
-_NECK, _CLOTH = 17, 18
+_F = np.float32
 
 
 @njit(cache=True, nogil=True)
@@ -68,354 +80,230 @@ def vertex_normals_into(points: Any, triangles: Any, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
+def mark_seen(winner: Any, triangles: Any, seen: Any, drawn: Any) -> None:
+    """Set ``drawn`` of each triangle that won a sample, and ``seen`` of its vertices."""
+    previous = -1
+    for row in range(winner.shape[0]):
+        for column in range(winner.shape[1]):
+            t = winner[row, column]
+            if t != previous and t >= 0:
+                drawn[t] = True
+            previous = t
+    for t in range(drawn.shape[0]):
+        if drawn[t]:
+            for corner in range(3):
+                seen[triangles[t, corner]] = True
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def shade_vertices(
+    used: Any,
     points: Any,
     normals: Any,
     lights: Any,
     factors: Any,
     lamps: Any,
     lamp_colours: Any,
-    exponent: Any,
-    gloss: Any,
-    irradiance: Any,
-    specular: Any,
-) -> None:
-    """Irradiance and Blinn-Phong highlights at the vertices.
+    regions: Any,
+    mixture: Any,
+    kind: Any,
+    exponents: Any,
+    counted: Any,
+    attributes: Any,
+) -> Any:
+    """Light and skin of some vertices.
 
-    irradiance[v] = Σ_l factors[l, v] · Φ(n_v) · lights[l]; specular[v] = Σ_l gloss[v] · factors[l + 1, v] ·
-    lamp_colours[l] · (n · h)^exponent, with a Fresnel-like gain at grazing view.
+    With E = Σ_l factors[l, v] · Φ(n_v) · lights[l] and (tint (3), skin noise, hair noise, gloss) = regions[v] ·
+    mixture, ``attributes[v]`` becomes E · exp(tint) (3), highlights (3), skin noise, hair noise. Highlights are
+    Blinn-Phong, Σ_l gloss · factors[l + 1, v] · lamp_colours[l] · (n · h)^exponents[kind[v]], with a Fresnel-like
+    gain at grazing view.
+
+    Returns:
+        Mean of max(E, 0) over the channels and the ``counted`` vertices that face the camera; 0 where none does.
     """
-    phi = np.empty(9, np.float32)
-    for v in range(points.shape[0]):
+    zero, one = _F(0.0), _F(1.0)
+    sources = lights.shape[0]
+    total, many = 0.0, 0
+    for at in range(used.shape[0]):
+        v = used[at]
         x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
-        phi[0] = C0
-        phi[1] = C1 * y
-        phi[2] = C1 * z
-        phi[3] = C1 * x
-        phi[4] = C2 * x * y
-        phi[5] = C2 * y * z
-        phi[6] = C20 * (3 * z * z - 1)
-        phi[7] = C2 * x * z
-        phi[8] = C22 * (x * x - y * y)
+        p1, p2, p3 = _F(C1) * y, _F(C1) * z, _F(C1) * x
+        p4, p5, p7 = _F(C2) * x * y, _F(C2) * y * z, _F(C2) * x * z
+        p6, p8 = _F(C20) * (_F(3.0) * z * z - one), _F(C22) * (x * x - y * y)
+        skin, hair, gloss = zero, zero, zero
+        for f in range(regions.shape[1]):
+            share = regions[v, f]
+            if share != zero:
+                skin += share * mixture[f, 3]
+                hair += share * mixture[f, 4]
+                gloss += share * mixture[f, 5]
         for c in range(3):
-            total = np.float32(0.0)
-            for s in range(lights.shape[0]):
-                part = np.float32(0.0)
-                for b in range(9):
-                    part += phi[b] * lights[s, b, c]
-                total += factors[s, v] * part
-            irradiance[v, c] = total
-            specular[v, c] = 0.0
-        if gloss[v] <= 0.0:
+            tint = zero
+            for f in range(regions.shape[1]):
+                tint += regions[v, f] * mixture[f, c]
+            light = zero
+            for s in range(sources):
+                light += factors[s, v] * (
+                    (_F(C0) * lights[s, 0, c] + p1 * lights[s, 1, c] + p2 * lights[s, 2, c])
+                    + (p3 * lights[s, 3, c] + p4 * lights[s, 4, c] + p5 * lights[s, 5, c])
+                    + (p6 * lights[s, 6, c] + p7 * lights[s, 7, c] + p8 * lights[s, 8, c])
+                )
+            if counted[v] and z > _F(0.2):
+                total += float(max(light, zero))
+                many += 1
+            attributes[v, c] = light * math.exp(tint)
+            attributes[v, 3 + c] = zero
+        attributes[v, 6] = skin
+        attributes[v, 7] = hair
+        if gloss <= zero or sources < 2:
             continue
         ex, ey, ez = -points[v, 0], -points[v, 1], -points[v, 2]
-        scale = 1.0 / math.sqrt(ex * ex + ey * ey + ez * ez)
+        scale = one / _F(math.sqrt(ex * ex + ey * ey + ez * ez))
         ex, ey, ez = ex * scale, ey * scale, ez * scale
         facing = ex * x + ey * y + ez * z
-        if facing <= 0.0:
+        if facing <= zero:
             continue
-        gain = gloss[v] * (1.0 + 3.0 * (1.0 - facing) ** 3)
-        for s in range(lamps.shape[0]):
+        aside = one - facing
+        gain = gloss * (one + _F(3.0) * aside * aside * aside)
+        for s in range(sources - 1):
             hx, hy, hz = ex + lamps[s, 0], ey + lamps[s, 1], ez + lamps[s, 2]
-            length = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
+            length = _F(math.sqrt(hx * hx + hy * hy + hz * hz)) + _F(1e-9)
             dot = (hx * x + hy * y + hz * z) / length
-            if dot > 0.0:
-                lobe = gain * factors[s + 1, v] * dot ** exponent[v]
+            if dot > zero:
+                lobe = gain * factors[s + 1, v] * _F(math.exp(exponents[kind[v]] * _F(math.log(dot))))
                 for c in range(3):
-                    specular[v, c] += np.float32(lobe * lamp_colours[s, c])
+                    attributes[v, 3 + c] += lobe * lamp_colours[s, c]
+    return total / max(many, 1)
 
 
 @njit(cache=True, nogil=True)
-def pick_depths(best: Any, points: Any, out: Any) -> None:
-    """out[p] = smallest inverse depth of the four pixels around points[p] (x, y); −1 outside the picture."""
-    height, width = best.shape
-    for p in range(points.shape[0]):
-        x, y = points[p, 0], points[p, 1]
-        out[p] = -1.0
-        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+def expose(used: Any, attributes: Any, exposure: Any) -> None:
+    """Scale the light of some vertices."""
+    for at in range(used.shape[0]):
+        for c in range(6):
+            attributes[used[at], c] *= exposure
+
+
+@njit(cache=True, nogil=True)
+def mark_tiles(drawn: Any, tiles_of: Any, first: Any, wanted: Any) -> None:
+    """Set ``wanted`` of each tile of texels that a drawn triangle t touches: tiles_of[first[t]:first[t + 1]]."""
+    for t in range(drawn.shape[0]):
+        if drawn[t]:
+            for at in range(first[t], first[t + 1]):
+                wanted[tiles_of[at]] = True
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def albedo_tiles(basis: Any, weights: Any, wanted: Any, edge: Any, out: Any) -> None:
+    """out (s, s, 3) = Σ_k weights[c, k] · basis[·, c, k] in the wanted tiles of edge × edge texels, elsewhere 0.
+
+    basis: (tiles, 3, A, edge²) int8, tiles and texels by rows.
+    """
+    across = out.shape[1] // edge
+    line = np.empty(edge * edge, np.float32)
+    modes = basis.shape[2]
+    for tile in range(basis.shape[0]):
+        row, column = tile // across * edge, tile % across * edge
+        if not wanted[tile]:
+            out[row : row + edge, column : column + edge] = _F(0.0)
             continue
-        column, row = math.floor(x), math.floor(y)
+        for c in range(3):
+            line[:] = _F(0.0)
+            for k in range(0, modes - 3, 4):
+                w0, w1, w2, w3 = weights[c, k], weights[c, k + 1], weights[c, k + 2], weights[c, k + 3]
+                row0, row1, row2, row3 = (
+                    basis[tile, c, k],
+                    basis[tile, c, k + 1],
+                    basis[tile, c, k + 2],
+                    basis[tile, c, k + 3],
+                )
+                for i in range(edge * edge):
+                    line[i] += (w0 * _F(row0[i]) + w1 * _F(row1[i])) + (w2 * _F(row2[i]) + w3 * _F(row3[i]))
+            for k in range(modes // 4 * 4, modes):
+                w0, row0 = weights[c, k], basis[tile, c, k]
+                for i in range(edge * edge):
+                    line[i] += w0 * _F(row0[i])
+            for i in range(edge):
+                for j in range(edge):
+                    out[row + i, column + j, c] = line[i * edge + j]
+
+
+@njit(cache=True, nogil=True)
+def ambient_occlusion(openness: Any, jaw: Any, power: Any, used: Any, out: Any) -> None:
+    """out[v] = (openness with the mouth open by ``jaw``)^power for the used vertices."""
+    for at in range(used.shape[0]):
+        v = used[at]
+        share = openness[0, v] + jaw * (openness[1, v] - openness[0, v])
+        out[v] = max(share, 0.0) ** power
+
+
+@njit(cache=True, nogil=True)
+def box_middle(points: Any, index: Any) -> Any:
+    """(3,) middle of the box around points[index]."""
+    low, high = points[index[0]].copy(), points[index[0]].copy()
+    for at in range(index.shape[0]):
+        for c in range(3):
+            value = points[index[at], c]
+            low[c] = min(low[c], value)
+            high[c] = max(high[c], value)
+    return (low + high) / np.float32(2.0)
+
+
+@njit(cache=True, nogil=True)
+def upright_box(points: Any, index: Any, translation: Any, cosine: Any, sine: Any) -> Any:
+    """Left, low, right, high of (x, y)/depth of points[index] + translation, turned back in the plane."""
+    left, low, right, high = np.inf, np.inf, -np.inf, -np.inf
+    for at in range(index.shape[0]):
+        v = index[at]
+        depth = -float(points[v, 2] + translation[2])
+        x, y = float(points[v, 0] + translation[0]) / depth, float(points[v, 1] + translation[1]) / depth
+        u, w = cosine * x + sine * y, cosine * y - sine * x
+        left, low, right, high = min(left, u), min(low, w), max(right, u), max(high, w)
+    return left, low, right, high
+
+
+@njit(cache=True, nogil=True)
+def place_landmarks(
+    points: Any,
+    normals: Any,
+    corners: Any,
+    weights: Any,
+    focal: Any,
+    cx: Any,
+    cy: Any,
+    best: Any,
+    tolerance: Any,
+    pixels: Any,
+    facing: Any,
+) -> None:
+    """Pixels of points on triangles, and whether they face the camera and nothing lies before them.
+
+    ``best`` are inverse depths at twice the resolution. A point is hidden where all four samples around it are
+    nearer by more than ``tolerance``; outside the picture only the direction counts, and background hides nothing.
+    """
+    height, width = best.shape
+    for p in range(corners.shape[0]):
+        facing_p = 0.0
+        i, j, k = corners[p, 0], corners[p, 1], corners[p, 2]
+        a, b, c = weights[p, 0], weights[p, 1], weights[p, 2]
+        x = float(a * points[i, 0] + b * points[j, 0] + c * points[k, 0])
+        y = float(a * points[i, 1] + b * points[j, 1] + c * points[k, 1])
+        z = float(a * points[i, 2] + b * points[j, 2] + c * points[k, 2])
+        facing_p -= x * (a * normals[i, 0] + b * normals[j, 0] + c * normals[k, 0])
+        facing_p -= y * (a * normals[i, 1] + b * normals[j, 1] + c * normals[k, 1])
+        facing_p -= z * (a * normals[i, 2] + b * normals[j, 2] + c * normals[k, 2])
+        u, v = cx - focal * x / z, cy + focal * y / z
+        pixels[p, 0], pixels[p, 1] = u, v
+        facing[p] = facing_p > 0
+        u, v = 2 * u + 0.5, 2 * v + 0.5
+        if not (-0.5 <= u <= width - 0.5 and -0.5 <= v <= height - 0.5):
+            continue
+        column, row = math.floor(u), math.floor(v)
         least = np.inf
         for down in range(2):
             for right in range(2):
                 r = min(max(row + down, 0), height - 1)
-                c = min(max(column + right, 0), width - 1)
-                least = min(least, best[r, c])
-        out[p] = least
-
-
-@njit(forceinline=True)
-def _fetch_into(texture: Any, u: Any, v: Any, rgb: Any) -> None:
-    """rgb += bilinear sample of (H, W, 3) at pixel coordinates, clamped to the border."""
-    height, width = texture.shape[0], texture.shape[1]
-    u = min(max(u, np.float32(0.0)), np.float32(width - 1.001))
-    v = min(max(v, np.float32(0.0)), np.float32(height - 1.001))
-    column, row = np.uint64(u), np.uint64(v)
-    a, b = u - np.float32(column), v - np.float32(row)
-    one = np.float32(1.0)
-    w00, w01, w10, w11 = (one - b) * (one - a), (one - b) * a, b * (one - a), b * a
-    right, below = column + np.uint64(1), row + np.uint64(1)
-    for c in range(3):
-        rgb[c] += (w00 * texture[row, column, c] + w01 * texture[row, right, c]) + (
-            w10 * texture[below, column, c] + w11 * texture[below, right, c]
-        )
-
-
-@njit(forceinline=True)
-def _fetch_tile(tile: Any, u: Any, v: Any) -> Any:
-    """Bilinear sample of a periodic (T, T) tile with T a power of two."""
-    mask = tile.shape[0] - 1
-    column, row = math.floor(u), math.floor(v)
-    a, b = np.float32(u - column), np.float32(v - row)
-    c0, c1, r0, r1 = column & mask, (column + 1) & mask, row & mask, (row + 1) & mask
-    one = np.float32(1.0)
-    return (one - b) * ((one - a) * tile[r0, c0] + a * tile[r0, c1]) + b * (
-        (one - a) * tile[r1, c0] + a * tile[r1, c1]
-    )
-
-
-@njit(forceinline=True)
-def _weights(t: Any, px: Any, py: Any, xy: Any, inverse: Any, triangles: Any, w: Any) -> Any:
-    """Perspective-correct barycentrics of triangle t at the grid point (px, py), clamped; returns depth."""
-    i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-    xi, yi = float(xy[i, 0]), float(xy[i, 1])
-    xj, yj = float(xy[j, 0]), float(xy[j, 1])
-    xk, yk = float(xy[k, 0]), float(xy[k, 1])
-    area = (xj - xi) * (yk - yi) - (yj - yi) * (xk - xi)
-    w0 = ((xk - xj) * (py - yj) - (yk - yj) * (px - xj)) / area
-    w1 = ((xi - xk) * (py - yk) - (yi - yk) * (px - xk)) / area
-    w2 = ((xj - xi) * (py - yi) - (yj - yi) * (px - xi)) / area
-    w0, w1, w2 = max(w0, 0.0) * inverse[i], max(w1, 0.0) * inverse[j], max(w2, 0.0) * inverse[k]
-    total = w0 + w1 + w2
-    w[0], w[1], w[2] = np.float32(w0 / total), np.float32(w1 / total), np.float32(w2 / total)
-    flat = max((w0 / inverse[i]) + (w1 / inverse[j]) + (w2 / inverse[k]), 1e-12)
-    return flat / total
-
-
-@njit(forceinline=True)
-def _label(t: Any, w: Any, triangles: Any, classes: Any) -> Any:
-    """The class with the largest share of the barycentric weight."""
-    c0, c1, c2 = classes[triangles[t, 0]], classes[triangles[t, 1]], classes[triangles[t, 2]]
-    if c0 == c1 and c1 == c2:
-        return c0
-    s0 = w[0] + (w[1] if c1 == c0 else 0.0) + (w[2] if c2 == c0 else 0.0)
-    s1 = w[1] + (w[2] if c2 == c1 else 0.0)
-    if s0 >= s1 and s0 >= w[2]:
-        return c0
-    return c1 if s1 >= w[2] else c2
-
-
-@njit(forceinline=True)
-def _colour(
-    t: Any,
-    w: Any,
-    triangles: Any,
-    uv_triangles: Any,
-    uv: Any,
-    attributes: Any,
-    mean: Any,
-    offset: Any,
-    skin_tile: Any,
-    hair_tile: Any,
-    tiling: Any,
-    exponential: Any,
-    density: Any,
-    rgb: Any,
-) -> None:
-    """rgb += linear-light colour of one fragment.
-
-    Attributes per vertex: irradiance (3), specular (3), log tint (3), amplitudes of skin and hair noise (2).
-    ``exponential`` tabulates exp over [−8, 2) in 4096 steps.
-    """
-    i, j, k = np.uint64(triangles[t, 0]), np.uint64(triangles[t, 1]), np.uint64(triangles[t, 2])
-    a, b, c = np.uint64(uv_triangles[t, 0]), np.uint64(uv_triangles[t, 1]), np.uint64(uv_triangles[t, 2])
-    w0, w1, w2 = w[0], w[1], w[2]
-    u = w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0]
-    v = np.float32(1.0) - (w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1])
-    half = np.float32(0.5)
-    um, vm = u * np.float32(mean.shape[1]) - half, v * np.float32(mean.shape[0]) - half
-    uo, vo = u * np.float32(offset.shape[1]) - half, v * np.float32(offset.shape[0]) - half
-    skin = w0 * attributes[i, 9] + w1 * attributes[j, 9] + w2 * attributes[k, 9]
-    hair = w0 * attributes[i, 10] + w1 * attributes[j, 10] + w2 * attributes[k, 10]
-    noise, shine = np.float32(0.0), np.float32(1.0)
-    if skin > 0.0:
-        value = _fetch_tile(skin_tile, u * tiling[0] + tiling[1], v * tiling[0] + tiling[2])
-        noise += skin * value
-        shine += np.float32(4.0) * skin * value
-    if hair > 0.0:
-        noise += hair * _fetch_tile(hair_tile, u * tiling[3] + tiling[4], v * tiling[3] + tiling[5])
-    for channel in range(3):
-        density[channel] = (
-            w0 * attributes[i, 6 + channel]
-            + w1 * attributes[j, 6 + channel]
-            + w2 * attributes[k, 6 + channel]
-        ) + noise * tiling[6 + channel]
-    _fetch_into(mean, um, vm, density)
-    _fetch_into(offset, uo, vo, density)
-    for channel in range(3):
-        place = min(
-            max((density[channel] + np.float32(8.0)) * np.float32(409.6), np.float32(0.0)), np.float32(4094.0)
-        )
-        left = int(place)
-        rest = place - np.float32(left)
-        albedo = exponential[left] + rest * (exponential[left + 1] - exponential[left])
-        light = w0 * attributes[i, channel] + w1 * attributes[j, channel] + w2 * attributes[k, channel]
-        gleam = (
-            w0 * attributes[i, 3 + channel]
-            + w1 * attributes[j, 3 + channel]
-            + w2 * attributes[k, 3 + channel]
-        )
-        rgb[channel] += albedo * max(light, np.float32(0.0)) + gleam * max(shine, np.float32(0.0))
-
-
-@njit(forceinline=True)
-def _middle(pixel: Any) -> Any:
-    """Grid coordinate of the middle of the 2×2 samples that start at ``pixel``."""
-    return pixel * 256.0 + 128.0
-
-
-@njit(cache=True, nogil=True)
-def paint_pixels(
-    winner: Any,
-    best: Any,
-    xy: Any,
-    inverse: Any,
-    triangles: Any,
-    uv_triangles: Any,
-    uv: Any,
-    attributes: Any,
-    classes: Any,
-    parts: Any,
-    in_face: Any,
-    mean: Any,
-    offset: Any,
-    skin_tile: Any,
-    hair_tile: Any,
-    tiling: Any,
-    exponential: Any,
-    decoding: Any,
-    encoding: Any,
-    shade: Any,
-    background: Any,
-    cloth: Any,
-    cloth_colour: Any,
-    cloth_class: Any,
-    normals: Any,
-    image: Any,
-    parsing: Any,
-    face: Any,
-    depth_out: Any,
-    normals_out: Any,
-) -> None:
-    """Picture and labels at half the raster's resolution.
-
-    A pixel whose four samples show one continuous surface is shaded once, at its centre; all others are shaded
-    four times and averaged in linear light. ``cloth`` (S, S) uint8 coverage lies over the background and the
-    neck, never over the face. ``encoding`` tabulates the tone curve over [0, 4) in 16384 steps; ``shade`` (S, S)
-    scales the light that falls on the head.
-    """
-    size = image.shape[0]
-    w = np.empty(3, np.float32)
-    rgb = np.empty(3, np.float32)
-    sample = np.empty(3, np.float32)
-    votes = np.empty(4, np.int64)
-    density = np.empty(3, np.float32)
-    quarter = np.float32(0.25)
-    for row in range(size):
-        for column in range(size):
-            r, c = 2 * row, 2 * column
-            t0, t1, t2, t3 = winner[r, c], winner[r, c + 1], winner[r + 1, c], winner[r + 1, c + 1]
-            for channel in range(3):
-                rgb[channel] = 0.0
-            if depth_out.shape[0] > 0:
-                depth_out[row, column] = np.inf
-            cover = np.float32(cloth[row, column]) * np.float32(1.0 / 255.0)
-            label, inside = 0, 0
-            if t0 < 0 and t1 < 0 and t2 < 0 and t3 < 0:
-                for channel in range(3):
-                    under = decoding[background[row, column, channel]]
-                    rgb[channel] = under + cover * (decoding[cloth_colour[row, column, channel]] - under)
-                label = cloth_class[row, column] if cover > 0.5 else 0
-            else:
-                whole = t0 >= 0 and t1 >= 0 and t2 >= 0 and t3 >= 0
-                if whole:
-                    part = parts[t0]
-                    near = max(best[r, c], best[r, c + 1], best[r + 1, c], best[r + 1, c + 1])
-                    far = min(best[r, c], best[r, c + 1], best[r + 1, c], best[r + 1, c + 1])
-                    whole = parts[t1] == part and parts[t2] == part and parts[t3] == part
-                    whole = whole and (near - far) < np.float32(3.0) * near * far
-                if whole:
-                    depth = _weights(t0, _middle(c), _middle(r), xy, inverse, triangles, w)
-                    label = int(_label(t0, w, triangles, classes))
-                    inside = int(_label(t0, w, triangles, in_face)) * 4
-                    if cover < 1.0 or label != _NECK:
-                        _colour(
-                            t0, w, triangles, uv_triangles, uv, attributes, mean, offset,
-                            skin_tile, hair_tile, tiling, exponential, density, rgb,
-                        )  # fmt: skip
-                        for channel in range(3):
-                            rgb[channel] *= shade[row, column]
-                    if label == _NECK and cover > 0.0:
-                        for channel in range(3):
-                            over = decoding[cloth_colour[row, column, channel]]
-                            rgb[channel] += cover * (over - rgb[channel])
-                        if cover > 0.5:
-                            label = cloth_class[row, column]
-                    if depth_out.shape[0] > 0:
-                        depth_out[row, column] = depth
-                        for channel in range(3):
-                            normals_out[row, column, channel] = (
-                                w[0] * normals[triangles[t0, 0], channel]
-                                + w[1] * normals[triangles[t0, 1], channel]
-                                + w[2] * normals[triangles[t0, 2], channel]
-                            )
-                else:
-                    for s in range(4):
-                        rr, cc = r + s // 2, c + s % 2
-                        t = winner[rr, cc]
-                        found = 0
-                        if t >= 0:
-                            depth = _weights(t, float(cc * 256), float(rr * 256), xy, inverse, triangles, w)
-                            found = int(_label(t, w, triangles, classes))
-                            inside += int(_label(t, w, triangles, in_face))
-                            for channel in range(3):
-                                sample[channel] = 0.0
-                            _colour(
-                                t, w, triangles, uv_triangles, uv, attributes, mean, offset,
-                                skin_tile, hair_tile, tiling, exponential, density, sample,
-                            )  # fmt: skip
-                            for channel in range(3):
-                                sample[channel] *= shade[row, column]
-                            if depth_out.shape[0] > 0 and depth < depth_out[row, column]:
-                                depth_out[row, column] = depth
-                                for channel in range(3):
-                                    normals_out[row, column, channel] = (
-                                        w[0] * normals[triangles[t, 0], channel]
-                                        + w[1] * normals[triangles[t, 1], channel]
-                                        + w[2] * normals[triangles[t, 2], channel]
-                                    )
-                        else:
-                            for channel in range(3):
-                                sample[channel] = decoding[background[row, column, channel]]
-                        if (t < 0 or found == _NECK) and cover > 0.0:
-                            for channel in range(3):
-                                over = decoding[cloth_colour[row, column, channel]]
-                                sample[channel] += cover * (over - sample[channel])
-                            if cover > 0.5:
-                                found = int(cloth_class[row, column])
-                        votes[s] = found
-                        for channel in range(3):
-                            rgb[channel] += quarter * min(sample[channel], np.float32(4.0))
-                    most = 0
-                    for s in range(4):
-                        same = 0
-                        for o in range(4):
-                            if votes[o] == votes[s]:
-                                same += 1
-                        if same > most:
-                            most, label = same, votes[s]
-            parsing[row, column] = label
-            face[row, column] = inside >= 2
-            for channel in range(3):
-                place = min(max(rgb[channel] * np.float32(4096.0), np.float32(0.0)), np.float32(16383.0))
-                image[row, column, channel] = encoding[int(place)]
+                c_ = min(max(column + right, 0), width - 1)
+                least = min(least, best[r, c_])
+        if least > 0 and 1.0 / max(least, 1e-9) + tolerance < -z:
+            facing[p] = False

@@ -15,12 +15,19 @@ from ..perceive.labels import ParsingClass
 if TYPE_CHECKING:
     from ..morphable import MorphableModel
 
-__all__ = ["Head", "build_head"]
+__all__ = ["REGIONS", "Head", "build_head"]
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 _DIRECTIONS = 64
+_TILE = 16
+REGIONS = (
+    "skin", "dry_skin", "lips", "brows", "beard", "moustache", "whiskers", "shadow", "cheeks",
+    "iris", "pupil", "sclera", "teeth", "mouth", "scalp", "hairy_skin",
+)  # fmt: skip
+"""Columns of :attr:`Head.regions`: ``weights``, and ``dry_skin`` (less on the lips), ``whiskers`` (beard or
+moustache), ``hairy_skin`` (skin of the scalp)."""
 _PART_SKIN, _PART_MOUTH, _PART_EYE, _PART_TEETH = 0, 1, 2, 3
 
 
@@ -36,21 +43,28 @@ class Head:
         triangles: (F, 3) int32, triangles with nothing but hidden inner parts included.
         uv: (U, 2) float32.
         uv_triangles: (F, 3) int32.
-        classes: (V,) uint8, :class:`ParsingClass` of each vertex.
+        classes: (V,) uint8, :class:`ParsingClass` of each vertex; ``buzzed_classes`` with hair on the scalp.
         parts: (F,) uint8, pieces of surface between which antialiasing looks for edges.
         in_face: (V,) uint8, 1 on the amodal face and on what lies inside its outline.
-        face: (V,) bool, the region ``face``.
+        face: (V,) bool, the region ``face``; ``face_index`` and ``neck_index`` its and the neck's vertices.
         weights: name -> (V,) float32 in [0, 1]: ``beard``, ``moustache``, ``lips``, ``shadow``, ``cheeks``,
             ``brows``, ``iris``, ``pupil``, ``sclera``, ``teeth``, ``mouth``, ``scalp``, ``skin``.
         eyes: two times (V,) bool, eyeball of the person's right and left.
         albedo_mean: (S, S, 3) float32, logarithm of linear light.
-        albedo_basis: (3, A, ss) int8 and ``albedo_scale`` (A, 3).
+        albedo_basis: (tiles, 3, A, tt) int8 and ``albedo_scale`` (A, 3): tiles of t × t texels, by rows.
         albedo_size: s.
+        tile_edge: t.
+        tiles_of: tiles that each triangle touches, those of triangle f from ``tile_start[f]`` to
+            ``tile_start[f + 1]``.
+        regions: (V, R) float32, columns named by :data:`REGIONS`.
+        surface: (V,) uint8, which highlight: 0 skin, 1 eyes and teeth, 2 lips.
         iris_mean: (3,) mean log albedo of the iris; ``face_mean``, ``neck_mean`` likewise.
+        middle_modes: (A, 3) what each mode adds in the middle of the face; ``neck_modes`` likewise.
         directions: (D, 3) unit vectors, model space.
-        sees: (2, D, V) float32, 1 where nothing of the head hides the direction: mouth closed, mouth open.
+        sees: (2, D, V) uint8, 1 where nothing of the head hides the direction: mouth closed, mouth open.
         openness: (2, V) float32, cosine-weighted share of the hemisphere that is free.
-        landmarks: triangle (68 + D,) and barycentrics (68 + D, 3): iBUG, then dense.
+        landmark_triangles: (68 + D,), with ``landmark_corners`` and barycentric ``landmark_weights`` (68 + D, 3):
+            iBUG, then dense.
         mouth_open: index of ``jawOpen``.
     """
 
@@ -62,22 +76,33 @@ class Head:
     uv: Floats
     uv_triangles: NDArray[np.int32]
     classes: Bytes
+    buzzed_classes: Bytes
     parts: Bytes
     in_face: Bytes
     face: NDArray[np.bool_]
+    face_index: NDArray[np.int64]
+    neck_index: NDArray[np.int64]
     weights: dict[str, Floats]
     eyes: tuple[NDArray[np.bool_], NDArray[np.bool_]]
     albedo_mean: Floats
     albedo_basis: NDArray[np.int8]
     albedo_scale: Floats
     albedo_size: int
+    tile_edge: int
+    tiles_of: NDArray[np.int32]
+    tile_start: NDArray[np.int32]
+    regions: Floats
+    surface: Bytes
     iris_mean: Floats
     face_mean: Floats
     neck_mean: Floats
+    middle_modes: Floats
+    neck_modes: Floats
     directions: Floats
-    sees: Floats
+    sees: Bytes
     openness: Floats
     landmark_triangles: NDArray[np.int64]
+    landmark_corners: NDArray[np.int64]
     landmark_weights: Floats
     mouth_open: int
 
@@ -119,6 +144,7 @@ def _build(model: MorphableModel) -> Head:
     anchors = ibug.points(model.mean, model.triangles).numpy()
     classes = _classes(points, region, anchors)
     basis = albedo.basis_texture.numpy()  # (A, 3, s, s)
+    s = basis.shape[-1]
     scale = np.abs(basis).max(axis=(2, 3)) / 127 + 1e-12
     packed = np.rint(basis / scale[:, :, None, None]).astype(np.int8)
     directions = _sphere(_DIRECTIONS)
@@ -132,31 +158,54 @@ def _build(model: MorphableModel) -> Head:
     part[region["teeth"]] = _PART_TEETH
     part[region["eyeballs"]] = _PART_EYE
     vertex_albedo = albedo.mean.numpy()
+    marks = np.concatenate([ibug.triangle.numpy(), dense.triangle.numpy()])
+    weights = _region_weights(points, region, extra, anchors)
+    regions, surface = _features(weights)
+    uv, uv_triangles = model.uv.numpy().astype(np.float32), model.uv_triangles.numpy().astype(np.int32)
+    edge = _TILE if basis.shape[-1] % _TILE == 0 else basis.shape[-1]
+    tiles_of, tile_start = _tiles(uv, uv_triangles, basis.shape[-1], edge)
+    across = basis.shape[-1] // edge
+    packed = packed.reshape(len(packed), 3, across, edge, across, edge).transpose(2, 4, 1, 0, 3, 5)
     return Head(
         mean=points.reshape(-1),
         identity=np.ascontiguousarray(model.identity.flatten(1).numpy().astype(np.float32)),
         expression=np.ascontiguousarray(model.expression.flatten(1).numpy().astype(np.float32)),
         names=model.expression_names,
         triangles=triangles,
-        uv=model.uv.numpy().astype(np.float32),
-        uv_triangles=model.uv_triangles.numpy().astype(np.int32),
+        uv=uv,
+        uv_triangles=uv_triangles,
         classes=classes,
+        buzzed_classes=np.where(
+            (weights["scalp"] > 0.5) & ~region["face"], np.uint8(ParsingClass.HAIR), classes
+        ),
         parts=part[triangles].max(axis=1),
         in_face=mask.astype(np.uint8),
         face=region["face"],
-        weights=_region_weights(points, region, extra, anchors),
+        face_index=np.flatnonzero(region["face"]),
+        neck_index=np.flatnonzero(classes == ParsingClass.NECK),
+        weights=weights,
         eyes=(region["eyeballs"] & (points[:, 0] < 0), region["eyeballs"] & (points[:, 0] > 0)),
         albedo_mean=np.ascontiguousarray(albedo.mean_texture.permute(1, 2, 0).numpy().astype(np.float32)),
-        albedo_basis=np.ascontiguousarray(packed.reshape(len(packed), 3, -1).transpose(1, 0, 2)),
+        albedo_basis=np.ascontiguousarray(packed.reshape(across * across, 3, -1, edge * edge)),
         albedo_scale=scale.astype(np.float32),
         albedo_size=basis.shape[-1],
+        tile_edge=edge,
+        tiles_of=tiles_of,
+        tile_start=tile_start,
+        regions=regions,
+        surface=surface,
         iris_mean=vertex_albedo[extra["iris"] & ~extra["pupil"]].mean(axis=0).astype(np.float32),
         face_mean=vertex_albedo[region["face"]].mean(axis=0).astype(np.float32),
         neck_mean=vertex_albedo[region["neck"]].mean(axis=0).astype(np.float32),
+        middle_modes=_mode_means(basis, slice(s // 4, s * 3 // 5), slice(s * 35 // 100, s * 65 // 100)),
+        neck_modes=_mode_means(
+            basis, slice(int(0.82 * s), int(0.82 * s) + 1), slice(s * 25 // 64, s * 39 // 64)
+        ),
         directions=directions,
-        sees=np.stack(sees),
+        sees=np.stack(sees).astype(np.uint8),
         openness=np.stack(openness),
-        landmark_triangles=np.concatenate([ibug.triangle.numpy(), dense.triangle.numpy()]),
+        landmark_triangles=marks,
+        landmark_corners=triangles[marks].astype(np.int64),
         landmark_weights=np.concatenate([ibug.barycentric.numpy(), dense.barycentric.numpy()]).astype(
             np.float32
         ),
@@ -245,6 +294,42 @@ def _region_weights(
         "mouth": region["inner_mouth"].astype(np.float32),
         "scalp": (region["scalp"] & ~region["ears"]).astype(np.float32),
     }
+
+
+def _features(weights: dict[str, Floats]) -> tuple[Floats, Bytes]:
+    """Weights as columns (V, R), products among them; and the kind of highlight (V,)."""
+    skin, scalp = weights["skin"], weights["scalp"]
+    more = {
+        "dry_skin": skin * (1 - np.float32(0.6) * weights["lips"]),
+        "whiskers": np.maximum(weights["beard"], weights["moustache"]),
+        "hairy_skin": skin * scalp * (scalp > 0.5),
+    }
+    surface = np.zeros(len(skin), np.uint8)
+    surface[sum(weights[name] for name in ("sclera", "iris", "pupil", "teeth")) > 0] = 1
+    surface[weights["lips"] > 0] = 2
+    both = {**weights, **more}
+    return np.ascontiguousarray(np.stack([both[name] for name in REGIONS], axis=1), np.float32), surface
+
+
+def _mode_means(basis: Floats, rows: slice, columns: slice) -> Floats:
+    """(A, 3) mean of the modes (A, 3, s, s) over a part of the texture."""
+    return np.ascontiguousarray(basis[:, :, rows, columns].mean((2, 3)), np.float32)
+
+
+def _tiles(
+    uv: Floats, uv_triangles: NDArray[np.int32], size: int, edge: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Tiles (edge × edge texels of size × size) that bilinear samples in each triangle touch, and where its begin."""
+    place = np.stack([uv[:, 0] * size - 0.5, (1 - uv[:, 1]) * size - 0.5], axis=1)[uv_triangles]  # (F, 3, 2)
+    low = np.clip(np.floor(place.min(1)), 0, size - 1).astype(np.int64) // edge
+    high = np.clip(np.floor(place.max(1)) + 1, 0, size - 1).astype(np.int64) // edge
+    found: list[int] = []
+    start = [0]
+    for (x0, y0), (x1, y1) in zip(low, high):
+        for row in range(y0, y1 + 1):
+            found.extend(row * (size // edge) + column for column in range(x0, x1 + 1))
+        start.append(len(found))
+    return np.array(found, np.int32), np.array(start, np.int32)
 
 
 def _sphere(count: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Random skin: tone, make-up, stubble, pores, eyes, as changes of log albedo and gloss per vertex."""
+"""Random skin: tone, make-up, stubble, pores, eyes, as changes of log albedo and gloss per region."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ._synthetic_head import Head
+from ._render_kernels import add_modes
+from ._synthetic_head import REGIONS, Head
 from .backgrounds import value_noise
 
 __all__ = ["Skin", "plain_skin", "random_albedo", "random_skin"]
@@ -37,24 +38,26 @@ class Skin:
     """How one person's surface differs from the albedo model's.
 
     Args:
-        tint: (V, 3) added to the log albedo.
-        amplitudes: (V, 2) of the noise of skin and of hair, in log albedo.
-        gloss: (V,) strength of the highlight.
-        exponent: (V,) its sharpness.
+        mixture: (R, 6) what each region of :data:`REGIONS` adds to the log albedo (3), to the noise of skin and of
+            hair in log albedo, and to the strength of highlights.
+        exponents: (3,) sharpness of the highlights of skin, of eyes and teeth, of lips.
         skin_tile: (T, T) periodic noise.
         hair_tile: (T, T) periodic noise.
         tiling: (9,) scale and shift of the skin's tile, of the hair's, and noise per colour channel.
-        hair: (V,) bool, covered by short hair that counts as hair (scalp).
+        scalp: the scalp is covered by short hair that counts as hair.
     """
 
-    tint: Floats
-    amplitudes: Floats
-    gloss: Floats
-    exponent: Floats
+    mixture: Floats
+    exponents: Floats
     skin_tile: Floats
     hair_tile: Floats
     tiling: Floats
-    hair: NDArray[np.bool_]
+    scalp: bool
+
+    def tint(self, regions: Floats) -> Floats:
+        """(N, 3) change of log albedo of vertices with such regions (N, R)."""
+        tint: Floats = regions @ self.mixture[:, :3]
+        return tint
 
 
 @lru_cache(maxsize=1)
@@ -83,19 +86,16 @@ def random_albedo(size: int, rng: np.random.Generator) -> Floats:
     return coefficients.astype(np.float32)
 
 
-def plain_skin(head: Head) -> Skin:
+def plain_skin() -> Skin:
     """No change."""
-    nothing = np.zeros(head.count, np.float32)
     tile = np.zeros((2, 2), np.float32)
     return Skin(
-        np.zeros((head.count, 3), np.float32),
-        np.zeros((head.count, 2), np.float32),
-        nothing,
-        np.ones(head.count, np.float32),
+        np.zeros((len(REGIONS), 6), np.float32),
+        np.ones(3, np.float32),
         tile,
         tile,
         np.ones(9, np.float32),
-        np.zeros(head.count, bool),
+        False,
     )
 
 
@@ -103,69 +103,65 @@ def random_skin(head: Head, rng: np.random.Generator, buzz: float) -> Skin:
     """A random surface.
 
     Args:
-        head: regions.
+        head: mean colours.
         rng: randomness.
         buzz: share of heads with very short hair on the scalp (others are bald below whatever is laid over).
     """
-    w = head.weights
-    tint = np.zeros((head.count, 3), np.float32)
-    hair_noise = np.zeros(head.count, np.float32)
+    mixture = np.zeros((len(REGIONS), 6))
+    tint = {name: mixture[k, :3] for k, name in enumerate(REGIONS)}  # views
+    noise = {name: mixture[k, 4:5] for k, name in enumerate(REGIONS)}
+    gloss = {name: mixture[k, 5:6] for k, name in enumerate(REGIONS)}
     hair = _HAIRS[int(rng.integers(len(_HAIRS)))] * np.exp(rng.normal(0, 0.25))
     # Melanin and blood: a little colour that the statistics lack
-    tint += w["skin"][:, None] * rng.normal(0, [0.06, 0.06, 0.09], 3).astype(np.float32)
+    tint["skin"] += rng.normal(0, [0.06, 0.06, 0.09], 3)
     if rng.random() < 0.4:
-        tint += (w["cheeks"] * rng.uniform(0.05, 0.35))[:, None] * np.array([0.0, -0.8, -0.6], np.float32)
+        tint["cheeks"] += rng.uniform(0.05, 0.35) * np.array([0.0, -0.8, -0.6])
     if rng.random() < 0.4:
         depth = rng.uniform(0.05, 0.9)
-        density = (np.maximum(w["beard"], w["moustache"]) if rng.random() < 0.6 else w["moustache"]) * depth
+        where = "whiskers" if rng.random() < 0.6 else "moustache"
         if rng.random() < 0.3:
-            density = w["beard"] * depth * 0.7
-        towards = np.clip(np.log(hair) + 1.2, -2.2, -0.4).astype(np.float32)
-        tint += density[:, None] * towards
-        hair_noise += density * rng.uniform(0.1, 0.6)
+            where, depth = "beard", 0.7 * depth
+        tint[where] += depth * np.clip(np.log(hair) + 1.2, -2.2, -0.4)
+        noise[where] += depth * rng.uniform(0.1, 0.6)
     if rng.random() < 0.3:
-        tint += w["lips"][:, None] * rng.normal([0.05, -0.5, -0.35], [0.25, 0.4, 0.4]).astype(np.float32)
+        tint["lips"] += rng.normal([0.05, -0.5, -0.35], [0.25, 0.4, 0.4])
     else:
-        tint += w["lips"][:, None] * rng.normal(0, [0.08, 0.15, 0.15]).astype(np.float32)
+        tint["lips"] += rng.normal(0, [0.08, 0.15, 0.15])
     if rng.random() < 0.2:
-        tint += (w["shadow"] * rng.uniform(0.2, 1.0))[:, None] * rng.uniform(-1.3, 0.1, 3).astype(np.float32)
-    brow = rng.normal(-0.1, 0.35)
-    tint += w["brows"][:, None] * np.float32(brow)
-    hair_noise += w["brows"] * rng.uniform(0.05, 0.3)
-    scalp = np.zeros(head.count, bool)
+        tint["shadow"] += rng.uniform(0.2, 1.0) * rng.uniform(-1.3, 0.1, 3)
+    tint["brows"] += rng.normal(-0.1, 0.35)
+    noise["brows"] += rng.uniform(0.05, 0.3)
+    scalp = False
     if rng.random() < buzz:
         strength = rng.uniform(0.4, 2.2)
-        tint += w["scalp"][:, None] * (np.clip(np.log(hair) + 1.0, -2.5, -0.3) * min(strength, 1.2)).astype(
-            np.float32
-        )
-        hair_noise += w["scalp"] * rng.uniform(0.15, 0.6)
-        scalp = w["scalp"] > 0.5 if strength > 0.6 else scalp
+        tint["scalp"] += np.clip(np.log(hair) + 1.0, -2.5, -0.3) * min(strength, 1.2)
+        noise["scalp"] += rng.uniform(0.15, 0.6)
+        scalp = strength > 0.6
     # Eyes and teeth
     eye = _IRISES[int(rng.choice(len(_IRISES), p=[0.3, 0.3, 0.18, 0.08, 0.06, 0.05, 0.03]))]
-    tint += w["iris"][:, None] * (np.log(eye * np.exp(rng.normal(0, 0.25, 3))) - head.iris_mean).astype(
-        np.float32
-    )
-    tint += w["sclera"][:, None] * (
-        -rng.uniform(0.05, 0.6) + np.array([0.0, -1.0, -1.0]) * rng.uniform(0, 0.2)
-    ).astype(np.float32)
-    tint += w["teeth"][:, None] * (
-        rng.uniform(-0.5, 0.15) + np.array([0.0, -0.5, -1.0]) * rng.uniform(0, 0.5)
-    ).astype(np.float32)
-    tint += w["mouth"][:, None] * rng.normal(-0.1, [0.2, 0.25, 0.25]).astype(np.float32)
+    tint["iris"] += np.log(eye * np.exp(rng.normal(0, 0.25, 3))) - head.iris_mean
+    tint["sclera"] += -rng.uniform(0.05, 0.6) + np.array([0.0, -1.0, -1.0]) * rng.uniform(0, 0.2)
+    tint["teeth"] += rng.uniform(-0.5, 0.15) + np.array([0.0, -0.5, -1.0]) * rng.uniform(0, 0.5)
+    tint["mouth"] += rng.normal(-0.1, [0.2, 0.25, 0.25])
     # Pores and blotches
     skins, hairs = _tiles()
     mix = np.abs(rng.normal(0, [1.0, 0.6, 0.6 * (rng.random() < 0.25), 0.15])).astype(np.float32)
-    skin_tile = np.tensordot(mix / max(float(np.linalg.norm(mix)), 1e-6), skins, 1).astype(np.float32)
-    rough = np.exp(rng.uniform(np.log(0.01), np.log(0.09)))
-    amplitudes = np.stack([w["skin"] * np.float32(rough) * (1 - 0.6 * w["lips"]), hair_noise], axis=1)
+    skin_tile = np.zeros((_TILE, _TILE), np.float32)
+    add_modes(
+        skins.reshape(len(skins), -1), mix / max(float(np.linalg.norm(mix)), 1e-6), skin_tile.reshape(-1)
+    )
+    mixture[REGIONS.index("dry_skin"), 3] += np.exp(rng.uniform(np.log(0.01), np.log(0.09)))
     # Sheen
     oily = np.exp(rng.uniform(np.log(0.01), np.log(0.16)))
-    gloss = w["skin"] * np.float32(oily) * (1 - 0.8 * w["scalp"] * scalp)
-    gloss += w["lips"] * np.float32(rng.uniform(0, 0.15)) + (w["teeth"] + w["mouth"]) * np.float32(0.08)
-    gloss += (w["sclera"] + w["iris"] + w["pupil"]) * np.float32(rng.uniform(0.1, 0.5))
-    exponent = np.full(head.count, rng.uniform(8, 40), np.float32)
-    exponent[(w["sclera"] + w["iris"] + w["pupil"] + w["teeth"]) > 0] = 90.0
-    exponent[w["lips"] > 0] = rng.uniform(20, 60)
+    gloss["skin"] += oily
+    gloss["hairy_skin"] -= 0.8 * oily * scalp
+    gloss["lips"] += rng.uniform(0, 0.15)
+    for name in ("teeth", "mouth"):
+        gloss[name] += 0.08
+    wet = rng.uniform(0.1, 0.5)
+    for name in ("sclera", "iris", "pupil"):
+        gloss[name] += wet
+    exponents = np.array([rng.uniform(8, 40), 90.0, rng.uniform(20, 60)], np.float32)
     tiling = np.array(
         [
             _TILE * np.exp(rng.uniform(np.log(0.6), np.log(2.5))),
@@ -179,21 +175,14 @@ def random_skin(head: Head, rng: np.random.Generator, buzz: float) -> Skin:
         np.float32,
     )
     return Skin(
-        tint,
-        np.ascontiguousarray(amplitudes, dtype=np.float32),
-        gloss.astype(np.float32),
-        exponent,
-        skin_tile,
-        hairs[int(rng.integers(len(hairs)))],
-        tiling,
-        scalp,
+        mixture.astype(np.float32), exponents, skin_tile, hairs[int(rng.integers(len(hairs)))], tiling, scalp
     )
 
 
 def random_shade(rng: np.random.Generator, size: int, share: float) -> Floats:
-    """(size, size) factor of the light: now and then the soft edge of a shadow falls over the head."""
+    """(size, size) factor of the light, or (1, 1): now and then the soft edge of a shadow falls over the head."""
     if rng.random() >= share:
-        return np.ones((size, size), np.float32)
+        return np.ones((1, 1), np.float32)
     noise = value_noise(rng, size, (1, int(rng.integers(2, 5))), channels=1)[..., 0]
     mask = np.clip((noise + rng.uniform(-0.4, 0.4)) * rng.uniform(1.5, 12) + 0.5, 0, 1)
     return (1 - rng.uniform(0.15, 0.65) * mask).astype(np.float32)

@@ -39,8 +39,8 @@ class EngineSettings:
         hair: share of synthetic faces that get a head of hair.
         occluders: weight by name (see :data:`wholeface.data.occluders.DEFAULT_WEIGHTS`); None = the usual ones.
             Names left out never appear.
-        occluder_split: from which part of the occluders; None follows the engine's split: training ones for
-            ``train`` and ``test``, held-out ones for ``held_out``.
+        occluder_split: from which part of the occluders and haircuts; None follows the engine's split: training
+            ones for ``train`` and ``test``, held-out ones for ``held_out``.
         camera: strength of the camera effects; 0 for none.
         synthetic: how synthetic faces vary; its ``scale``, ``scale_range`` and ``shift`` hold for portraits too.
 
@@ -155,7 +155,7 @@ class FaceEngine:
         real = rng.random() < self.portrait_share
         bare = rng.random() < self.settings.clean
         number = int(index + attempt * 2**40)
-        sample = self._real(number) if real else self.synthetic.sample(number)
+        sample = self._real(number) if real else self.synthetic.sample(number, depth=True)
         if not real:
             sample = self._with_hair(sample, self._rng(index, attempt, _HAIR))
         if not bare:
@@ -165,7 +165,9 @@ class FaceEngine:
                 sample.image, sample.clean, self._rng(index, attempt, _CAMERA), self.settings.camera
             )
             sample = sample.with_(image=image, clean=clean)
-        return sample.with_(seed=(self.synthetic.seed, index))
+        # What is laid over a rendering needs its depth; the sample has it where geometry is asked for
+        depth = sample.depth if self.settings.synthetic.geometry else None
+        return sample.with_(seed=(self.synthetic.seed, index), depth=depth)
 
     def _real(self, number: int) -> FaceSample:
         if self._portraits is None:
@@ -184,7 +186,7 @@ class FaceEngine:
         return self._portraits.sample(number)
 
     def _with_hair(self, sample: FaceSample, rng: np.random.Generator) -> FaceSample:
-        """A head of hair belongs to the person: it is in ``clean`` too."""
+        """A head of hair belongs to the person: it is in ``clean`` too. Its style is of the occluders' split."""
         from .compose import apply_layer
 
         if rng.random() >= self.settings.hair:
@@ -193,7 +195,7 @@ class FaceEngine:
             from .occluders.hair import HairSource
 
             self._hair = HairSource(self.root)
-        layer = self._hair.natural(sample, rng, "train")
+        layer = self._hair.natural(sample, rng, self.occluder_split)
         if layer is None:
             return sample
         haired = apply_layer(sample, layer, rng)
@@ -218,43 +220,56 @@ def throughput(
     size: int = 256,
     seed: int = 0,
     settings: EngineSettings | None = None,
+    warm_up: int = 30,
 ) -> dict[str, float]:
-    """How long complete samples take on one core, and where the time goes.
+    """What complete samples cost in this thread, and where it goes.
+
+    Processor time is counted, which other processes on the same cores hardly change (they slow it by what they take
+    of caches and memory, no more). Hands and masks are cut out when they are first drawn and kept: with folders of
+    them a larger ``warm_up`` shows what long runs cost. Numbers depend on the machine; measure on your own:
+    ``python -c "from wholeface.data.engine import throughput; print(throughput())"``.
 
     Args:
         root: as of :class:`FaceEngine`.
-        count: samples that are timed, after a warm-up.
+        count: samples that are timed, after the warm-up.
         size: edge of the pictures in pixels.
         seed: of the samples.
         settings: what is mixed.
+        warm_up: samples made before, by which kernels are compiled and caches filled.
 
     Returns:
-        Mean milliseconds per sample by stage (``synthetic``, ``portrait``, ``hair``, ``occluders``, ``camera``;
-        each averaged over all samples), ``total``, and ``per_second``.
+        Mean milliseconds of processor time per sample by stage (``synthetic``, ``portrait``, ``hair``,
+        ``occluders``, ``camera`` with the rest; each averaged over all samples), their sum ``total``,
+        ``per_second`` (samples per second of processor time), and ``elapsed`` milliseconds on the clock.
     """
     engine = FaceEngine(root, size=size, seed=seed, settings=settings)
-    for index in range(count, count + 30):
+    for index in range(count, count + warm_up):
         engine.sample(index)
     spent = dict.fromkeys(("synthetic", "portrait", "hair", "occluders", "camera"), 0.0)
 
     def timed(name: str, work: Any) -> Any:
-        def wrapper(*arguments: Any) -> Any:
-            start = time.perf_counter()
-            result = work(*arguments)
-            spent[name] += time.perf_counter() - start
+        def wrapper(*arguments: Any, **named: Any) -> Any:
+            start = time.thread_time()
+            result = work(*arguments, **named)
+            spent[name] += time.thread_time() - start
             return result
 
         return wrapper
 
-    start = time.perf_counter()
     watched: Any = engine
     watched.synthetic.sample = timed("synthetic", engine.synthetic.sample)
     watched._real = timed("portrait", engine._real)
     watched._with_hair = timed("hair", engine._with_hair)
     watched._occluded = timed("occluders", engine._occluded)
+    start, clock = time.thread_time(), time.perf_counter()
     for index in range(count):
         engine.sample(index)
-    total = time.perf_counter() - start
+    total, elapsed = time.thread_time() - start, time.perf_counter() - clock
     spent["camera"] = max(total - sum(spent.values()), 0.0)
     result = {name: 1000 * value / count for name, value in spent.items()}
-    return {**result, "total": 1000 * total / count, "per_second": count / total}
+    return {
+        **result,
+        "total": 1000 * total / count,
+        "per_second": count / max(total, 1e-9),
+        "elapsed": 1000 * elapsed / count,
+    }

@@ -185,9 +185,9 @@ def _random_frame(
     rng: np.random.Generator,
     box: Array,
     size: int,
-    share: float,
-    scale_range: tuple[float, float],
-    shift: float,
+    share: float = _FACE_SHARE,
+    scale_range: tuple[float, float] = _SCALE,
+    shift: float = _SHIFT,
 ) -> _Frame:
     x, y, side, roll = (float(v) for v in box)
     scale = share * size / side * float(np.exp(rng.uniform(*np.log(scale_range))))

@@ -10,8 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..perceive.labels import ParsingClass
-from ._render_kernels import add_modes, paint_pixels, pick_depths, shade_vertices, vertex_normals_into
+from ._paint_kernels import paint_pixels
+from ._render_kernels import (
+    add_modes,
+    albedo_tiles,
+    ambient_occlusion,
+    box_middle,
+    expose,
+    mark_seen,
+    mark_tiles,
+    place_landmarks,
+    shade_vertices,
+    upright_box,
+    vertex_normals_into,
+)
 from ._synthetic_cloth import Cloth, no_cloth, random_cloth
 from ._synthetic_head import Head, build_head
 from ._synthetic_person import Lamps, random_expression, random_lamps, random_pose, rotation_of
@@ -104,12 +116,13 @@ class SyntheticFaces:
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_head": None}  # workers build their own
 
-    def sample(self, index: int, *, person: int | None = None) -> FaceSample:
+    def sample(self, index: int, *, person: int | None = None, depth: bool = False) -> FaceSample:
         """The face number ``index``.
 
         Args:
             index: names expression, pose, light and camera; and shape and skin too where ``person`` is None.
             person: names shape and skin, so that several pictures can show one person.
+            depth: give the depth even where the settings do not ask for geometry.
 
         Returns:
             A sample with ``image`` = ``clean``, nothing in front of the face, everything known.
@@ -125,36 +138,34 @@ class SyntheticFaces:
         shape = vertices.reshape(-1, 3)
         yaw, pitch, roll = random_pose(rng)
         rotation = rotation_of(yaw, pitch, roll)
-        translation, focal, cx, cy = self._camera(shape[head.face] @ rotation.T, roll, rng)
-        points = shape @ rotation.T + translation
+        points = shape @ rotation.T
+        translation, focal, cx, cy = self._camera(points, roll, rng)
+        points += translation
+        camera = (focal, cx, cy)
         normals = np.empty_like(points)
         vertex_normals_into(points, head.triangles, normals)
         albedo = random_albedo(len(head.albedo_scale), who)
-        skin = random_skin(head, who, settings.buzz) if settings.effects else plain_skin(head)
-        offset = _albedo_offset(head, albedo)
-        jaw = float(min(expression[head.mouth_open] / 0.5, 1.0))
-        lamps, irradiance, specular = self._light(points, normals, rotation, jaw, skin, offset, rng)
-        attributes = np.concatenate([irradiance, specular, skin.tint, skin.amplitudes], axis=1)
-        background = random_background(rng, size)
-        camera = (focal, cx, cy)
-        cloth = self._cloth(head, rng, shape, rotation, translation, camera, irradiance, offset, skin, roll)
-        shade = random_shade(rng, size, settings.shadow if settings.effects else 0.0)
+        skin = random_skin(head, who, settings.buzz) if settings.effects else plain_skin()
         picture = _Picture(size, settings.geometry)
-        best, xy, inverse = picture.paint(
-            head,
-            points,
-            normals,
-            camera,
-            attributes,
-            skin,
-            offset,
-            shade,
-            background,
-            cloth,
-            settings.effects,
+        seen, drawn = picture.cover(head, points, camera)
+        ring, throat = _throat(head, shape)
+        seen[throat] = True
+        jaw = float(min(expression[head.mouth_open] / 0.5, 1.0))
+        lamps, attributes = self._light(
+            np.flatnonzero(seen), points, normals, rotation, jaw, skin, albedo @ head.middle_modes, rng
         )
-        landmarks, facing = _landmarks(head, points, normals, camera, best)
-        del xy, inverse
+        background = random_background(rng, size)
+        cloth = no_cloth(size)
+        if settings.cloth:
+            colour = np.maximum(np.quantile(attributes[throat, :3], 0.7, axis=0), 0.01) * np.exp(
+                head.neck_mean + albedo @ head.neck_modes
+            )
+            base = shape[ring].mean(0) @ rotation.T + translation
+            cloth = self._cloth(rng, base, camera, colour, roll)
+        shade = random_shade(rng, size, settings.shadow if settings.effects else 0.0)
+        offset = _albedo_offset(head, albedo, drawn)
+        picture.paint(head, normals, attributes, skin, offset, shade, background, cloth, settings.effects)
+        landmarks, facing = _landmarks(head, points, normals, camera, picture.best)
         return FaceSample(
             image=picture.image,
             clean=picture.image,
@@ -177,29 +188,27 @@ class SyntheticFaces:
                 "cx": np.array(cx, np.float32),
                 "cy": np.array(cy, np.float32),
             },
-            depth=picture.depth if settings.geometry else None,
+            depth=picture.depth if settings.geometry or depth else None,
             normals=picture.normals if settings.geometry else None,
             source="synthetic",
             seed=(self.seed, index) if person is None else (self.seed, index, person),
         )
 
     def _camera(
-        self, face: Floats, roll: float, rng: np.random.Generator
+        self, points: Floats, roll: float, rng: np.random.Generator
     ) -> tuple[Floats, float, float, float]:
-        """Translation, focal length and principal point that put the face (P, 3), rotated, where it belongs."""
+        """Translation, focal length and principal point that put the face of the rotated head where it belongs."""
         settings, size = self.settings, self.size
         distance = float(np.exp(rng.normal(np.log(900.0), 0.5)).clip(350, 3500))
         aside = rng.normal(0, 0.12, 2).clip(-0.3, 0.3) * distance
-        middle = (face.min(0) + face.max(0)) / 2
+        index = self.head.face_index
+        middle = box_middle(points, index)
         translation = (np.array([aside[0], aside[1], -distance]) - middle).astype(np.float32)
-        points = (face + translation).astype(np.float64)
-        flat = points[:, :2] / -points[:, 2:]
         c, s = np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
-        upright = flat @ np.array([[c, -s], [s, c]])  # turned back by the roll
-        low, high = upright.min(0), upright.max(0)
+        left, low, right, high = upright_box(points, index, translation, c, s)  # turned back by the roll
         target = settings.scale * size * np.exp(rng.uniform(*np.log(settings.scale_range)))
-        focal = float(target / (high - low).max())
-        centre = np.array([[c, -s], [s, c]]) @ ((low + high) / 2)
+        focal = float(target / max(right - left, high - low))
+        centre = np.array([[c, -s], [s, c]]) @ np.array([(left + right) / 2, (low + high) / 2])
         place = (size - 1) / 2 + rng.uniform(-settings.shift, settings.shift, 2) * size
         # The parameters are float32: so is the picture
         focal = float(np.float32(focal))
@@ -209,108 +218,85 @@ class SyntheticFaces:
 
     def _light(
         self,
+        used: NDArray[np.int64],
         points: Floats,
         normals: Floats,
         rotation: Floats,
         jaw: float,
         skin: Skin,
-        offset: Floats,
+        middle: Floats,
         rng: np.random.Generator,
-    ) -> tuple[Lamps, Floats, Floats]:
-        """Lamps, exposed for the face; irradiance and highlights (V, 3) of the vertices."""
+    ) -> tuple[Lamps, Floats]:
+        """Lamps, exposed for the face, and the attributes (V, 8) of the used vertices (:func:`shade_vertices`)."""
         head = self.head
         lamps = random_lamps(rng)
         factors = np.ones((1 + len(lamps.directions), head.count), np.float32)
         if self.settings.effects:
-            open_ = head.openness[0] + jaw * (head.openness[1] - head.openness[0])
-            factors[0] = open_ ** np.float32(rng.uniform(0.7, 1.3))
+            ambient_occlusion(head.openness, jaw, float(rng.uniform(0.7, 1.3)), used, factors[0])
             for k, direction in enumerate(lamps.directions):
                 # Soft shadow: the blurred view of the sky from each vertex of the mean head
                 cosine = head.directions @ (rotation.T @ direction)
                 weight = np.exp(lamps.softness * (cosine - cosine.max()))
-                used = np.flatnonzero(weight > 0.02)
-                weight = (weight[used] / weight[used].sum()).astype(np.float32)
-                add_modes(head.sees[0][used], weight * np.float32(1 - jaw), _zeroed(factors[k + 1]))
-                add_modes(head.sees[1][used], weight * np.float32(jaw), factors[k + 1])
-        irradiance, specular = np.empty_like(points), np.empty_like(points)
-
-        def evaluate(light: Lamps) -> None:
-            shade_vertices(
-                points, normals, light.harmonics(), factors, light.directions, light.colours,
-                skin.exponent, skin.gloss, irradiance, specular,
-            )  # fmt: skip
-
-        evaluate(lamps)
+                weight[weight <= 0.02] = 0
+                weight /= weight.sum()
+                factors[k + 1] = 0
+                if jaw < 1:
+                    add_modes(head.sees[0], (weight * (1 - jaw)).astype(np.float32), factors[k + 1])
+                if jaw > 0:
+                    add_modes(head.sees[1], (weight * jaw).astype(np.float32), factors[k + 1])
+        attributes = np.zeros((head.count, 8), np.float32)
+        irradiance = shade_vertices(
+            used, points, normals, lamps.harmonics(), factors, lamps.directions, lamps.colours,
+            head.regions, skin.mixture, head.surface, skin.exponents, head.face, attributes,
+        )  # fmt: skip
         # Exposure: towards a usual brightness, not all the way
-        seen = head.face & (normals[:, 2] > 0.2)
-        level = float(np.maximum(irradiance[seen], 0).mean()) * float(
-            np.exp(head.face_mean + _middle_of_face(offset)).mean()
-        )
+        level = irradiance * float(np.exp(head.face_mean + middle).mean())
         wanted = float(np.exp(rng.normal(np.log(0.24), 0.45)))
         exposure = float((wanted / max(level, 1e-3)) ** 0.8)
-        lamps = lamps.scaled(exposure)
-        irradiance *= np.float32(exposure)
-        specular *= np.float32(exposure)
-        return lamps, irradiance, specular
+        expose(used, attributes, np.float32(exposure))
+        return lamps.scaled(exposure), attributes
 
     def _cloth(
         self,
-        head: Head,
         rng: np.random.Generator,
-        shape: Floats,
-        rotation: Floats,
-        translation: Floats,
+        base: Floats,
         camera: tuple[float, float, float],
-        irradiance: Floats,
-        offset: Floats,
-        skin: Skin,
+        skin: Floats,
         roll: float,
     ) -> Cloth:
-        if not self.settings.cloth:
-            return no_cloth(self.size)
-        neck = head.classes == ParsingClass.NECK
-        low = neck & (shape[:, 1] < np.quantile(shape[neck, 1], 0.25))
-        base = shape[low].mean(0) @ rotation.T + translation
+        """Clothes for a neck that ends at ``base`` (3,) mm, camera space, of linear colour ``skin``."""
         focal, cx, cy = camera
         pixel = np.array([cx - focal * base[0] / base[2], cy + focal * base[1] / base[2]], np.float32)
         angle = np.deg2rad(roll * rng.uniform(0.0, 0.8))
         down = np.array([np.sin(angle), np.cos(angle)], np.float32)
-        # The chest is lit like the front of the neck, and turns a little more upwards
-        facing = low & (shape[:, 2] > 0)
-        colour = np.maximum(np.quantile(irradiance[facing], 0.7, axis=0), 0.01) * np.exp(
-            head.neck_mean + skin.tint[facing].mean(0) + offset[int(0.82 * len(offset)), 100:156].mean(0)
-        )
-        colour = np.clip(colour, 0, 1) ** (1 / 2.2)
-        return random_cloth(rng, self.size, pixel, down, float(-focal / base[2]), colour.astype(np.float32))
+        colour = (np.clip(skin, 0, 1) ** (1 / 2.2)).astype(np.float32)
+        return random_cloth(rng, self.size, pixel, down, float(-focal / base[2]), colour)
 
 
-def _zeroed(values: Floats) -> Floats:
-    values[:] = 0
-    return values
+def _throat(head: Head, shape: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lowest quarter of the neck's vertices, and the front of it: what the chest is lit like."""
+    neck = shape[head.neck_index]
+    low = neck[:, 1] < np.partition(neck[:, 1], len(neck) // 4)[len(neck) // 4]
+    return head.neck_index[low], head.neck_index[low & (neck[:, 2] > 0)]
 
 
-def _middle_of_face(offset: Floats) -> Floats:
-    """(3,) mean of the person's albedo offset over the middle of the face."""
-    size = len(offset)
-    return offset[size // 4 : size * 3 // 5, size * 35 // 100 : size * 65 // 100].mean((0, 1))
-
-
-def _albedo_offset(head: Head, coefficients: Floats) -> Floats:
-    """(s, s, 3) what a person's log albedo adds to the mean."""
-    size = head.albedo_size
-    planes = np.zeros((3, size * size), np.float32)
-    for c in range(3):
-        add_modes(head.albedo_basis[c], coefficients * head.albedo_scale[:, c], planes[c])
-    return np.ascontiguousarray(planes.reshape(3, size, size).transpose(1, 2, 0))
+def _albedo_offset(head: Head, coefficients: Floats, drawn: NDArray[np.bool_]) -> Floats:
+    """(s, s, 3) what a person's log albedo adds to the mean, where triangles are drawn."""
+    wanted = np.zeros(len(head.albedo_basis), np.bool_)
+    mark_tiles(drawn, head.tiles_of, head.tile_start, wanted)
+    offset = np.empty((head.albedo_size, head.albedo_size, 3), np.float32)
+    weights = np.ascontiguousarray((coefficients[:, None] * head.albedo_scale).T)
+    albedo_tiles(head.albedo_basis, weights, wanted, head.tile_edge, offset)
+    return offset
 
 
 def _axis_angle(rotation: Floats) -> Floats:
-    """(3,) float32."""
-    import torch
-
-    from ..render.rotation import axis_angle
-
-    return axis_angle(torch.from_numpy(rotation).double()).float().numpy()
+    """(3,) float32, for angles well below π."""
+    m = rotation.astype(np.float64)
+    turn = 0.5 * np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]])
+    sine = float(np.sqrt(turn @ turn))
+    angle = np.arctan2(sine, (m[0, 0] + m[1, 1] + m[2, 2] - 1) / 2)
+    return (turn * (angle / sine if sine > 1e-9 else 1.0)).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -337,23 +323,44 @@ def _encoding(effects: bool) -> NDArray[np.uint8]:
 
 
 class _Picture:
-    """The arrays of one picture, and the call that fills them."""
+    """The arrays of one picture, and the calls that fill them."""
 
     def __init__(self, size: int, geometry: bool) -> None:
         self.size = size
         self.image = np.empty((size, size, 3), np.uint8)
         self.parsing = np.empty((size, size), np.uint8)
         self.face = np.empty((size, size), np.bool_)
+        self.depth = np.empty((size, size), np.float32)
         edge = size if geometry else 0
-        self.depth = np.empty((edge, edge), np.float32)
         self.normals = np.zeros((edge, edge, 3), np.float32)
+        self.best = np.empty((2 * size, 2 * size), np.float32)
+        self.winner = np.empty((2 * size, 2 * size), np.int32)
+        self.xy = np.empty((0, 2), np.int32)
+        self.inverse = np.empty(0, np.float64)
+
+    def cover(
+        self, head: Head, points: Floats, camera: tuple[float, float, float]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Find which triangle each sample shows, at twice the resolution.
+
+        Returns:
+            (V,) vertices of drawn triangles, (F,) drawn triangles.
+        """
+        from ..render._raster_numba import _scan, _snap
+
+        focal, cx, cy = camera
+        self.xy = np.zeros((len(points), 2), np.int32)
+        self.inverse = np.empty(len(points), np.float64)
+        _snap(points, 2 * focal, 2 * cx + 0.5, 2 * cy + 0.5, 1.0, self.xy, self.inverse)
+        _scan(0, 2 * self.size, self.xy, self.inverse, head.triangles, False, self.best, self.winner)
+        seen, drawn = np.zeros(head.count, np.bool_), np.zeros(len(head.triangles), np.bool_)
+        mark_seen(self.winner, head.triangles, seen, drawn)
+        return seen, drawn
 
     def paint(
         self,
         head: Head,
-        points: Floats,
         normals: Floats,
-        camera: tuple[float, float, float],
         attributes: Floats,
         skin: Skin,
         offset: Floats,
@@ -361,48 +368,35 @@ class _Picture:
         background: NDArray[np.uint8],
         cloth: Cloth,
         effects: bool,
-    ) -> tuple[Floats, NDArray[np.int32], NDArray[np.float64]]:
-        """Fill the picture; returns inverse depths at twice its resolution, grid positions, inverse depths."""
-        from ..render._raster_numba import _scan, _snap
-
-        focal, cx, cy = camera
-        big = 2 * self.size
-        xy = np.zeros((len(points), 2), np.int32)
-        inverse = np.empty(len(points), np.float64)
-        _snap(points, 2 * focal, 2 * cx + 0.5, 2 * cy + 0.5, 1.0, xy, inverse)
-        best = np.empty((big, big), np.float32)
-        winner = np.empty((big, big), np.int32)
-        _scan(0, big, xy, inverse, head.triangles, False, best, winner)
-        classes = head.classes
-        if skin.hair.any():
-            classes = np.where(skin.hair & ~head.face, np.uint8(ParsingClass.HAIR), classes)
+    ) -> None:
+        """Fill picture and labels, after :meth:`cover`."""
         paint_pixels(
-            winner, best, xy, inverse, head.triangles, head.uv_triangles, head.uv,
-            np.ascontiguousarray(attributes, dtype=np.float32), classes, head.parts, head.in_face,
+            self.winner, self.best, self.xy, self.inverse, head.triangles, head.uv_triangles, head.uv, attributes,
+            head.buzzed_classes if skin.scalp else head.classes, head.parts, head.in_face,
             head.albedo_mean, offset, skin.skin_tile, skin.hair_tile, skin.tiling, _exponential(), _decoding(),
             _encoding(effects), shade, background, cloth.cover, cloth.colour, cloth.label, normals,
             self.image, self.parsing, self.face, self.depth, self.normals,
         )  # fmt: skip
-        return best, xy, inverse
 
 
 def _landmarks(
     head: Head, points: Floats, normals: Floats, camera: tuple[float, float, float], best: Floats
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """(68 + D, 2) pixels, and which of them face the camera and are not hidden by the head."""
-    corners = head.triangles[head.landmark_triangles]  # (L, 3)
-    weight = head.landmark_weights[..., None]
-    place = (points[corners] * weight).sum(1)
-    normal = (normals[corners] * weight).sum(1)
-    focal, cx, cy = camera
-    depth = -place[:, 2]
-    pixels = np.stack([cx + focal * place[:, 0] / depth, cy - focal * place[:, 1] / depth], axis=1)
-    least = np.empty(len(place), np.float32)
-    pick_depths(best, (2 * pixels + 0.5).astype(np.float64), least)
-    # Outside the picture (−1) only the direction counts; 0 is background
-    hidden = (least > 0) & (1.0 / np.maximum(least, 1e-9) + _TOLERANCE < depth)
-    facing = (normal * -place).sum(1) > 0
-    return pixels.astype(np.float32), facing & ~hidden
+    count = len(head.landmark_triangles)
+    pixels, facing = np.empty((count, 2), np.float32), np.empty(count, np.bool_)
+    place_landmarks(
+        points,
+        normals,
+        head.landmark_corners,
+        head.landmark_weights,
+        *camera,
+        best,
+        _TOLERANCE,
+        pixels,
+        facing,
+    )
+    return pixels, facing
 
 
 _TOLERANCE = 2.0

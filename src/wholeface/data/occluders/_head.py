@@ -39,7 +39,7 @@ class HeadShape:
     """A head without expression: the mean, or one person's.
 
     Args:
-        vertices: (V, 3) mm.
+        vertices: (V, 3) mm, of the mean head; see :meth:`moved_vertices`.
         triangles: (F, 3) int32 of the skin.
         dense: (600, 3) mm, the dense landmarks on it.
         landmarks_68: (68, 3) mm.
@@ -60,6 +60,16 @@ class HeadShape:
     def anchors(self) -> Array:
         """(P, 3) mm, the points by which a head is laid under a picture: 68, then every fourth dense one."""
         return np.concatenate((self.landmarks_68, self.dense[::4]))
+
+    def moved_vertices(self) -> Array:
+        """(V, 3) mm, the mean's vertices moved in and out as the radius says."""
+        mean = head_shape()
+        if self.radius is mean.radius:
+            return self.vertices
+        cells, shares, outward = _vertex_cells()
+        change = ((self.radius - mean.radius).ravel()[cells] * shares).sum(0)
+        moved: Array = self.vertices + outward * change[:, None]
+        return moved
 
     def surface(self, directions: Array) -> Array:
         """(N,) distance of the surface from the centre along unit directions (N, 3)."""
@@ -140,7 +150,7 @@ class HeadFrame:
         if self.depth is not None:
             return self.depth
         factor = _DEPTH_EDGE / self.size
-        pixels, cam = self.project(self.shape.vertices)
+        pixels, cam = self.project(self.shape.moved_vertices())
         pixels = ((pixels + 0.5) * factor - 0.5).astype(np.float32)
         coarse = depth_of_mesh(pixels, -cam[:, 2], self.shape.triangles, _DEPTH_EDGE)
         if self.parsing is None:
@@ -273,7 +283,7 @@ def _scaled_orthographic(model: Array, seen: Array, weight: Array) -> tuple[Arra
 
 
 def _person(identity: NDArray[Any]) -> HeadShape:
-    """The head with these identity coefficients; its ``vertices`` are the mean's, moved in and out only."""
+    """The head with these identity coefficients; its ``vertices`` stay those of the mean."""
     return _cached_person(np.asarray(identity, np.float32).tobytes())
 
 
@@ -296,11 +306,7 @@ def _cached_person(identity: bytes) -> HeadShape:
     lengths = np.linalg.norm(arms, axis=1, keepdims=True)
     units = arms / lengths
     grown = lengths[:, 0] + shape.surface(units) - _scalp_radius()
-    cells, shares, outward = _vertex_cells()
-    change = ((radius - mean.radius).ravel()[cells] * shares).sum(0)
-    return replace(
-        shape, scalp=mean.centre + units * grown[:, None], vertices=mean.vertices + outward * change[:, None]
-    )
+    return replace(shape, scalp=mean.centre + units * grown[:, None])
 
 
 @lru_cache(maxsize=1)

@@ -47,7 +47,7 @@ class PhotoOccluder:
 
     def __init__(self, kind: str, root: Path | None, seed: int, shared: Shared) -> None:
         if kind not in OCCLUDERS[1:]:
-            raise UsageError(f"unknown occluder {kind!r}; choose from {', '.join(OCCLUDERS)}")
+            raise UsageError(f"unknown occluder {kind!r}; choose from {', '.join(OCCLUDERS[1:])}")
         if root is not None and not root.is_dir():
             raise UsageError(f"{root}: no such folder; expected source material with occluders/")
         self.kind, self._root, self._seed, self._shared = kind, root, seed, shared

@@ -34,6 +34,8 @@ SCAN_METRICS = (
 """Statistics of a face's scan distances in mm: after alignment with scale, then (``metric``) without."""
 _SCAN_POINTS = 500
 _DRAWS = 1000
+_ENOUGH = 6  # photos below which nothing is said
+_SURE = 0.95  # share of draws in which 0 must be best
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Verdict:
         half_width: of its 95 % bootstrap interval over photos.
         zero_best: share of the bootstrap draws in which factor 0 is best.
         better: share of the photos on which factor 1 beats factor 0.
-        words: the sentence.
+        words: the sentence; hard words only where the draws agree.
     """
 
     mean: Array
@@ -146,8 +148,11 @@ def judge_sweep(errors: Array, factors: Sequence[float] = FACTORS, seed: int = 0
     mean = values.mean(axis=0)
     best = float(factors[order[int(np.argmin(_rounded(mean)[order]))]])
     gain = float(mean[zero] - mean[one])
-    if best == 0.0:
-        words = "has learned nothing about people"
+    zero_best = float((best_of_draws == zero).mean())
+    if len(values) < _ENOUGH:
+        words = "too few photos to say"
+    elif best == 0.0:
+        words = "has learned nothing about people" if zero_best >= _SURE else "best at 0, perhaps by chance"
     elif low > 0:
         words = "beats the mean face"
     elif high < 0:
@@ -159,7 +164,7 @@ def judge_sweep(errors: Array, factors: Sequence[float] = FACTORS, seed: int = 0
         best=best,
         gain=gain,
         half_width=float(high - low) / 2,
-        zero_best=float((best_of_draws == zero).mean()),
+        zero_best=zero_best,
         better=float((values[:, one] < values[:, zero]).mean()),
         words=words,
     )

@@ -105,6 +105,8 @@ def test_units_and_order() -> None:
 def test_the_mean_face_and_perfection() -> None:
     constant = spread([np.ones((3, 10, 3)) * 70.1] * 4)
     assert (constant.between_mm, constant.within_mm, constant.ratio, constant.same_share) == (0, 0, 0, 0)
+    shaken = np.random.default_rng(1).normal(scale=1e-5, size=(4, 3, 10, 3))
+    assert spread(list(70.1 + shaken)).ratio == 0.0  # rounding errors are no differences
     perfect = spread(_points([1, 1], [2, 2]))
     assert perfect.ratio == math.inf
     assert perfect.same_share == 1.0
@@ -120,6 +122,9 @@ def test_half_width() -> None:
     assert 0 < 2 * many["within_mm"] < width["within_mm"]
     constant = spread_half_width([np.ones((2, 4, 3))] * 5, draws=20)
     assert constant == {"between_mm": 0.0, "within_mm": 0.0, "ratio": 0.0, "same_share": 0.0}
+    perfect = spread_half_width(_points([1, 1], [2, 2], [4, 4], [8, 8]), draws=20)
+    assert math.isnan(perfect["ratio"])
+    assert perfect["between_mm"] > 0
     # People drawn twice count as two people.
     pair = _people([2, 2], 1.0, 1.0, 5, seed=3)
     assert np.isfinite(list(spread_half_width(pair, draws=20).values())).all()

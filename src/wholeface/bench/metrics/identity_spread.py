@@ -19,6 +19,7 @@ from ...errors import UsageError
 __all__ = ["Spread", "align_shapes", "spread", "spread_half_width"]
 
 Array = NDArray[np.float64]
+_LEAST = 1e-3  # mm; smaller differences are rounding errors
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Spread:
         people: how many; ``photos``: of all of them.
         between_mm: :math:`\sigma_b`; 0 where people differ no more than photos of one person make them differ.
         within_mm: :math:`\sigma_w`.
-        ratio: :math:`\sigma_b / \sigma_w`; 0 where nothing differs at all, infinite where only people do.
+        ratio: :math:`\sigma_b / \sigma_w`; 0 where nothing differs at all (by a micrometre or more), infinite where
+            only people do.
         same_share: :math:`\sigma_b^2 / (\sigma_b^2 + \sigma_w^2)`, the intraclass correlation, in [0, 1].
         f_ratio: mean square between over mean square within; about 1 for a system that cannot tell people apart.
     """
@@ -86,6 +88,9 @@ def spread_half_width(
         shapes: as for :func:`spread`.
         seed: of the draws.
         draws: how many; each draws as many people as there are, with replacement.
+
+    Returns:
+        By name; NaN for an infinite ratio.
     """
     sums = _sums(shapes)
     people = len(shapes)
@@ -98,8 +103,12 @@ def spread_half_width(
             continue
         result = _analysis(sums, weights)
         found.append([getattr(result, name) for name in names])
-    low, high = np.percentile(np.array(found), [2.5, 97.5], axis=0)
-    return dict(zip(names, ((high - low) / 2).tolist(), strict=True))
+    values = np.array(found)
+    widths = np.full(len(names), np.nan)
+    finite = np.isfinite(values).all(axis=0)
+    low, high = np.percentile(values[:, finite], [2.5, 97.5], axis=0)
+    widths[finite] = (high - low) / 2
+    return dict(zip(names, widths.tolist(), strict=True))
 
 
 def align_shapes(shapes: NDArray[np.floating[Any]], *, scale: bool = False, rounds: int = 3) -> Array:
@@ -157,6 +166,10 @@ def _sums(shapes: Sequence[NDArray[np.floating[Any]]]) -> _Sums:
     return _Sums(np.array([len(s) for s in flat], np.float64), means @ means.T / points, within)
 
 
+def _not_rounding(variance: float) -> float:
+    return variance if variance > _LEAST**2 else 0.0
+
+
 def _analysis(sums: _Sums, weights: Array) -> Spread:
     """The analysis with person i drawn ``weights[i]`` times."""
     people = weights.sum()
@@ -164,9 +177,8 @@ def _analysis(sums: _Sums, weights: Array) -> Spread:
     total = photos.sum()
     # Σ n ‖m_i − m‖² = Σ n ‖m_i‖² − ‖Σ n m_i‖² / N
     square = float(photos @ np.diag(sums.gram) - photos @ sums.gram @ photos / total)
-    scale = float(photos @ np.diag(sums.gram)) or 1.0
-    mean_between = max(square, 0.0) / (people - 1) if square > 1e-12 * scale else 0.0
-    mean_within = float(weights @ sums.within) / (total - people)
+    mean_between = _not_rounding(square / (people - 1))
+    mean_within = _not_rounding(float(weights @ sums.within) / (total - people))
     each = (total - (weights @ sums.counts**2) / total) / (people - 1)
     between = max(mean_between - mean_within, 0.0) / each
     if mean_within > 0:

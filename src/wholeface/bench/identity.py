@@ -297,7 +297,7 @@ def _sweep_table(found: _Found) -> Table:
         "error of the neutral head after its difference from the mean head is multiplied; averages over photos.",
         "gain: by how much factor 1, as shipped, beats the mean face, ± 95 % bootstrap half-width over photos; "
         "better: share of photos on which it does.",
-        "a system whose best factor is 0 has learned nothing about people (said where 95 % of bootstrap draws agree).",
+        "a system whose best factor is 0 has learned nothing about people; said where 95 % of bootstrap draws agree.",
     ]
     return Table("Identity on rendered people: shrinkage sweep", columns, found.sweeps, notes)
 

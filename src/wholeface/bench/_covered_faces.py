@@ -26,8 +26,10 @@ __all__ = [
     "Cover",
     "CoveredFace",
     "photo_faces",
+    "photo_files",
     "rendered_faces",
     "scaled_layer",
+    "words",
 ]
 
 KINDS = ("sunglasses", "glasses", "hair", "hands", "hats", "masks", "scarves", "objects", "patches")
@@ -36,6 +38,7 @@ PIXELS = "pixels"
 
 _SEED = 9_300  # of the built-in faces: a series of its own
 _SIZE = 256
+_TURNED = 40.0  # degrees of yaw, of rendered faces
 _ATTEMPTS = 6
 _LEAST = 0.02  # share of the face from which something hides it at all
 _CLEAN_UP_TO = 0.12  # share that may be covered in a photo that counts as clean
@@ -118,11 +121,17 @@ class Cover:
                 continue
             if share is not None:
                 layer = scaled_layer(layer, face.sample.face, share)
-            done = apply_layer(face.sample, layer, np.random.default_rng([*seed, 99]))
-            hidden = np.asarray(done.hidden)
+            if kind == PIXELS:  # written into the photo, by no camera
+                inside = layer.rgba[..., 3] > 127
+                image = face.photographed(face.sample.clean).copy()
+                image[inside] = layer.rgba[inside, :3]
+                hidden = inside & face.sample.face
+            else:
+                done = apply_layer(face.sample, layer, np.random.default_rng([*seed, 99]))
+                image, hidden = face.photographed(done.image), np.asarray(done.hidden)
             covered = float(hidden.sum() / face.sample.face.sum())
             if share is None or abs(covered - share) <= 0.25 * share:
-                return CoveredFace(face.photographed(done.image), hidden, covered, layer.name)
+                return CoveredFace(image, hidden, covered, layer.name)
         wanted = "" if share is None else f" that hides about {share:.0%} of it"
         raise UsageError(f"nothing of the kind {kind!r} fits this face{wanted}")
 
@@ -200,14 +209,27 @@ def _zoomed(pixels: NDArray[np.uint8], middle: NDArray[np.float64], factor: floa
 
 
 def rendered_faces(count: int, seed: int) -> Iterator[CleanFace]:
-    """Rendered people who are never trained on, with nothing in front of them, not even hair."""
+    """Rendered people who are never trained on, with nothing in front of them, not even hair.
+
+    Turned by at most 40 degrees: things are made for faces of which both halves can be seen.
+    """
+    import torch
+
     from ..data.engine import EngineSettings, FaceEngine
+    from ..render import pose_degrees
 
     settings = EngineSettings(portraits=0.0, clean=1.0, hair=0.0, camera=0.0)
     engine = FaceEngine(None, seed=_SEED + seed, size=_SIZE, split="test", settings=settings)
-    for i in range(count):
+    made = 0
+    for i in range(20 * count):
         sample = engine.sample(i)
+        yaw = float(pose_degrees(torch.from_numpy(sample.parameters["rotation"]))[0])
+        if abs(yaw) > _TURNED:
+            continue
+        made += 1
         yield CleanFace(f"rendered {i}", sample, (*sample.seed, 7))
+        if made == count:
+            return
 
 
 def photo_files(folder: Path, limit: int | None) -> list[Path]:
@@ -306,3 +328,8 @@ def _from_photo(path: Path, number: int, reconstructor: Reconstructor) -> CleanF
         seed=(number,),
     )
     return CleanFace(path.name, sample, None)
+
+
+def words(text: str) -> list[str]:
+    """What stands between commas, for the options of protocols."""
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -41,6 +41,7 @@ from ._covered_faces import (
     photo_faces,
     photo_files,
     rendered_faces,
+    words,
 )
 from ._drawn import drawn
 from ._head_parts import HeadParts, head_parts, hidden_and_seen
@@ -116,11 +117,7 @@ def run(
         raise UsageError(f"--sizes {','.join(map(str, sizes))}: shares of the face between 0 and 1")
     cover = Cover(occluders, options.seed)
     reconstructor = reconstructor or Reconstructor(texture_size=_TEXTURE)
-    missing = [
-        Missing("all photos", system, "gives neither a mask nor a completed picture")
-        for system in options.systems
-        if system not in ("mean face", "wholeface")
-    ]
+    missing: list[Missing] = []
     measured: list[_Measured] = []
     tried: dict[tuple[str, float], int] = {}
     people = 0
@@ -131,7 +128,7 @@ def run(
             clean: Reconstruction | None = reconstructor(image)
         except WholeFaceError as error:
             clean = None
-            missing.append(Missing(f"{face.name}, clean", "", str(error)))
+            missing.append(Missing(f"{face.name}, clean", "", str(error).removeprefix("<array>: ")))
         for kind in kinds:
             for size in sizes:
                 tried[kind, size] = tried.get((kind, size), 0) + 1
@@ -141,18 +138,23 @@ def run(
                 try:
                     covered = cover(face, kind, size)
                 except WholeFaceError as error:
-                    missing.append(Missing(item, "", str(error)))
+                    missing.append(Missing(item, "", str(error).removeprefix("<array>: ")))
                     continue
                 try:
                     head = reconstructor(covered.image)
                 except WholeFaceError as error:
-                    missing.append(Missing(item, "wholeface", str(error)))
+                    missing.append(Missing(item, "wholeface", str(error).removeprefix("<array>: ")))
                     continue
                 measured += _compare(face, kind, size, covered, clean, head, image, missing)
     if not measured:
         reasons = "; ".join(dict.fromkeys(m.reason for m in missing))
         raise UsageError(f"consistency: nothing could be measured: {reasons}")
     return _report(options, measured, tried, missing, kinds, sizes, people)
+
+
+def others(options: RunOptions) -> list[str]:
+    """Systems that are asked for but cannot be measured here."""
+    return [name for name in options.systems if name not in ("mean face", "wholeface")]
 
 
 def _faces(options: RunOptions, reconstructor: Reconstructor, missing: list[Missing]) -> Iterator[CleanFace]:
@@ -197,7 +199,9 @@ def _compare(
         values["iou"] = float("nan")
         rows.append(_Measured(face.name, kind, size, covered.share, "mean face", values))
     except WholeFaceError as error:
-        missing.append(Missing(f"{face.name}, {kind} {size:.0%}", "mean face", str(error)))
+        missing.append(
+            Missing(f"{face.name}, {kind} {size:.0%}", "mean face", str(error).removeprefix("<array>: "))
+        )
     return rows
 
 
@@ -324,6 +328,7 @@ def _report(
         }
 
     pictures, more = drawn(draw)
+    more += [f"{name}: no row, it gives neither a mask nor a completed picture." for name in others(options)]
     tables = [
         Table("Consistency under occlusion, by size", (("size", ""), *columns), by_size, [*notes, *more]),
         Table("Consistency under occlusion, by kind", (("kind", ""), *columns), by_kind, []),
@@ -351,6 +356,11 @@ def _report(
     )
 
 
+def shares(text: str) -> list[float]:
+    """Numbers between commas."""
+    return [float(word) for word in words(text)]
+
+
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kinds",
@@ -360,7 +370,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sizes",
-        type=lambda text: [float(word) for word in text.split(",")],
+        type=shares,
         metavar="S,S,…",
         help="shares of the face to hide (default 0.1,0.25,0.45)",
     )

@@ -225,7 +225,8 @@ def _report(
             rows.append(row)
             metrics += numbers
     columns = (
-        ("faces", ""), ("system", ""), ("photos", "d"), ("found", ""), ("NME ocular %", ".2f"), ("±", ".2f"), ("median %", ".2f"),
+        ("faces", ""), ("system", ""), ("photos", "d"), ("found", ""), ("NME ocular %", ".2f"), ("±", ".2f"),
+        ("median %", ".2f"),
         ("NME pupil %", ".2f"), ("hidden points %", ".2f"), (f"failed at {threshold:g} %", ".1%"),
         (f"AUC at {threshold:g} %", ".3f"),
     )  # fmt: skip

@@ -91,11 +91,6 @@ def run(
         notes.append("left out, because its weights are not installed: the network alone.")
     makers[_BOTH] = lambda head: head.occluder > 0.5
     found = _Found({name: [] for name in makers}, {name: [] for name in (_MEAN, _ALBEDO, _MODEL)})
-    for system in options.systems:
-        if system not in ("mean face", "wholeface"):
-            found.missing.append(
-                Missing("all photos", system, "gives neither a mask nor a rendering in the photo")
-            )
     for item in items:
         _measure(item, reconstructor, makers, found)
     if not any(found.segmentation.values()):
@@ -118,7 +113,7 @@ def _measure(
     except WholeFaceError as error:
         for group in (*fixed, "overall"):
             found.totals[group] = found.totals.get(group, 0) + 1
-        found.missing.append(Missing(item.name, "", str(error)))
+        found.missing.append(Missing(item.name, "", str(error).removeprefix("<array>: ")))
         return
     if not fixed:
         covered = region & (~visible if hiding is None else hiding)
@@ -130,7 +125,7 @@ def _measure(
         try:
             covered = make(head)
         except WholeFaceError as error:
-            found.missing.append(Missing(item.name, name, str(error)))
+            found.missing.append(Missing(item.name, name, str(error).removeprefix("<array>: ")))
             continue
         score = score_visible_face(region & ~covered, visible & region, region, item.name)
         overlap = occluder_overlap(covered, ~visible, region, item.name)
@@ -184,7 +179,7 @@ def _renderings(item: MaskItem, head: Reconstruction, missing: list[Missing]) ->
                 parameters = with_fitted_light(head.model, parameters, camera, pixels, look)
             made[name] = picture_of(head.model, parameters, camera)
         except WholeFaceError as error:
-            missing.append(Missing(item.name, name, str(error)))
+            missing.append(Missing(item.name, name, str(error).removeprefix("<array>: ")))
     return made
 
 

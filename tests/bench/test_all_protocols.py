@@ -31,12 +31,14 @@ def test_headline_is_the_first_metric_of_every_system():
             metric("mean face", 9.0, name="mean"),
             metric("wholeface", 1.2, count=4),
             metric("wholeface", 7.0, group="occlusion"),
-            metric("mediapipe", None, count=0),
+            metric("mediapipe", 50.0, count=0),  # chance, without a single item
         )
     )
     assert head.metric == "distance, mm"
     assert head.values == {"mean face": 1.5, "wholeface": 1.2, "mediapipe": None}
-    assert (head.count, head.total) == (0, 5)
+    assert (head.count, head.total) == (4, 5)
+    nothing = headline(record(metric("mean face", None, count=0)))
+    assert (nothing.values, nothing.count, nothing.total) == ({"mean face": None}, 0, 5)
     assert headline(record()) is None
     assert headline(record(metric("a", 1, group="seen", unit="1"))).metric == "distance (seen)"
 

@@ -35,9 +35,9 @@ class Headline:
 
     Args:
         metric: what is measured, on which group and in which unit.
-        values: system -> value, None where it is not a number.
+        values: system -> value, None where it has none (no item could be evaluated).
         better: whether ``lower`` or ``higher`` values are better, values near ``one``, or ``none`` of these.
-        count: items that the least complete value rests on; ``total``: that it should rest on.
+        count: items that the least complete of these values rests on; ``total``: that it should rest on.
     """
 
     metric: str
@@ -146,9 +146,10 @@ def headline(record: Mapping[str, Any]) -> Headline | None:
     first = metrics[0]
     same = [m for m in metrics if (m["name"], m["group"]) == (first["name"], first["group"])]
     values: dict[str, float | None] = {}
-    for metric in same:
-        values.setdefault(metric["system"], metric["value"])
-    least = min(same, key=lambda m: m["count"] - m["total"])
+    for metric in same:  # what rests on no item at all is no number, whatever stands there
+        empty = metric["total"] > 0 and metric["count"] == 0
+        values.setdefault(metric["system"], None if empty else metric["value"])
+    least = min([m for m in same if m["count"]] or same, key=lambda m: m["count"] - m["total"])
     group = f" ({first['group']})" if first["group"] not in ("", "all") else ""
     unit = f", {first['unit']}" if first["unit"] not in ("", "1") else ""
     return Headline(f"{first['name']}{group}{unit}", values, first["better"], least["count"], least["total"])

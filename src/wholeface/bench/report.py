@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import WholeFaceError
+from .protocol import PROTOCOL_MODULES
 
 __all__ = ["SECTIONS", "Section", "main", "page"]
 
@@ -32,12 +33,15 @@ class Section:
         text: what is measured and how to read it.
         words: the command's words after ``wholeface``; ``{data}`` and ``{out}`` are replaced.
         needs_data: whether the source material is needed.
+        details: folder below ``{out}`` in which the command leaves NAME/NAME.txt, what each protocol printed; these
+            follow under a heading each. Empty for none.
     """
 
     title: str
     text: str
     words: tuple[str, ...]
     needs_data: bool = False
+    details: str = ""
 
 
 SECTIONS = (
@@ -75,6 +79,15 @@ SECTIONS = (
         ("bench", "perception", "--data", "{data}"),
         needs_data=True,
     ),
+    Section(
+        "The protocols of the field, in miniature",
+        "What each protocol measures on the set that it makes or ships itself, so small that all of them take five "
+        "minutes; [benchmark-room.md](benchmark-room.md) says how to run them on the field's data. The numbers of "
+        "such small sets say that everything runs and how systems compare within a row; they are **not comparable "
+        "with published ones**. The first table holds the first number of each; what each of them prints follows.",
+        ("bench", "all", "--quick", "--out", "{out}/all"),
+        details="all",
+    ),
 )
 
 
@@ -109,7 +122,20 @@ def page(sections: Sequence[Section], data: Path) -> str:
                     f"`{shown}` failed with {done.returncode}: {done.stderr.strip()[-2000:]}"
                 )
             parts.append(f"```text\n{done.stdout.strip()}\n```\n")
+            if section.details:
+                parts += _details(Path(out) / section.details)
     return "\n".join(parts)
+
+
+def _details(folder: Path) -> list[str]:
+    """A heading and a block for what each protocol has printed, without the lines about the machine."""
+    parts = []
+    for name in PROTOCOL_MODULES:
+        file = folder / name / f"{name}.txt"
+        if file.is_file():
+            _, _, tables = file.read_text().partition("\n\n")
+            parts.append(f"### {name}\n\n```text\n{tables.strip()}\n```\n")
+    return parts
 
 
 def _replaced(old: str, title: str, data: Path) -> str:

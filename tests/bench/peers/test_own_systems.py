@@ -122,3 +122,22 @@ def test_wrong_names_are_refused(names, message):
 def test_no_name_is_refused():
     with pytest.raises(UsageError, match="no system is named"):
         split_names(" , ")
+
+
+def test_a_system_of_somebodys_own_module(tmp_path, monkeypatch):
+    (tmp_path / "my_heads.py").write_text(
+        "class Mine:\n    name = 'mine'\n    def predict(self, pixels, path=None):\n        return 'a head'\n"
+        "class Nameless:\n    def predict(self, pixels, path=None): ...\n"
+        "class Needy:\n    def __init__(self, weights): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    (system,) = load_systems(["my_heads:Mine"])
+    assert (system.name, system.predict(PIXELS)) == ("mine", "a head")
+    for name, message in (
+        ("my_heads:Nameless", "lacks a name or a method predict"),
+        ("my_heads:Needy", "takes nothing and gives a system"),
+        ("my_heads:Other", "no attribute 'Other'"),
+        ("no_such_module:Mine", "No module named 'no_such_module'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load_systems([name])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ __all__ = ["SYSTEM_HELP", "load_systems", "split_names"]
 
 SYSTEM_HELP = (
     "mean face, wholeface, wholeface landmarks, mediapipe, eos=SHARE_FOLDER, "
-    f"folder:{{{'|'.join(LAYOUTS)}}}=PATH (results that this system has written)"
+    f"folder:{{{'|'.join(LAYOUTS)}}}=PATH (results that this system has written), MODULE:NAME (Python code of yours)"
 )
 """What ``load_systems`` understands, for the command's help."""
 
@@ -47,7 +49,8 @@ def load_systems(
 
     ``mean face`` and ``wholeface`` need nothing but this package; ``wholeface landmarks`` is the landmark fit alone;
     ``mediapipe`` needs its package; ``eos=FOLDER`` needs ``eos-py`` and the ``share`` folder of eos;
-    ``folder:NAME=PATH`` reads what another system has written, see :data:`LAYOUTS`.
+    ``folder:NAME=PATH`` reads what another system has written, see :data:`LAYOUTS`; ``MODULE:NAME`` imports MODULE
+    and calls its NAME without arguments for a :class:`HeadSystem`.
 
     Args:
         names: see :data:`SYSTEM_HELP`.
@@ -90,4 +93,20 @@ def _with_path(name: str, shared: Shared) -> HeadSystem:
                 f"{name!r}: write folder:NAME=PATH, with a NAME of {', '.join(LAYOUTS)} and the folder of its results"
             )
         return ResultFolder(kind, Path(value))
+    if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
+        return _of_module(*name.split(":"))
     raise UsageError(f"no system {name!r}; there are: {SYSTEM_HELP}")
+
+
+def _of_module(module: str, factory: str) -> HeadSystem:
+    try:
+        system = getattr(import_module(module), factory)()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"system {module}:{factory}: {error}; expected a module that can be imported (see PYTHONPATH) "
+            "and in it a class or function that takes nothing and gives a system"
+        ) from error
+    if not callable(getattr(system, "predict", None)) or not isinstance(getattr(system, "name", None), str):
+        raise UsageError(f"system {module}:{factory}: it lacks a name or a method predict(pixels, path)")
+    found: HeadSystem = system
+    return found

@@ -88,6 +88,7 @@ def test_one_failure_is_reported_and_the_rest_goes_on(processes, tmp_path):
     assert rows["now"]["wholeface"] is None
     assert rows["landmarks"]["wholeface"] == 1.25  # a part of that system
     text = result.text()
+    assert "segmentation, other rows: finds nothing 0.82; both -" in text
     assert "florence failed: the scans are missing" in text
     assert "items left out: 1;" in text
     assert "9 of 10 protocols ran" in text

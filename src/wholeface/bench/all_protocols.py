@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
@@ -94,17 +93,26 @@ class AllResult:
         columns = [("protocol", ""), ("first number of its table", ""), *((s, ".4g") for s in self.systems)]
         columns += [("better", ""), ("n of m", ""), ("seconds", ".0f")]
         rows: list[Sequence[Cell]] = []
+        notes: list[str] = []
         for run in self.runs:
             head = None if run.record is None else headline(run.record)
             if head is None:
                 what = "FAILED" if run.error else "no numbers"
                 rows.append((run.name, what, *(None for _ in self.systems), "", "", run.seconds))
                 continue
-            values = [_value(head, system) for system in self.systems]
+            shown = [_shown(head, system) for system in self.systems]
+            values = [None if name is None else head.values[name] for name in shown]
+            others = {name: value for name, value in head.values.items() if name not in shown}
+            if others:
+                parts = (
+                    f"{name} {'-' if value is None else format(value, '.4g')}"
+                    for name, value in others.items()
+                )
+                notes.append(f"{run.name}, other rows: {'; '.join(parts)}")
             items = f"{head.count} of {head.total}" if head.total else ""
             better = {"none": "", "one": "near 1"}.get(head.better, head.better)
             rows.append((run.name, head.metric, *values, better, items, run.seconds))
-        notes = [f"{run.name} failed: {run.error}" for run in self.runs if run.error]
+        notes += [f"{run.name} failed: {run.error}" for run in self.runs if run.error]
         left = sum(len(run.record["missing"]) for run in self.runs if run.record is not None)
         if left:
             notes.append(f"items left out: {left}; each protocol's own table and JSON name them")
@@ -262,13 +270,10 @@ def _last_line(text: str) -> str:
     return lines[-1].removeprefix("wholeface: ")[:_SHOWN_ERROR] if lines else ""
 
 
-def _value(head: Headline, system: str) -> float | None:
-    """Of this system, or of the only one that is a part of it (``wholeface network``)."""
+def _shown(head: Headline, system: str) -> str | None:
+    """The row of this system, or of the only part of it that was measured (``wholeface network``)."""
     if system in head.values:
-        return head.values[system]
+        return system
     word = system.partition("=")[0].removeprefix("folder:")
-    parts = [value for name, value in head.values.items() if name == word or name.startswith(f"{word} ")]
-    with contextlib.suppress(ValueError):
-        (only,) = parts
-        return only
-    return None
+    parts = [name for name in head.values if name == word or name.startswith(f"{word} ")]
+    return parts[0] if len(parts) == 1 else None

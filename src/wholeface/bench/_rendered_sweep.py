@@ -100,7 +100,7 @@ def verdict(medians: Array, factors: tuple[float, ...], seed: int) -> tuple[str,
         half = float(np.diff(np.quantile(gains[picks].mean(axis=1), (0.025, 0.975)))[0]) / 2
     best = best_factor(medians, factors)
     if best == 0:
-        return "best factor 0: has learned nothing about people", gain, half
+        return f"best factor 0: has learned nothing about people (seen on {len(medians)})", gain, half
     sentence = f"best factor {best:g}"
     if not gain > 0:
         return f"{sentence}, but worse than the mean face as it is", gain, half

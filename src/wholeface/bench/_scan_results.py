@@ -30,7 +30,8 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-ALL, COMMON = "all", "all, where every system has a result"
+ALL, COMMON = "all", " (common)"
+"""Rows over all groups; end of the name of rows over the photos for which every system has a result."""
 _SPREAD = "95 % bootstrap half-width over people"
 
 
@@ -61,6 +62,7 @@ class Found:
         variant: ``similarity`` (scale free) or ``metric``.
         distances: (P,) float32 mm.
         scale: that the alignment gave the prediction; 1 in the metric variant.
+        settled: the alignment found its minimum within the allowed steps.
     """
 
     item: str
@@ -70,6 +72,7 @@ class Found:
     variant: str
     distances: NDArray[np.float32]
     scale: float
+    settled: bool = True
 
 
 def attempt(work: Callable[..., Any], *arguments: Any, **named: Any) -> tuple[Any, str]:
@@ -141,38 +144,32 @@ class Results:
         self.missing.append(Missing(item, system, reason))
 
     def chosen(self, system: str, variant: str, group: str) -> list[Found]:
-        """What a row of the table rests on."""
-        items = self.common(variant) if group == COMMON else None
+        """Results of a system in a group, or in all."""
         return [
-            f
-            for f in self.found
-            if f.system == system
-            and f.variant == variant
-            and (group in (ALL, COMMON) or f.group == group)
-            and (items is None or f.item in items)
+            f for f in self.found if f.system == system and f.variant == variant and group in (ALL, f.group)
         ]
-
-    def common(self, variant: str) -> set[str]:
-        """Items on which every system with any result of this variant has one."""
-        by_system = [
-            {f.item for f in self.found if f.system == s and f.variant == variant} for s in self.systems
-        ]
-        by_system = [items for items in by_system if items]
-        return set.intersection(*by_system) if by_system else set()
 
     def rows(self, variant: str, together: bool = True) -> Iterator[tuple[str, str, list[Found], int]]:
-        """Group, system, results, and how many there should be; all together first, then group by group."""
-        total = sum(len(items) for items in self.expected.values())
-        groups = [(ALL, total)] if together else []
-        if together and any(0 < len(self.chosen(s, variant, ALL)) < total for s in self.systems):
-            groups.append((COMMON, len(self.common(variant))))
+        """Group, system, results, and how many there should be; all together first, then group by group.
+
+        Where systems have results for different photos, rows for the photos that all of them have follow: only
+        those can be compared. A system without any result at all of this variant has no say in that.
+        """
+        groups = [(ALL, sum(len(items) for items in self.expected.values()))] if together else []
         if len(self.expected) > 1 or not together:
             groups += [(group, len(items)) for group, items in self.expected.items()]
-        for group, count in groups:
+        taking_part = [s for s in self.systems if self.chosen(s, variant, ALL)]
+        for group, total in groups:
+            found = {s: self.chosen(s, variant, group) for s in taking_part}
             for system in self.systems:
-                found = self.chosen(system, variant, group)
-                if found or self.chosen(system, variant, ALL) or variant == "similarity":
-                    yield group, system, found, count
+                if system in found or variant == "similarity":
+                    yield group, system, found.get(system, []), total
+            items = [{(f.group, f.item) for f in rows} for rows in found.values()]
+            common = set.intersection(*items) if items else set()
+            if any(mine != common for mine in items):
+                for system, rows in found.items():
+                    same = [f for f in rows if (f.group, f.item) in common]
+                    yield f"{group}{COMMON}", system, same, len(common)
 
     def table(
         self,
@@ -223,6 +220,9 @@ class Results:
                         len(found), total,
                     )
                 )  # fmt: skip
+        unsettled = sum(f.variant == variant and not f.settled for f in self.found)
+        if unsettled:
+            notes = (*notes, f"{unsettled} alignments were still improving when their steps ran out")
         columns = [
             ("system", ""), (heading, ""), ("median mm", ".3f"), ("±", ".3f"), ("mean mm", ".3f"), ("±", ".3f"),
             ("std mm", ".3f"), ("photos", ""),
@@ -239,14 +239,14 @@ class Results:
 
     def csv(self) -> str:
         """One line per comparison."""
-        lines = ["system,variant,group,person,item,median_mm,mean_mm,std_mm,p90_mm,points,scale"]
+        lines = ["system,variant,group,person,item,median_mm,mean_mm,std_mm,p90_mm,points,scale,settled"]
         for f in self.found:
             d = f.distances.astype(np.float64)
             values = (np.median(d), d.mean(), d.std(), np.quantile(d, 0.9))
             lines.append(
                 ",".join(_cell(text) for text in (f.system, f.variant, f.group, f.person, f.item))
                 + "".join(f",{value:.4f}" for value in values)
-                + f",{len(d)},{f.scale:.6g}"
+                + f",{len(d)},{f.scale:.6g},{int(f.settled)}"
             )
         return "\n".join(lines) + "\n"
 

@@ -234,7 +234,7 @@ def _compare(
     results.found.append(
         Found(
             photo.name, photo.subject, kind, system.name, "similarity",
-            result.distances.astype(np.float32), result.alignment.scale,
+            result.distances.astype(np.float32), result.alignment.scale, result.converged,
         )
     )  # fmt: skip
     name = f"florence_heat_{system.name}_{kind}".replace(" ", "_")

@@ -256,7 +256,7 @@ def _compare(
         results.found.append(
             Found(
                 item.name, item.subject, item.challenge, system, variant,
-                result.distances.astype(np.float32), result.alignment.scale,
+                result.distances.astype(np.float32), result.alignment.scale, result.converged,
             )
         )  # fmt: skip
         name = f"now_heat_{system.replace(' ', '_')}"

@@ -240,6 +240,7 @@ def _compare(
                     "similarity",
                     mine,
                     result.alignment.scale,
+                    result.converged,
                 )
             )
     if picture == "occluded":

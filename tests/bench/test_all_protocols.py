@@ -72,6 +72,7 @@ def _about(seed):
 def test_one_failure_is_reported_and_the_rest_goes_on(processes, tmp_path):
     answers, _ = processes
     answers["florence"] = "the scans are missing"
+    answers["segmentation"] = record(metric("finds nothing", 0.82), metric("both", None, count=0))
     answers["now"] = record(
         metric("mean face", 1.5, count=4), missing=[{"item": "a", "system": "", "reason": "b"}]
     )

@@ -229,7 +229,14 @@ class Results:
         ]  # fmt: skip
         columns[5] = ("± ", ".3f")  # headings are keys in the JSON
         return Table(
-            title, columns, rows, (*notes, f"± {_SPREAD}; all scan points of a group in one list")
+            title,
+            columns,
+            rows,
+            (
+                *notes,
+                f"± {_SPREAD}; all scan points of a group in one list",
+                "(common): photos with a result of every system",
+            ),
         ), metrics
 
     def curves(self, variant: str) -> dict[str, Array]:

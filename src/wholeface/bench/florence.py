@@ -38,6 +38,7 @@ from ._scan_results import (
     picture_or_note,
 )
 from .florence_layout import FlorencePhoto, FlorenceSubject, load_florence, read_florence_scan
+from .metrics.cumulative import quantiles
 from .metrics.florence_error import FaceErrors, average, face_errors
 from .peers import HeadSystem, load_systems
 from .protocol import Metric, Protocol, Report, RunOptions
@@ -250,43 +251,38 @@ def _report(
 ) -> Report:
     rows: list[list[Cell]] = []
     metrics: list[Metric] = []
-    for kind, expected in results.expected.items():
-        for system in results.systems:
-            found = results.chosen(system, "similarity", kind)
-            of = f"{len(found)} of {len(expected)}"
-            faces = [face_errors(f.distances) for f in found]
-            mean = average(faces) if faces else FaceErrors(*[float("nan")] * 6)
-            half = _half_width([f.person for f in found], [face.ninety for face in faces], seed)
-            rows.append(
-                [
-                    system,
-                    kind,
-                    mean.ninety,
-                    half,
-                    mean.mean,
-                    mean.median,
-                    mean.worst_tenth,
-                    mean.without_worst,
-                    of,
-                ]
-            )
-            spread = "95 % bootstrap half-width over people" if np.isfinite(half) else ""
-            counts = (len(found), len(expected))
-            metrics.append(
-                Metric("90 % error", system, kind, mean.ninety, "mm", "lower", half, spread, *counts)
-            )
-            metrics.append(
-                Metric("mean error", system, kind, mean.mean, "mm", "lower", count=counts[0], total=counts[1])
-            )
-            label = f"florence_cumulative_{kind}".replace(" ", "_")
+    for kind, system, found, total in results.rows("similarity", together=False):
+        faces = [face_errors(f.distances) for f in found]
+        mean = average(faces) if faces else FaceErrors(*[float("nan")] * 6)
+        half = _half_width([f.person for f in found], [face.ninety for face in faces], seed)
+        of = f"{len(found)} of {total}"
+        rows.append(
+            [
+                system,
+                kind,
+                mean.ninety,
+                half,
+                mean.mean,
+                mean.median,
+                mean.worst_tenth,
+                mean.without_worst,
+                of,
+            ]
+        )
+        spread = "95 % bootstrap half-width over people" if np.isfinite(half) else ""
+        metrics.append(
+            Metric("90 % error", system, kind, mean.ninety, "mm", "lower", half, spread, len(found), total)
+        )
+        metrics.append(Metric("mean error", system, kind, mean.mean, "mm", count=len(found), total=total))
+    for kind in results.expected:
         curves = {
-            s: np.concatenate([f.distances for f in found])
+            s: quantiles([f.distances for f in found])
             for s in results.systems
             if (found := results.chosen(s, "similarity", kind))
         }
         if curves:
-            thinned = {s: np.quantile(d, (np.arange(1000) + 0.5) / 1000) for s, d in curves.items()}
-            picture_or_note(label, pictures, notes, curve_picture, thinned, f"Florence, {kind}")
+            name = f"florence_cumulative_{kind}".replace(" ", "_")
+            picture_or_note(name, pictures, notes, curve_picture, curves, f"Florence, {kind}")
     table = Table(
         "MICC Florence, as in Zhao & Qi: average 90 % error",
         [
@@ -294,7 +290,11 @@ def _report(
             ("median mm", ".3f"), ("worst tenth mm", ".3f"), ("without it mm", ".3f"), ("photos", ""),
         ],
         rows,
-        (*notes, "means over photos; ± 95 % bootstrap half-width over people"),
+        (
+            *notes,
+            "means over photos; ± 95 % bootstrap half-width over people",
+            "(common): photos with a result of every system",
+        ),
     )  # fmt: skip
     files = {"florence_per_photo.csv": results.csv()} if results.found else {}
     return Report([table], metrics, pictures, results.missing, settings, files)

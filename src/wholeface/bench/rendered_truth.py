@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ._rendered_sweep import FACTORS, Sweep, sweep_tables
 from ._scan_results import Found, Results, Scan, attempt, curve_picture, measure, picture_or_note
+from .metrics.cumulative import quantiles
 from .metrics.scan_distance import SEVEN, face_region
 from .peers import HeadSystem, load_systems
 from .protocol import Protocol, Report, RunOptions
@@ -277,11 +278,7 @@ def _report(
     swept, more, lines = sweep_tables(sweep, options.seed)
     for picture in INPUTS:
         found = {s: results.chosen(s, "similarity", f"{picture}, whole") for s in results.systems}
-        curves = {
-            s: np.quantile(np.concatenate([f.distances for f in rows]), (np.arange(1000) + 0.5) / 1000)
-            for s, rows in found.items()
-            if rows
-        }
+        curves = {s: quantiles([f.distances for f in rows]) for s, rows in found.items() if rows}
         if curves:
             name = f"rendered_cumulative_{picture}"
             picture_or_note(name, pictures, notes, curve_picture, curves, f"Rendered truth, {picture}")

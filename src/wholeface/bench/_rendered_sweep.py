@@ -114,6 +114,8 @@ def sweep_tables(
 ) -> tuple[list[Table], list[Metric], Mapping[str, tuple[Array, Array, Array | None]]]:
     """Table, numbers and lines of a sweep; empty where no system gave identities.
 
+    The lines show the change of each person's median against the mean face, with its 95 % interval.
+
     Args:
         sweep: filled.
         seed: of the bootstrap.
@@ -154,9 +156,12 @@ def sweep_tables(
         metrics.append(
             Metric("gain over the mean face", system, picture, gain, "mm", "higher", half, kind, *counts)
         )
-        lines[f"{system}, {picture}"] = (
-            np.array(sweep.factors), medians.mean(axis=0), halves if np.isfinite(halves).all() else None
-        )  # fmt: skip
+        change = medians - medians[:, [zero]]
+        band = None
+        if len(change) > 1:
+            spread = np.quantile(change[picks].mean(axis=1), (0.025, 0.975), axis=0)
+            band = (spread[1] - spread[0]) / 2
+        lines[f"{system}, {picture}"] = (np.array(sweep.factors), change.mean(axis=0), band)
     if not rows:
         return [], [], {}
     table = Table(

@@ -315,8 +315,8 @@ def _lines_picture(lines: Mapping[str, tuple[Array, Array, Array | None]]) -> ND
     return lines_picture(
         lines,
         "factor on the identity found (0 = mean face)",
-        "median scan distance (mm)",
-        "How much of it is true?",
+        "median distance, change from the mean face (mm)",
+        "The identity found, scaled: below 0 is better than the mean face",
     )
 
 

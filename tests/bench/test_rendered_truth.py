@@ -113,6 +113,7 @@ def test_verdicts() -> None:
     table = np.ones((20, len(FACTORS)))
     assert best_factor(table, FACTORS) == 0.0
     assert "nothing about people" in verdict(table, FACTORS, 0)[0]
+    assert "too few" in verdict(table[:4], FACTORS, 0)[0]
     table[:, one] = 0.5
     said, gain, half = verdict(table, FACTORS, 0)
     assert said.startswith("best factor 1,")

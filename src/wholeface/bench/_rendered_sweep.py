@@ -27,6 +27,7 @@ FACTORS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 """0 is the mean face, 1 what the system says."""
 _POINTS = 1000
 _DRAWS = 1000
+_ENOUGH = 10  # people
 
 
 class Sweep:
@@ -100,7 +101,13 @@ def verdict(medians: Array, factors: tuple[float, ...], seed: int) -> tuple[str,
         half = float(np.diff(np.quantile(gains[picks].mean(axis=1), (0.025, 0.975)))[0]) / 2
     best = best_factor(medians, factors)
     if best == 0:
-        return f"best factor 0: has learned nothing about people (seen on {len(medians)})", gain, half
+        if len(gains) < _ENOUGH and not gain + half < 0:
+            return (
+                f"best factor 0, but {len(gains)} people are too few to say that nothing was learned",
+                gain,
+                half,
+            )
+        return "best factor 0: has learned nothing about people", gain, half
     sentence = f"best factor {best:g}"
     if not gain > 0:
         return f"{sentence}, but worse than the mean face as it is", gain, half

@@ -42,7 +42,8 @@ class Reconstruction:
         photo: the photo as it was read.
         landmarks: the points that the detector found.
         model: the face model; ``parameters`` and ``camera``: its fit to the photo.
-        occluder: (H, W) float32, probability of something in front of the face; 0 outside ``face_region``.
+        occluder: (H, W) float32, probability of something in front of the face; 0 outside ``face_region`` and
+            what the parsing network holds for face beyond it.
         face_region: (H, W) bool, the projected face, hidden parts included.
         completed: the whole UV texture with provenance and confidence.
         quality: verdict in one word and the reasons.

@@ -29,8 +29,8 @@ class Reconstructor:
         method: name of the system to run; see :data:`wholeface.methods.METHODS`.
         device: ``cpu`` or ``cuda``.
         model: ``wholeface`` (shipped), the path of another model (docs/models.md), or a loaded model.
-        detector: finds faces and landmarks; None takes mediapipe's where it is installed and no ``weights`` are
-            given, else WholeFace's own, see :func:`perceive.load_detector`.
+        detector: finds faces and landmarks; None takes WholeFace's own, see :func:`perceive.load_detector`;
+            :class:`perceive.MediapipeDetector` is another.
         backend: what computes the networks that find and parse faces: ``torch`` or ``onnx`` (ONNX Runtime on the
             CPU, needs ``wholeface[onnx]``).
         weights: folder of their weights; None takes the shipped ones.

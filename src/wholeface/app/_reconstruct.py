@@ -115,7 +115,7 @@ def add_reconstruct_parser(commands: Any) -> None:
         "--detector",
         choices=("auto", "wholeface", "mediapipe"),
         default="auto",
-        help="what finds faces and landmarks (default: auto: mediapipe where installed, which is the more exact)",
+        help="what finds faces and landmarks (default: auto: our own networks)",
     )
     parser.add_argument(
         "--backend",

@@ -50,7 +50,7 @@ class OccluderWeights:
     smallest: float = 0.004
     smallest_island: float = 0.015
     told: float = 1.0
-    own: float = 0.3
+    own: float = 0.1
 
 
 @dataclass(frozen=True)

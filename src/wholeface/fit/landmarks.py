@@ -26,19 +26,24 @@ _ENOUGH = 0.2  # least share of visible landmarks on which a fit is based alone
 _MINIMUM = 12  # landmarks without which no face is fitted
 
 
+_USUAL_STRENGTH = (0.6, 3.0)  # shrinkage and caution of the identity
+_STRENGTH = {"wholeface668": (1.0, 1.0)}  # by the landmarks' scheme
+
+
 @dataclass(frozen=True)
 class LandmarkFitSettings:
     """Strengths of the priors and limits of the solver.
 
     Args:
         identity_strength: multiplies the precision of the identity prior (1 = the model's own statistics).
-        identity_shrinkage: factor on the fitted identity; pose and expression are fitted again after it. Chosen,
-            like ``identity_caution``, by measurement on held-out heads (``wholeface bench shrinkage``): faces of the
-            model's own statistics bear 1, heads of other origin are best at about a half.
+        identity_shrinkage: factor on the fitted identity; pose and expression are fitted again after it. None: by
+            the detector. Chosen, like ``identity_caution``, by measurement on held-out heads (``wholeface bench
+            shrinkage`` and ``perception``): mediapipe's points bear 0.6, those of our own network, which come with
+            an account of their common errors, 1.
         expression_strength: multiplies the expression prior.
         noise_scale: multiplies the standard deviations of the landmarks.
         identity_caution: multiplies the noise further while identity is fitted; pose and expression are fitted again
-            without it.
+            without it. None: by the detector, 3 for mediapipe's points and 1 for ours.
         dof: degrees of freedom of the robust Student-t likelihood; small = more robust, infinite = Gaussian.
         focal_ratio: prior mean of the focal length over the longer side of the photo.
         focal_sigma: its standard deviation in log f.
@@ -52,10 +57,10 @@ class LandmarkFitSettings:
     """
 
     identity_strength: float = 1.0
-    identity_shrinkage: float = 0.6
+    identity_shrinkage: float | None = None
     expression_strength: float = 1.0
     noise_scale: float = 1.0
-    identity_caution: float = 3.0
+    identity_caution: float | None = None
     dof: float = 6.0
     focal_ratio: float = 1.3
     focal_sigma: float = 0.4
@@ -150,7 +155,7 @@ def fit_landmarks(
 
     Source: Levenberg 1944, Marquardt 1963; robust reweighting after Lange, Little & Taylor 1989.
     """
-    settings = settings or LandmarkFitSettings()
+    settings = _for_detector(settings or LandmarkFitSettings(), landmarks.scheme)
     landmarks, visibility, occluded = _suited(model, landmarks, visibility, occluded)
     with one_blas_thread():
         problem = _problem(
@@ -253,6 +258,16 @@ def _with_own_noise(problem: Problem, landmarks: FaceLandmarks, scale: float) ->
     )
 
 
+def _for_detector(settings: LandmarkFitSettings, scheme: str) -> LandmarkFitSettings:
+    """The settings with what nobody chose filled in."""
+    shrinkage, caution = _STRENGTH.get(scheme, _USUAL_STRENGTH)
+    if settings.identity_shrinkage is not None:
+        shrinkage = settings.identity_shrinkage
+    if settings.identity_caution is not None:
+        caution = settings.identity_caution
+    return replace(settings, identity_shrinkage=shrinkage, identity_caution=caution)
+
+
 def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDArray[np.float64]]:
     """Pose of the mean face; then everything, warily; then pose and expression of the person that was found.
 
@@ -260,7 +275,9 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDA
         The solution, and the normal matrix of the stage that estimated the identity.
     """
     basis = problem.basis
-    k, caution = basis.identity_size, settings.identity_caution
+    k, caution, shrinkage = basis.identity_size, settings.identity_caution, settings.identity_shrinkage
+    assert caution is not None
+    assert shrinkage is not None
     # The mean face misses by more than the noise: its pose is fitted with all of the expected misfit as noise.
     misfit = np.sqrt(problem.sigma**2 + (basis.modes**2).sum(axis=2) + _MISFIT**2)
     rough = _without_coefficients(replace(problem, sigma=misfit, basis=basis.rigid()))
@@ -276,9 +293,9 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDA
     most, least = settings.iterations, settings.tolerance
     solution = solve(careful, start, free=_free(careful), iterations=most, tolerance=least)
     information = information_of(careful, solution)
-    if settings.identity_shrinkage == 1.0 and caution == 1.0:
+    if shrinkage == 1.0 and caution == 1.0:
         return solution, information
-    identity = settings.identity_shrinkage * solution.state.coefficients[:k]
+    identity = shrinkage * solution.state.coefficients[:k]
     person = replace(problem, basis=basis.of_person(identity), identity_precision=np.zeros(0))
     start = replace(
         solution.state,

@@ -22,6 +22,7 @@ from ._job import FaceJob
 
 __all__ = ["run"]
 
+_PERHAPS_FACE = 0.3  # probability, the network's
 _ENOUGH_HIDDEN = 0.08  # share of hidden landmarks from which a second fit is worth its time
 
 
@@ -36,7 +37,7 @@ def run(job: FaceJob) -> Reconstruction:
     with clock.room("landmark fit"):
         fit = fit_landmarks(model, job.landmarks, width, height, focal=job.focal)
     with clock.room("parse"):
-        told = _told(job)
+        told, face = _told(job)
     with clock.room("occluder"):
         estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, job.landmarks, told=told)
     if job.landmarks.modes is None:  # the detector does not know which of its points are hidden
@@ -49,6 +50,9 @@ def run(job: FaceJob) -> Reconstruction:
                     pixels, model, fit.parameters, fit.camera, job.landmarks, told=told
                 )
     parameters, camera = estimate.parameters, fit.camera
+    occluder = estimate.probability
+    if told is not None and face is not None:
+        occluder = beyond_the_fit(occluder, estimate.face_region, told, face)
     if job.refine:
         with clock.room("refine"):
             refined = refine_photometric(
@@ -61,7 +65,7 @@ def run(job: FaceJob) -> Reconstruction:
             pixels,
             parameters,
             camera,
-            estimate.probability,
+            occluder,
             size=job.texture_size,
             landmarks=job.landmarks,
         )
@@ -75,7 +79,7 @@ def run(job: FaceJob) -> Reconstruction:
         model=model,
         parameters=parameters,
         camera=camera,
-        occluder=estimate.probability,
+        occluder=occluder,
         face_region=estimate.face_region,
         completed=completed,
         quality=judge(
@@ -92,14 +96,38 @@ def run(job: FaceJob) -> Reconstruction:
     )
 
 
-def _told(job: FaceJob) -> NDArray[np.float32] | None:
-    """(H, W) the parsing network's probability of an occluder, NaN where it does not look; None without it."""
+def _told(job: FaceJob) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """What the parsing network says, both (H, W): the probability of an occluder, NaN where it does not look, and
+    that of the face, hidden parts included. None without it.
+    """
     points = job.landmarks.points_478
     if job.parser is None or points is None:
-        return None
+        return None, None
     height, width = job.photo.pixels.shape[:2]
     parsing = job.parser.parse(job.photo.pixels, points)
-    return parsing.in_photo(parsing.occluder, height, width, outside=np.nan)
+    told = parsing.in_photo(parsing.occluder, height, width, outside=np.nan)
+    return told, parsing.in_photo(parsing.face, height, width)
+
+
+def beyond_the_fit(
+    occluder: NDArray[np.float32],
+    face_region: NDArray[np.bool_],
+    told: NDArray[np.float32],
+    face: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """The mask, and what the network sees in front of the face where the fitted face already ends.
+
+    Hats, hair and hands hide the outline, and with it where the face ends: the fit and the network guess it apart,
+    and what either holds for face can be covered.
+
+    Args:
+        occluder: (H, W) probability, 0 outside ``face_region``.
+        face_region: (H, W) the projected face.
+        told: (H, W) the network's probability of an occluder, NaN where it does not look.
+        face: (H, W) its probability of the face, hidden parts included.
+    """
+    further = ~face_region & (face > _PERHAPS_FACE)
+    return np.where(further, np.nan_to_num(told, nan=0.0), occluder).astype(np.float32)
 
 
 def _at_points(probability: NDArray[np.float32], landmarks: FaceLandmarks) -> NDArray[np.float64]:

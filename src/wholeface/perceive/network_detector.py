@@ -23,9 +23,10 @@ class NetworkDetector:
         min_confidence: a face whose points do not confirm it (their box overlaps the detected one by less than this,
             as intersection over union) is dropped.
         min_facing: a face is dropped where the landmark network sees less than this share of its 478 points face the
-            camera; it says so where a crop shows no face, or a part of one. A profile shows about 0.4.
+            camera; it says so where a crop shows no face, or a part of one. A profile shows about half of them.
         max_sigma: a face is dropped where the network expects its points to be off by more than this, on average,
-            over the side of their box (root of its area). On faces it is about 0.02, behind a hand and a mask 0.04.
+            over the side of their box (root of its area). On faces it is about 0.015, half hidden 0.03; a larger limit
+            finds the most hidden ones of a hundred, and patterns that look like faces.
 
     :func:`wholeface.perceive.load_detector` makes one from the shipped weights.
     """
@@ -36,8 +37,8 @@ class NetworkDetector:
         landmarks: LandmarkNetwork,
         *,
         min_confidence: float = 0.3,
-        min_facing: float = 0.3,
-        max_sigma: float = 0.075,
+        min_facing: float = 0.4,
+        max_sigma: float = 0.05,
     ) -> None:
         for name, value in (("min_confidence", min_confidence), ("min_facing", min_facing)):
             if not 0.0 <= value < 1.0:

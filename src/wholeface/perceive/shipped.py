@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,12 +70,11 @@ def has_weights(*names: NetworkName, weights: Path | None = None) -> bool:
 
 
 def usual_detector() -> Literal["mediapipe", "wholeface"]:
-    """Which detector is taken where nobody asks for one: mediapipe's where it is installed, else our own.
+    """Which detector is taken where nobody asks for one: our own, which needs nothing but torch.
 
-    Our own detector and landmark network run everywhere, but on real photos they do not reach their teacher yet
-    (``wholeface bench perception``).
+    Where its weights are missing, mediapipe's stands in, if it is installed; see :func:`without_weights`.
     """
-    return "wholeface" if importlib.util.find_spec("mediapipe") is None else "mediapipe"
+    return "wholeface"
 
 
 def without_weights() -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wholeface.bench.table import Table
 from wholeface.bench._perception_targets import TARGETS, Target, target_table
+from wholeface.bench.table import Table
 
 _COLUMNS = (("system", ""), ("points", ""), ("error", ".2f"))
 ERRORS = Table(

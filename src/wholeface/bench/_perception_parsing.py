@@ -18,8 +18,8 @@ from ..perceive.face_parser import FaceParsing
 from ._perception_context import SETS, Context, real_photos
 from ._perception_detector import box_from_68
 from ._perception_metrics import class_confusion, class_iou, iou
-from .table import Cell, Table
 from .occluders import MaskScore, pool, score
+from .table import Cell, Table
 
 if TYPE_CHECKING:
     from ..data import FaceSample

@@ -15,9 +15,9 @@ from ..morphable import MorphableModel
 from ..perceive import FaceLandmarks
 from ._perception_avatars import avatar_views
 from ._perception_context import SETS, Context
-from .table import Cell, Table
 from ._scan_error import SEVEN, scan_distances
 from .shrinkage import FACTORS, sweep
+from .table import Cell, Table
 
 __all__ = ["shape_tables"]
 

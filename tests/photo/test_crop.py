@@ -37,9 +37,7 @@ def test_warp_samples_where_the_similarity_says(scale, rotation, cu, cv):
     got = warp(source, similarity, size)
     reach = 4 * max(1, 1 / scale)
     inside = ((expected > reach) & (expected < np.array([120, 90]) - 1 - reach)).all(-1)
-    np.testing.assert_allclose(
-        got[inside][:, :2], expected[inside], atol=2e-3 if scale >= 1 else 0.1 / scale
-    )
+    np.testing.assert_allclose(got[inside][:, :2], expected[inside], atol=2e-3 if scale >= 1 else 0.1 / scale)
     np.testing.assert_allclose(got[inside][:, 2], 7, rtol=1e-4)
 
 

@@ -45,7 +45,9 @@ def add_protocols(protocols: Any) -> None:
         protocols: subparsers of class :class:`LazyParser`.
     """
     for name, text in PROTOCOL_HELP.items():
-        parser = protocols.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        # argparse fills in the %-signs of help, not those of a description.
+        words = {"help": text.replace("%", "%%"), "description": f"{text[0].upper()}{text[1:]}."}
+        parser = protocols.add_parser(name, **words)
         parser.add_argument(
             "--data",
             type=Path,

@@ -174,7 +174,7 @@ def test_the_older_measurements_are_still_there(capsys):
 @pytest.mark.parametrize("words", [["bench", "--help"], ["bench", "florence", "--help"]])
 def test_percent_signs_in_summaries_stay_as_they_are(words, capsys):
     with pytest.raises(SystemExit):
-        main(words)
+        cli.main(words)
     shown = " ".join(capsys.readouterr().out.split())
     assert "the 90 % largest errors" in shown
     assert "option_strings" not in shown

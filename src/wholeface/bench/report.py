@@ -65,7 +65,7 @@ SECTIONS = (
     ),
     Section(
         "Does the fitted identity beat the mean face?",
-        "Held-out synthetic faces, rendered, found by the real detector and fitted; distances as in NoW. Identity "
+        "Held-out synthetic faces, rendered, found by the shipped detector and fitted; distances as in NoW. Identity "
         "scaled by each factor; 0 is the mean face. The last table compares people in real video frames.",
         ("bench", "shrinkage", "--data", "{data}/video_faces"),
         needs_data=True,

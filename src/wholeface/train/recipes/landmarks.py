@@ -27,6 +27,15 @@ from ._sources import SOURCES
 __all__ = ["RECIPE", "LandmarkRecipeConfig", "mirror_668"]
 
 _OUTER_EYES = (36, 45)
+# Where lips part, the truth of portraits (the teacher's points, carried to the mesh) does not follow the photo:
+# there the network learns from renderings alone.
+_INNER_LIPS = np.array(
+    [
+        *range(60, 68),
+        *(68 + i for i in (78, 191, 80, 81, 82, 13, 312, 311, 310, 415)),
+        *(68 + i for i in (308, 324, 318, 402, 317, 14, 87, 178, 88, 95)),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -161,7 +170,9 @@ class LandmarkTask(Task):
             swapped = batch[name][:, self._mirror]
             batch[name] = torch.where(mirrored.view(-1, *[1] * (swapped.ndim - 1)), swapped, batch[name])
         weight = np.where(rows.rendered, 1.0, self.config.photo_weight) * rows.known * ~empty
-        batch["weight"] = torch.from_numpy(weight.astype(np.float32))
+        each = np.repeat(weight[:, None], rows.points.shape[1], axis=1)
+        each[np.ix_(~rows.rendered, _INNER_LIPS)] = 0.0
+        batch["weight"] = torch.from_numpy(each.astype(np.float32))
         return batch
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ __all__ = [
     "CleanFace",
     "Cover",
     "CoveredFace",
+    "add_occluders",
     "photo_faces",
     "photo_files",
     "rendered_faces",
@@ -333,3 +335,13 @@ def _from_photo(path: Path, number: int, reconstructor: Reconstructor) -> CleanF
 def words(text: str) -> list[str]:
     """What stands between commas, for the options of protocols."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def add_occluders(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the folder of things to lay over faces."""
+    parser.add_argument(
+        "--occluders",
+        type=Path,
+        metavar="DIR",
+        help="source material with occluders/ (default: all procedural)",
+    )

@@ -68,12 +68,13 @@ def picture_of(model: MorphableModel, parameters: Parameters, camera: Camera) ->
     """The model's own rendering of fitted parameters: shape, albedo and light, no photo."""
     import torch
 
+    from ..morphable import linear_to_srgb
     from ..render import render_parameters
 
     with torch.no_grad():
         drawn = render_parameters(model, parameters, camera)
-    linear = np.clip(drawn.image[0].permute(1, 2, 0).double().numpy(), 0, 1)
-    codes = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    linear = drawn.image[0].permute(1, 2, 0).double().clamp(0, 1)
+    codes = 255 * linear_to_srgb(linear).numpy()
     mask = drawn.mask[0].numpy()
     return ModelPicture(np.where(mask[..., None], codes, 0.0), mask)
 

@@ -38,6 +38,7 @@ from ._covered_faces import (
     CleanFace,
     Cover,
     CoveredFace,
+    add_occluders,
     photo_faces,
     photo_files,
     rendered_faces,
@@ -374,12 +375,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S,S,…",
         help="shares of the face to hide (default 0.1,0.25,0.45)",
     )
-    parser.add_argument(
-        "--occluders",
-        type=Path,
-        metavar="DIR",
-        help="source material with occluders/ (default: all procedural)",
-    )
+    add_occluders(parser)
 
 
 PROTOCOL = Protocol(

@@ -26,7 +26,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError, WholeFaceError
-from ._covered_faces import KINDS, PIXELS, CleanFace, Cover, photo_faces, photo_files, rendered_faces, words
+from ._covered_faces import (
+    KINDS,
+    PIXELS,
+    CleanFace,
+    Cover,
+    add_occluders,
+    photo_faces,
+    photo_files,
+    rendered_faces,
+    words,
+)
 from ._drawn import drawn
 from .metrics.discrepancy import coefficient_mse, half_width
 from .metrics.landmark_nme import inter_ocular, normalised_mean_error
@@ -310,12 +320,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,…",
         help=f"of {', '.join((PIXELS, *KINDS))}",
     )
-    parser.add_argument(
-        "--occluders",
-        type=Path,
-        metavar="DIR",
-        help="source material with occluders/ (default: all procedural)",
-    )
+    add_occluders(parser)
 
 
 PROTOCOL = Protocol(

@@ -34,14 +34,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
+from .._scan_error import SEVEN, similarity
 from .._surface import Surface
 
 __all__ = ["SEVEN", "Alignment", "ScanDistance", "carry_points", "face_region", "procrustes", "scan_distance"]
 
 Array = NDArray[np.float64]
-
-SEVEN = (36, 39, 42, 45, 33, 48, 54)
-"""The seven landmarks among the 68 of iBUG."""
 
 _MOST_STEPS = 100
 _FEWEST_POINTS = 10
@@ -120,11 +118,10 @@ def procrustes(source: Array, target: Array, *, metric: bool = False) -> Alignme
             raise UsageError(
                 f"the {name} landmarks lie on one line or in one point; no alignment follows from them"
             )
-    u, s, vt = np.linalg.svd(b.T @ a)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    scale = 1.0 if metric else float((s * sign).sum() / (a * a).sum())
-    return Alignment(scale, rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0))
+    scale, rotation, translation = similarity(source, target)
+    if not metric:
+        return Alignment(scale, rotation, translation)
+    return Alignment(1.0, rotation, target.mean(axis=0) - rotation @ source.mean(axis=0))
 
 
 def scan_distance(

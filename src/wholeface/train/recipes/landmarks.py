@@ -116,8 +116,10 @@ class LandmarkTask(Task):
         self.preprocessing = {"margin": LANDMARK_MARGIN, "range": [0, 1], "colour": "sRGB"}
         self._mirror = mirror_668()
         self._jitter = CropJitter().scaled(config.jitter)
-        network.set_shapes(self._some_shapes(), config.seed)
-        start_from(network, config.initial)
+        if config.initial is None:
+            network.set_shapes(self._some_shapes(), config.seed)
+        else:
+            start_from(network, config.initial)
 
     def _some_shapes(self) -> Tensor:
         """(N, 668, 2) points of training faces in crops placed as in training."""

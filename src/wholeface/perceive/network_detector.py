@@ -25,8 +25,8 @@ class NetworkDetector:
         min_facing: a face is dropped where the landmark network sees less than this share of its 478 points face the
             camera; it says so where a crop shows no face, or a part of one. A profile shows about half of them.
         max_sigma: a face is dropped where the network expects its points to be off by more than this, on average,
-            over the side of their box (root of its area). On faces it is about 0.015, half hidden 0.03; a larger
-            limit finds the most hidden ones of a hundred, and patterns that look like faces.
+            over the side of their box (root of its area). A larger limit finds faces of which hardly anything is
+            seen, and patterns that look like faces.
 
     :func:`wholeface.perceive.load_detector` makes one from the shipped weights.
     """

@@ -63,8 +63,7 @@ class InvertedResidual(nn.Module):
     """MobileNetV3's bottleneck: expand 1×1, depthwise k×k, squeeze-excite, project 1×1, shortcut where it fits.
 
     What leaves it is bounded: in a chain of linear outputs single pictures can grow from block to block, until their
-    share in the statistics of the batch normalisation leaves nothing of all others (measured: one picture in a
-    hundred at 200 times the usual values, and the last stage dead).
+    share in the statistics of the batch normalisation leaves nothing of all others (seen: the last stage dead).
 
     Args:
         inputs: channels.

@@ -34,7 +34,7 @@ __all__ = [
 
 Array = NDArray[Any]
 
-CODE_VERSION = 3  # raise it when what is computed changes: caches are rebuilt
+CODE_VERSION = 4  # raise it when what is computed changes: caches are rebuilt
 _FLAWS = ("glasses", "hair_over_face", "other_occluder", "discoloured")
 _OFFSET_FROM = 60  # portraits on which the teacher's offset is measured
 # What makes a portrait's labels doubtful, as a share of its face; such portraits are left out.
@@ -177,8 +177,8 @@ def prepare_portraits(
 ) -> PortraitTable:
     """Read the cache of the clean portraits, or fit and label them, which takes about two minutes on one core.
 
-    The cache is a file whose name holds a hash of the portraits, the face model's version and this code's version;
-    work that was interrupted goes on where it stopped.
+    The cache is a file whose name holds a hash of the portraits, the face model's version and points, and this
+    code's version; work that was interrupted goes on where it stopped.
 
     Args:
         root: folder of the portraits, see :func:`portraits_folder`.
@@ -221,6 +221,9 @@ def shipped_model() -> MorphableModel:
 
 def _key(folder: Path, chosen: list[tuple[str, Array, bool]], model: MorphableModel) -> str:
     digest = hashlib.sha256(f"{CODE_VERSION} {model.name} {model.version}".encode())
+    if model.landmarks_478 is not None:
+        for part in (model.landmarks_478.triangle, model.landmarks_478.barycentric):
+            digest.update(part.numpy().tobytes())
     for name, points, test in chosen:
         digest.update(f"{name} {test}".encode())
         digest.update(points.tobytes())

@@ -17,7 +17,7 @@ from .landmarks478_samples import DetectionSet, detections
 from .landmarks478_surface import Surface
 from .landmarks478_views import ViewSettings
 
-__all__ = ["Calibration478", "calibrate_478", "embed_478"]
+__all__ = ["Calibration478", "calibrate_478", "embed_478", "skin_triangles"]
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,8 @@ def calibrate_478(
 ) -> Calibration478:
     """Embedding of the 478 points, measured by rendering ``count`` random views of the model.
 
-    Deterministic in ``seed``. Takes about 0.1 s per view on one core.
+    Deterministic in ``seed``. Takes about 0.1 s per view on one core. In most views the mouth is all but closed, so
+    the inner edge of the lower lip is found on the upper one; :func:`..landmarks478_lips.measure_lips` mends that.
 
     Args:
         model: with 68 landmarks (for the painted colours) or albedo statistics, and the region ``eyeballs``.
@@ -69,19 +70,25 @@ def calibrate_478(
     return embed_478(model, samples)
 
 
-def embed_478(model: MorphableModel, samples: DetectionSet) -> Calibration478:
+def embed_478(
+    model: MorphableModel, samples: DetectionSet, within: NDArray[np.bool_] | None = None
+) -> Calibration478:
     """Embedding from detections: a robust, mirror-symmetric mean of the votes on the mean mesh, back on its surface.
 
     Each detection votes for the surface point that the rendering shows there. Votes are material points, so
     identity, expression and pose drop out; they are averaged as positions on the mean mesh.
+
+    Args:
+        model: whose renderings were looked at.
+        samples: the detections.
+        within: (F,) triangles of the skin that votes count on, mirror-symmetric; None = all of it.
     """
     triangles = model.triangles.cpu().numpy()
     mean = model.mean.double().cpu().numpy()
     eyeballs = _triangle_mask(model, "eyeballs", triangles)
-    hollow = (
-        eyeballs | _triangle_mask(model, "teeth", triangles) | _triangle_mask(model, "inner_mouth", triangles)
-    )
-    skin = ~hollow
+    skin = skin_triangles(model)
+    if within is not None:
+        skin = skin & within
     surfaces = {
         True: Surface(mean, triangles[eyeballs]) if eyeballs.any() else None,
         False: Surface(mean, triangles[skin]),
@@ -103,7 +110,9 @@ def embed_478(model: MorphableModel, samples: DetectionSet) -> Calibration478:
         positions = (samples.barycentric[chosen, point][..., None] * corners).sum(axis=1)
         centres[point], spread[point] = _robust_mean(positions)
     mirrored = centres[MIRROR_478] * np.array([-1.0, 1.0, 1.0])
-    both = np.nanmean(np.stack([centres, mirrored]), axis=0) if np.isfinite(centres).any() else centres
+    both = (
+        np.where(np.isnan(centres), mirrored, centres) + np.where(np.isnan(mirrored), centres, mirrored)
+    ) / 2
     triangle, barycentric = np.zeros(478, dtype=np.int64), np.full((478, 3), np.nan)
     for iris in (False, True):
         index = np.nonzero(np.isin(np.arange(478), _IRIS) == iris)[0]
@@ -115,6 +124,13 @@ def embed_478(model: MorphableModel, samples: DetectionSet) -> Calibration478:
         triangle[index], barycentric[index] = owners[iris][local], weights
     embedding = Embedding(torch.from_numpy(triangle), torch.from_numpy(barycentric).to(model.mean.dtype))
     return Calibration478(embedding, np.fmax(spread, spread[MIRROR_478]), votes)
+
+
+def skin_triangles(model: MorphableModel) -> NDArray[np.bool_]:
+    """(F,) triangles that are not eyeballs, teeth or the inside of the mouth."""
+    triangles = model.triangles.cpu().numpy()
+    hollow = [_triangle_mask(model, region, triangles) for region in ("eyeballs", "teeth", "inner_mouth")]
+    return np.asarray(~np.any(hollow, axis=0))
 
 
 def _triangle_mask(model: MorphableModel, region: str, triangles: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -46,6 +46,7 @@ class ViewSettings:
         identity: standard deviation of the identity coefficients.
         neutral: share of faces without expression.
         occluded: share of faces behind an occluder.
+        jaw: range of the weight of ``jawOpen``, whatever else the face does; None = as the expression has it.
     """
 
     size: int = 288
@@ -55,6 +56,7 @@ class ViewSettings:
     identity: float = 1.0
     neutral: float = 0.3
     occluded: float = 0.0
+    jaw: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def random_view(model: MorphableModel, rng: np.random.Generator, settings: ViewS
     like = model.mean
     identity = like.new_tensor(settings.identity * rng.normal(size=model.identity_size))
     expression = random_expression(model, rng, settings.neutral)
+    if settings.jaw is not None:
+        expression[model.expression_names.index("jawOpen")] = float(rng.uniform(*settings.jaw))
     yaw = float(np.clip(rng.normal(0, settings.yaw), -45, 45))
     pitch = float(np.clip(rng.normal(0, settings.pitch), -28, 28))
     colours = like.new_tensor(paint(model, rng))

@@ -306,3 +306,55 @@ def test_refusals(small_model, symmetric_model, rng):
     for points in (np.full((68, 2), 50.0), np.linspace(0, 300, 68)[:, None] * np.array([1.0, 0.5])):
         with pytest.raises(UsageError, match="do not spread over a face"):
             fit_landmarks(small_model, FaceLandmarks.from_points(points, "ibug68"), SIZE, SIZE)
+
+
+def _told(sigma: float, identity_sigma: float):
+    """Points of the mean head that tell next to nothing where ``sigma`` is large, and an estimate of the person."""
+    from wholeface.morphable import dense_embedding, load_model
+
+    model = load_model("wholeface")
+    camera = Camera.of_photo(SIZE, SIZE, 900.0)
+    placed = to_camera(model.mean, rotation_from_degrees(0.0, 0.0, 0.0), torch.tensor([0.0, 0.0, -700.0]))
+    embeddings = (model.landmarks_68, dense_embedding(model))
+    points = torch.cat([camera.project(e.points(placed, model.triangles)) for e in embeddings])
+    person = np.linspace(-1.5, 1.5, model.identity_size)
+    landmarks = replace(
+        FaceLandmarks.from_points(points.double().numpy(), "wholeface668", sigma=sigma),
+        modes=np.zeros((0, 668, 2)),
+        identity=person,
+        identity_sigma=np.full(len(person), identity_sigma),
+    )
+    return model, landmarks, person
+
+
+def test_the_detectors_own_estimate_of_the_person_is_the_prior() -> None:
+    model, landmarks, person = _told(sigma=500.0, identity_sigma=0.5)
+    found = fit_landmarks(model, landmarks, SIZE, SIZE).parameters.identity.double().numpy()
+    np.testing.assert_allclose(found, person, atol=0.02)
+    # Half the trust: precision 1 + 3/2 instead of 4, and the mean by as much nearer to that of all people.
+    half = fit_landmarks(model, landmarks, SIZE, SIZE, settings=LandmarkFitSettings(identity_trust=0.5))
+    np.testing.assert_allclose(half.parameters.identity.double().numpy(), person * 2 / 2.5, atol=0.02)
+    np.testing.assert_allclose(half.identity_sigma, 2.5**-0.5, atol=0.01)
+    none = fit_landmarks(model, landmarks, SIZE, SIZE, settings=LandmarkFitSettings(identity_trust=0.0))
+    assert none.parameters.identity.abs().max() < 0.05  # what such points tell
+    blank = fit_landmarks(model, replace(landmarks, identity=None, identity_sigma=None), SIZE, SIZE)
+    torch.testing.assert_close(blank.parameters.identity, none.parameters.identity)
+
+
+def test_good_points_outweigh_the_estimate_of_the_person() -> None:
+    model, landmarks, person = _told(sigma=0.05, identity_sigma=0.9)
+    found = fit_landmarks(model, landmarks, SIZE, SIZE).parameters.identity.double().numpy()
+    wrong = model.vertices(torch.from_numpy(person).float()) - model.mean
+    left = model.vertices(torch.from_numpy(found).float()) - model.mean
+    face = model.regions["face"]
+    assert float(left[face].norm(dim=1).mean()) < 0.25 * float(wrong[face].norm(dim=1).mean())
+
+
+def test_an_estimate_without_its_sigma_is_refused() -> None:
+    _, landmarks, _ = _told(sigma=1.0, identity_sigma=0.5)
+    with pytest.raises(UsageError, match="identity and identity_sigma of landmarks come together"):
+        replace(landmarks, identity_sigma=None)
+    with pytest.raises(UsageError, match="identity_sigma of wholeface668 landmarks must be positive"):
+        replace(landmarks, identity_sigma=np.zeros(80))
+    with pytest.raises(UsageError, match=r"identity_sigma .* shape \(80,\), got \(3,\)"):
+        replace(landmarks, identity_sigma=np.ones(3))

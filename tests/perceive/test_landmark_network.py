@@ -218,3 +218,33 @@ def test_a_crop_about_which_the_network_is_unsure_is_no_face(place, ramps, read_
         assert len(found) == int(sure)
     with pytest.raises(ValueError, match="max_sigma"):
         NetworkDetector(Boxes(), LandmarkNetwork(knows, size=SIZE), max_sigma=0.0)
+
+
+class KnowsThePerson(Knows):
+    """Says besides who it is: K coefficients, then the logarithms of their sigmas, five numbers a row."""
+
+    def __call__(self, images):
+        raw = super().__call__(images)
+        person = np.array([0.5, -1.0, 2.0, -0.7, 0.3, 9.0], np.float32)  # K = 3
+        rows = np.resize(np.append(person, np.zeros(4, np.float32)), (2, 5))
+        return np.concatenate([raw, np.broadcast_to(rows, (len(raw), 2, 5))], axis=1)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_person_is_read_after_the_points(place, ramps, read_place, mirror, mirrored):
+    points = place(160.0, 120.0, 100.0, 0.0)
+    network = KnowsThePerson(read_place, 240, 320, points, mirror=mirror)
+    finder = LandmarkNetwork(network, size=SIZE, identity=3, mirror=mirrored, mirror_index=mirror)
+    found = finder.locate(ramps(240, 320), face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN))
+    assert found.points.shape == (COUNT, 2)
+    np.testing.assert_allclose(found.identity, [0.5, -1.0, 2.0], rtol=1e-6)
+    # No estimate is less sure than the spread of all people.
+    np.testing.assert_allclose(found.identity_sigma, [math.exp(-0.7), 1.0, 1.0], rtol=1e-6)
+    (face,) = NetworkDetector(Boxes(detected(points)), finder).detect(ramps(240, 320))
+    np.testing.assert_allclose(face.identity, [0.5, -1.0, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(face.as_scheme("ibug68").identity_sigma, found.identity_sigma)
+    without = LandmarkNetwork(Knows(read_place, 240, 320, points), size=SIZE).locate(
+        ramps(240, 320), face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
+    )
+    assert without.identity is None
+    assert without.identity_sigma is None

@@ -35,20 +35,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_portraits_do_not_teach_where_lips_part(store: Path) -> None:
+def test_portraits_count_less_than_renderings(store: Path) -> None:
     task = LandmarkTask(LandmarkRecipeConfig(stores=(store,), photo_weight=0.5, empty=0.0, input_size=64))
     batch = task.load(np.arange(4), torch.Generator().manual_seed(0))
-    weight = batch["weight"]
-    assert weight.shape == (4, 668)
-    assert (weight[[0, 2]] == 1.0).all()
-    none = weight[[1, 3]] == 0.0
-    assert (none[0] == none[1]).all()
-    assert int(none[0].sum()) == 8 + 20
-    assert none[0, 60:68].all()  # the inner lips of the 68
-    assert not none[0, :60].any()
-    assert none[0, 68 + 13]  # the middle of the upper and of the lower inner lip of the 478
-    assert none[0, 68 + 14]
-    assert (weight[1][~none[0]] == 0.5).all()
+    assert batch["weight"].tolist() == [1.0, 0.5, 1.0, 0.5]
 
 
 def test_crops_without_a_face_teach_no_points_and_no_flags(store: Path) -> None:
@@ -57,3 +47,46 @@ def test_crops_without_a_face_teach_no_points_and_no_flags(store: Path) -> None:
     assert not batch["weight"].any()
     assert not batch["facing"].any()
     assert not batch["covered"].any()
+
+
+def test_people_are_told_and_mirrored_with_the_picture(store: Path) -> None:
+    from wholeface.morphable import load_model
+    from wholeface.train import SampleStore
+    from wholeface.train.recipes.landmarks import identity_signs
+
+    model, signs = load_model("wholeface"), identity_signs()
+    # What the signs say of the mesh: the mirrored head is the head of the signed coefficients.
+    person = torch.linspace(-1, 1, model.identity_size)
+    mirrored = model.vertices(person)[model.mirror] * torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(model.vertices(person * torch.from_numpy(signs)), mirrored, atol=2e-3, rtol=0)
+    assert set(signs.tolist()) == {-1.0, 1.0}
+
+    task = LandmarkTask(LandmarkRecipeConfig(stores=(store,), empty=0.0, input_size=64, identity=80))
+    kept = SampleStore(store)
+    truth = kept.parameters(kept.array("parameters"))["identity"]
+    seen = set()
+    for seed in range(6):
+        batch = task.load(np.arange(4), torch.Generator().manual_seed(seed))
+        assert (batch["identity_weight"] == 1.0).all()
+        for found, own in zip(batch["identity"].numpy(), truth, strict=True):
+            turned = not np.array_equal(found, own)
+            np.testing.assert_array_equal(found, own * signs if turned else own)
+            seen.add(turned)
+    assert seen == {True, False}
+
+
+def test_unknown_people_do_not_count(store: Path, tmp_path: Path) -> None:
+    class Nobody(_Mixed):
+        def __getitem__(self, index: int) -> FaceSample:
+            sample = super().__getitem__(index)
+            return sample.with_(parameters={}) if index % 2 else sample
+
+    folder = tmp_path / "nobody"
+    build_store(Nobody(), range(4), folder, workers=1)
+    task = LandmarkTask(LandmarkRecipeConfig(stores=(folder,), empty=0.0, input_size=64))
+    batch = task.load(np.arange(4), torch.Generator().manual_seed(0))
+    assert batch["identity_weight"].tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert batch["identity"].isfinite().all()
+    assert task.store.parameter(1, "identity", 80).shape == (80,)
+    assert np.isnan(task.store.parameter(1, "identity", 80)).all()
+    assert np.isnan(task.store.parameter(0, "identity", 81)).all()  # more than are stored

@@ -18,7 +18,16 @@ def output(points: object, log_sigma: object = 0.0) -> LandmarkOutput:
     found = torch.tensor(points, dtype=torch.float32)
     flags = torch.zeros(found.shape[:2])
     spread = torch.as_tensor(log_sigma, dtype=torch.float32).expand(flags.shape).clone()
-    return LandmarkOutput(found.requires_grad_(), spread.requires_grad_(), flags.clone(), flags.clone())
+    nobody = found.new_zeros(len(found), 0)
+    return LandmarkOutput(
+        found.requires_grad_(), spread.requires_grad_(), flags.clone(), flags.clone(), nobody, nobody
+    )
+
+
+def flagged(facing: torch.Tensor, covered: torch.Tensor) -> LandmarkOutput:
+    nobody = facing.new_zeros(len(facing), 0)
+    points = facing.new_zeros(*facing.shape, 2)
+    return LandmarkOutput(points, torch.zeros_like(facing), facing, covered, nobody, nobody)
 
 
 def loss(found: LandmarkOutput, truth: object, **options: object) -> LandmarkLoss:
@@ -64,9 +73,7 @@ def test_blunders_count_linearly() -> None:
 
 
 def test_flags_by_hand() -> None:
-    found = LandmarkOutput(
-        torch.zeros(1, 2, 2), torch.zeros(1, 2), torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, -3.0]])
-    )
+    found = flagged(torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, -3.0]]))
     yes, no = torch.tensor([[True, False]]), torch.tensor([[False, True]])
     parts = landmark_loss(found, torch.zeros(1, 2, 2), yes, no)
     assert float(parts.facing) == pytest.approx((math.log1p(math.exp(-2)) + math.log1p(math.exp(-1))) / 2)
@@ -123,11 +130,49 @@ def test_weights_are_relative() -> None:
     )
 
 
-def test_flag_weights_leave_the_points_alone() -> None:
+def test_balanced_by_hand() -> None:
+    # Each gaussian part times σ over the mean σ of 1.5: (2.5 · 1 + (2 log 2 + 0.5) · 2) / (2 · 1.5).
+    found = output([[[0, 0], [7, 7]]], [[0, LN2]])
+    parts = loss(found, [[[1, 2], [7, 9]]], kind="balanced")
+    assert float(parts.points) == pytest.approx((2.5 + 2 * (2 * LN2 + 0.5)) / 3)
+    parts.points.backward()
+    assert found.points.grad is not None
+    assert found.log_sigma.grad is not None
+    # Errors of as many sigmas pull equally, whatever the sigma: (1, 2)/1² · 1 and (0, 2)/2² · 2.
+    torch.testing.assert_close(found.points.grad, -torch.tensor([[[1.0, 2.0], [0.0, 1.0]]]) / 3)
+    # The weight itself has no gradient: d/dlogσ of the gaussian parts, weighted, is all there is.
+    torch.testing.assert_close(found.log_sigma.grad, torch.tensor([[(2 - 5) / 3, 2 * (2 - 1) / 3]]))
+
+
+def test_what_does_not_count_does_not_weigh_either() -> None:
+    found = output([[[0, 0], [7, 7]]], [[0, 5.0]])
+    one = loss(found, [[[1, 2], [0, 0]]], kind="balanced", point_weight=torch.tensor([[1.0, 0.0]]))
+    assert float(one.points) == pytest.approx(2.5)
+
+
+def test_the_person_by_hand() -> None:
     flags = torch.zeros(2, 1, dtype=torch.bool)
     found = LandmarkOutput(
-        torch.zeros(2, 1, 2), torch.zeros(2, 1), torch.tensor([[1.0], [9.0]]), torch.zeros(2, 1)
-    )
+        torch.zeros(2, 1, 2), torch.zeros(2, 1), torch.zeros(2, 1), torch.zeros(2, 1),
+        torch.tensor([[1.0, 0.0], [9.0, 9.0]]), torch.tensor([[0.0, -LN2], [0.0, 0.0]]),
+    )  # fmt: skip
+    options = {"kind": "squared", "flag_strength": 0.0, "identity": torch.tensor([[0.0, 1.0], [0.0, 0.0]])}
+    first = torch.tensor([1.0, 0.0])
+    parts = landmark_loss(found, torch.zeros(2, 1, 2), flags, flags, identity_weight=first, **options)  # type: ignore[arg-type]
+    # 0 + 1/2 at s = 1; −log 2 + 1 / (2 · ¼) at s = ½; the second picture does not count.
+    assert float(parts.person) == pytest.approx((0.5 - LN2 + 2.0) / 2)
+    assert float(parts.total) == pytest.approx(0.3 * float(parts.person))
+    parts = landmark_loss(
+        found, torch.zeros(2, 1, 2), flags, flags, identity_weight=first, identity_strength=2.0, **options
+    )  # type: ignore[arg-type]
+    assert float(parts.total) == pytest.approx(2 * float(parts.person))
+    without = landmark_loss(found, torch.zeros(2, 1, 2), flags, flags, kind="squared", flag_strength=0.0)
+    assert float(without.total) == 0.0
+
+
+def test_flag_weights_leave_the_points_alone() -> None:
+    flags = torch.zeros(2, 1, dtype=torch.bool)
+    found = flagged(torch.tensor([[1.0], [9.0]]), torch.zeros(2, 1))
     parts = landmark_loss(
         found, torch.ones(2, 1, 2), flags, flags, kind="squared", flag_weight=torch.tensor([1.0, 0.0])
     )
@@ -136,5 +181,7 @@ def test_flag_weights_leave_the_points_alone() -> None:
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(UsageError, match="unknown landmark loss 'laplace'; choose squared or gaussian"):
+    with pytest.raises(
+        UsageError, match="unknown landmark loss 'laplace'; choose squared, gaussian or balanced"
+    ):
         loss(output([[[0, 0]]]), [[[0, 0]]], kind="laplace")

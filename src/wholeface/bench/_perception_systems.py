@@ -251,7 +251,9 @@ def _load(weights: Weights, backend: Backend) -> dict[str, Any]:
     if "landmarks" in there:
         network, card = load_network("landmarks", folder)
         parts["landmarks"] = LandmarkNetwork(
-            TorchNetwork(network), size=int(card.architecture_config.get("input_size", 128))
+            TorchNetwork(network),
+            size=int(card.architecture_config.get("input_size", 128)),
+            identity=int(card.architecture_config.get("identity", 0)),
         )
     return parts
 

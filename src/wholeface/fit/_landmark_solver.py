@@ -28,7 +28,8 @@ class Problem:
         dof: degrees of freedom of Student's t; infinite for a Gaussian.
         log_focal: prior mean and sigma of log f; sigma 0 means that f is given.
         log_distance: prior mean and sigma of log d (mm).
-        identity_precision: (K,) of the Gaussian prior.
+        identity_mean: (K,) of the Gaussian prior.
+        identity_precision: (K,) of the same.
         expression_rate: (E,).
         expression_precision: (E, E).
         bounds: whether expression weights are bounded to [0, 1].
@@ -44,6 +45,7 @@ class Problem:
     dof: float
     log_focal: tuple[float, float]
     log_distance: tuple[float, float]
+    identity_mean: Array
     identity_precision: Array
     expression_rate: Array
     expression_precision: Array
@@ -149,11 +151,12 @@ def _prior(problem: Problem, state: State) -> tuple[float, Array]:
         cost += 0.5 * offset * offset
         gradient[unknowns] += offset / sigma
     identity, expression = state.coefficients[:k], state.coefficients[k:]
-    gradient[POSE : POSE + k] = problem.identity_precision * identity
+    away = identity - problem.identity_mean
+    gradient[POSE : POSE + k] = problem.identity_precision * away
     pulled = problem.expression_precision @ expression
     gradient[POSE + k : POSE + size] = pulled + problem.expression_rate
     gradient[POSE + size :] = state.nuisance
-    cost += 0.5 * float(problem.identity_precision @ identity**2)
+    cost += 0.5 * float(problem.identity_precision @ away**2)
     cost += 0.5 * float(expression @ pulled) + float(problem.expression_rate @ expression)
     cost += 0.5 * float(state.nuisance @ state.nuisance)
     return cost, gradient

@@ -40,6 +40,7 @@ class LandmarkFitSettings:
             the detector. Chosen, like ``identity_caution``, by measurement on held-out heads (``wholeface bench
             shrinkage`` and ``perception``): mediapipe's points bear 0.6, those of our own network, which come with
             an account of their common errors, 1.
+        identity_trust: weight of the detector's own estimate of the identity, where it has one; 0 leaves it out.
         expression_strength: multiplies the expression prior.
         noise_scale: multiplies the standard deviations of the landmarks.
         identity_caution: multiplies the noise further while identity is fitted; pose and expression are fitted again
@@ -58,6 +59,7 @@ class LandmarkFitSettings:
 
     identity_strength: float = 1.0
     identity_shrinkage: float | None = None
+    identity_trust: float = 1.0
     expression_strength: float = 1.0
     noise_scale: float = 1.0
     identity_caution: float | None = None
@@ -227,6 +229,7 @@ def _problem(
         else (float(np.log(settings.focal_ratio * max(width, height))), settings.focal_sigma)
     )
     principal = principal_point or ((width - 1) / 2, (height - 1) / 2)
+    prior_mean, prior_precision = _identity_prior(model, landmarks, basis.identity_size, settings)
     problem = Problem(
         basis=basis,
         observed=landmarks.points,
@@ -237,12 +240,31 @@ def _problem(
         dof=settings.dof,
         log_focal=log_focal,
         log_distance=(float(np.log(settings.distance)), settings.distance_sigma),
-        identity_precision=np.full(basis.identity_size, settings.identity_strength),
+        identity_mean=prior_mean,
+        identity_precision=prior_precision,
         expression_rate=settings.expression_strength * basis.expression_rate,
         expression_precision=settings.expression_strength * basis.expression_precision,
         slide=settings.slide_contour,
     )
     return _with_own_noise(problem, landmarks, settings.noise_scale) if own_account else problem
+
+
+def _identity_prior(
+    model: MorphableModel, landmarks: FaceLandmarks, size: int, settings: LandmarkFitSettings
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and precision (K,) of the identity before the points are looked at.
+
+    A detector's own estimate with variance s² is what the population's prior makes of evidence with precision
+    1/s² − 1; that evidence counts ``identity_trust`` times, because the points stem from the same picture.
+    """
+    mean, precision = np.zeros(size), np.full(size, settings.identity_strength)
+    if landmarks.identity is None or landmarks.identity_sigma is None or not has_dense(model):
+        return mean, precision
+    k = min(size, len(landmarks.identity))
+    posterior = 1.0 / landmarks.identity_sigma[:k] ** 2
+    precision[:k] += settings.identity_trust * np.maximum(posterior - 1.0, 0.0)
+    mean[:k] = settings.identity_trust * posterior * landmarks.identity[:k] / precision[:k]
+    return mean, precision
 
 
 def _with_own_noise(problem: Problem, landmarks: FaceLandmarks, scale: float) -> Problem:
@@ -296,7 +318,8 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDA
     if shrinkage == 1.0 and caution == 1.0:
         return solution, information
     identity = shrinkage * solution.state.coefficients[:k]
-    person = replace(problem, basis=basis.of_person(identity), identity_precision=np.zeros(0))
+    none = np.zeros(0)
+    person = replace(problem, basis=basis.of_person(identity), identity_mean=none, identity_precision=none)
     start = replace(
         solution.state,
         coefficients=solution.state.coefficients[k:].copy(),
@@ -318,6 +341,7 @@ def _without_coefficients(problem: Problem) -> Problem:
     """The problem of a rigid basis: no priors of coefficients that are not there."""
     return replace(
         problem,
+        identity_mean=np.zeros(0),
         identity_precision=np.zeros(0),
         expression_rate=np.zeros(0),
         expression_precision=np.zeros((0, 0)),

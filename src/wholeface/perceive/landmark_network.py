@@ -47,6 +47,8 @@ class NetworkLandmarks:
         total_sigma: (L,) as the network itself says.
         facing: (L,) in [0, 1].
         covered: (L,) in [0, 1].
+        identity: (K,) coefficients of the shipped face model, or None where the network does not estimate them.
+        identity_sigma: (K,) their standard deviations, or None.
     """
 
     points: NDArray[np.float64]
@@ -55,6 +57,8 @@ class NetworkLandmarks:
     total_sigma: NDArray[np.float64]
     facing: NDArray[np.float64]
     covered: NDArray[np.float64]
+    identity: NDArray[np.float64] | None = None
+    identity_sigma: NDArray[np.float64] | None = None
 
 
 class LandmarkNetwork:
@@ -66,6 +70,7 @@ class LandmarkNetwork:
         calibration: of its errors.
         mirror: also look at the mirrored crop and average; slower, a little more accurate. Needs ``mirror_index``.
         mirror_index: (L,) the point that each point becomes in a mirrored photo.
+        identity: coefficients of the identity that the network's last rows hold.
 
     Source: see :class:`wholeface.perceive.networks.LandmarkNet`.
     """
@@ -78,8 +83,10 @@ class LandmarkNetwork:
         calibration: LandmarkCalibration | None = None,
         mirror: bool = False,
         mirror_index: NDArray[np.int64] | None = None,
+        identity: int = 0,
     ) -> None:
         self._network = network
+        self._identity = identity
         self.size = size
         self.calibration = calibration
         self.mirror = mirror and mirror_index is not None
@@ -94,7 +101,7 @@ class LandmarkNetwork:
             looks: at most this many crops; each further one is placed by what the one before found.
         """
         for look in range(looks):
-            raw = self._run(pixels, frame)
+            raw, person = self._run(pixels, frame)
             points = raw[:, :2] * self.size + (self.size - 1) / 2
             centre, side, angle = face_pose(points[DENSE_478])
             wrong = max(
@@ -106,24 +113,33 @@ class LandmarkNetwork:
                 break
             found = frame.inverse().apply(points)
             frame = face_frame(found[DENSE_478], self.size, LANDMARK_MARGIN)
-        return self._in_photo(raw, points, frame)
+        return self._in_photo(raw, points, frame, person)
 
-    def _run(self, pixels: NDArray[np.uint8], frame: Similarity) -> NDArray[np.float32]:
+    def _run(
+        self, pixels: NDArray[np.uint8], frame: Similarity
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(L, 5) what the network says of the points, and (2K,) of the person."""
         crop = warp(pixels, frame, (self.size, self.size), fill="edge")
         image = crop.transpose(2, 0, 1)[None].astype(np.float32) / 255
-        if not self.mirror or self._mirror_index is None:
-            return self._network(image)[0]
-        both = self._network(np.concatenate([image, image[..., ::-1]]))
-        other = both[1][self._mirror_index].copy()
-        other[:, 0] *= -1
-        mean: NDArray[np.float32] = (both[0] + other) / 2
-        return mean
+        mirrored = self.mirror and self._mirror_index is not None
+        out = self._network(np.concatenate([image, image[..., ::-1]]) if mirrored else image)
+        count = out.shape[1] - -(-2 * self._identity // 5)
+        raw, person = out[0, :count], out[0, count:].ravel()[: 2 * self._identity]
+        if mirrored:
+            other = out[1, self._mirror_index].copy()
+            other[:, 0] *= -1
+            raw = (raw + other) / 2
+        return raw, person
 
     def _in_photo(
-        self, raw: NDArray[np.float32], points: NDArray[np.floating[Any]], frame: Similarity
+        self,
+        raw: NDArray[np.float32],
+        points: NDArray[np.floating[Any]],
+        frame: Similarity,
+        person: NDArray[np.float32],
     ) -> NetworkLandmarks:
         calibration = self.calibration or LandmarkCalibration.plain(len(raw))
-        back = frame.inverse()
+        back, k = frame.inverse(), self._identity
         total = np.exp(np.clip(raw[:, 2].astype(np.float64), -8, 8)) * back.scale
         own = total * np.sqrt((calibration.own**2).mean(axis=1))
         cos, sin = np.cos(back.rotation), np.sin(back.rotation)
@@ -135,6 +151,8 @@ class LandmarkNetwork:
             total_sigma=np.hypot(total, _FLOOR),
             facing=_logistic(raw[:, 3]),
             covered=_logistic(raw[:, 4]),
+            identity=person[:k].astype(np.float64) if k else None,
+            identity_sigma=np.exp(np.clip(person[k:].astype(np.float64), -4.0, 0.0)) if k else None,
         )
 
 

@@ -36,6 +36,8 @@ class FaceLandmarks:
             detector cannot tell.
         modes: (Q, L, 2) photo pixels, directions in which the points err together, at one standard deviation;
             ``sigma`` then holds only what each point errs by itself. None when not known.
+        identity: (K,) coefficients of the shipped face model's identity as the detector sees the person, or None.
+        identity_sigma: (K,) their standard deviations; 1 is that of all people. None where ``identity`` is.
 
     Raises:
         UsageError: an array has the wrong shape or a value that is not finite.
@@ -50,6 +52,8 @@ class FaceLandmarks:
     depth: NDArray[np.float64] | None = None
     covered: NDArray[np.float64] | None = None
     modes: NDArray[np.float64] | None = None
+    identity: NDArray[np.float64] | None = None
+    identity_sigma: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         count = LANDMARK_COUNTS.get(self.scheme)
@@ -57,6 +61,7 @@ class FaceLandmarks:
             raise UsageError(
                 f"unknown landmark scheme {self.scheme!r}; use one of {', '.join(sorted(LANDMARK_COUNTS))}"
             )
+        people = 0 if self.identity is None else self.identity.size
         for name, array, shape in (
             ("points", self.points, (count, 2)),
             ("box", self.box, (4,)),
@@ -65,6 +70,8 @@ class FaceLandmarks:
             ("depth", self.depth, (count,)),
             ("covered", self.covered, (count,)),
             ("modes", self.modes, (0 if self.modes is None else len(self.modes), count, 2)),
+            ("identity", self.identity, (people,)),
+            ("identity_sigma", self.identity_sigma, (people,)),
         ):
             if array is None:
                 continue
@@ -74,6 +81,10 @@ class FaceLandmarks:
                 )
             if not np.isfinite(array).all():
                 raise UsageError(f"{name} of {self.scheme} landmarks has values that are not finite")
+        if (self.identity is None) != (self.identity_sigma is None):
+            raise UsageError("identity and identity_sigma of landmarks come together or not at all")
+        if self.identity_sigma is not None and (self.identity_sigma <= 0).any():
+            raise UsageError(f"identity_sigma of {self.scheme} landmarks must be positive")
 
     @property
     def points_68(self) -> NDArray[np.float64] | None:
@@ -116,6 +127,8 @@ class FaceLandmarks:
             depth=None if self.depth is None else self.depth[part],
             covered=None if self.covered is None else self.covered[part],
             modes=None if self.modes is None else self.modes[:, part],
+            identity=self.identity,
+            identity_sigma=self.identity_sigma,
         )
 
     @staticmethod

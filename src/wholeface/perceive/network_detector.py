@@ -83,6 +83,8 @@ class NetworkDetector:
                     sigma=points.sigma,
                     covered=points.covered,
                     modes=points.modes,
+                    identity=points.identity,
+                    identity_sigma=points.identity_sigma,
                 )
             )
         found.sort(key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))

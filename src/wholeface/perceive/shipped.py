@@ -183,7 +183,10 @@ def load_detector(
     _expect(file, card, "margin", card.preprocessing.get("margin", LANDMARK_MARGIN), LANDMARK_MARGIN)
     _expect(file, card, "points", config.get("points", _POINTS), _POINTS)
     network = LandmarkNetwork(
-        points, size=int(config.get("input_size", 128)), calibration=_calibration(file, card)
+        points,
+        size=int(config.get("input_size", 128)),
+        calibration=_calibration(file, card),
+        identity=int(config.get("identity", 0)),
     )
     return NetworkDetector(detector, network)
 

@@ -42,6 +42,15 @@ class SharedStore:
         place = int(np.searchsorted(self._starts, row, side="right")) - 1
         return self._stores[place][row - int(self._starts[place])]
 
+    def parameter(self, row: int, name: str, size: int) -> NDArray[np.float32]:
+        """(size,) the first numbers of one parameter of a sample; not numbers where it is unknown."""
+        place = int(np.searchsorted(self._starts, row, side="right")) - 1
+        store = self._stores[place]
+        known = store.parameters(store[row - int(self._starts[place])]["parameters"])
+        if name not in known or known[name].size < size:
+            return np.full(size, np.nan, np.float32)
+        return np.asarray(known[name].reshape(-1)[:size], dtype=np.float32)
+
     def describe(self, rows: NDArray[np.int64]) -> str:
         """Where the samples come from, for error messages."""
         words = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from wholeface.perceive.networks import LandmarkNet, LandmarkNetConfig
-from wholeface.perceive.networks.blocks import InvertedResidual
+from wholeface.perceive.networks.blocks import InvertedResidual, SmallDepthwise
 
 
 def test_a_chain_of_bottlenecks_cannot_grow_without_end() -> None:
@@ -45,3 +46,66 @@ def test_the_last_layer_begins_with_mean_and_modes() -> None:
     again.set_shapes(faces, seed=5)
     again_rows = again.head.weight.view(7, 5, 300)[:, :2]
     torch.testing.assert_close(again_rows, net.head.weight.view(7, 5, 300)[:, :2])
+
+
+@pytest.mark.parametrize(("kernel", "height", "width"), [(5, 4, 4), (3, 4, 4), (5, 2, 7), (5, 1, 1)])
+def test_small_depthwise_trains_like_the_convolution(kernel: int, height: int, width: int) -> None:
+    torch.manual_seed(0)
+    quick = SmallDepthwise(6, 6, kernel, padding=kernel // 2, groups=6, bias=False)
+    usual = torch.nn.Conv2d(6, 6, kernel, padding=kernel // 2, groups=6, bias=False)
+    usual.load_state_dict(quick.state_dict())
+    seen = torch.randn(3, 6, height, width, requires_grad=True)
+    again = seen.detach().clone().requires_grad_()
+    up = torch.randn(3, 6, height, width)
+    one, other = quick.train()(seen), usual(again)
+    torch.testing.assert_close(one, other)
+    one.backward(up)
+    other.backward(up)
+    torch.testing.assert_close(seen.grad, again.grad)
+    torch.testing.assert_close(quick.weight.grad, usual.weight.grad)
+    assert torch.equal(quick.eval()(again), usual(again))
+
+
+def small(**options: int) -> LandmarkNet:
+    torch.manual_seed(3)
+    return LandmarkNet(LandmarkNetConfig(width=0.25, features=16, input_size=64, **options)).eval()
+
+
+def test_the_second_stage_begins_by_changing_nothing() -> None:
+    net, image = small(points=90, looked_at=80, rounds=2), torch.rand(2, 3, 64, 64)
+    first = small(points=90)
+    first.load_state_dict({k: v for k, v in net.state_dict().items() if k in first.state_dict()})
+    with torch.no_grad():
+        assert torch.equal(net(image), first(image))
+        net.correct.bias += 0.01  # each round corrects by as much
+        torch.testing.assert_close(net(image), first(image) + 0.02)
+
+
+def test_the_second_stage_reads_where_the_points_are() -> None:
+    net = small(points=80, looked_at=75)
+    # A map whose two first channels are the pixel's own place, over the input's edge from its middle.
+    edge = (torch.arange(16) + 0.5) / 16 - 0.5
+    fine = torch.stack([edge.expand(16, 16), edge[:, None].expand(16, 16)])[None]
+    out = torch.zeros(1, 80, 5)
+    out[..., :2] = torch.rand(1, 80, 2) * 0.8 - 0.4  # inside, where bilinear reading is exact
+    read = net._at_points(fine, out.view(1, -1))
+    chosen = [*range(68), *torch.linspace(68, 79, 7).round().long().tolist()]
+    torch.testing.assert_close(read[0].T, out[0, chosen, :2], atol=1e-5, rtol=0)
+    points = net.read(out).points
+    assert float(points.min()) > 0
+    assert points.shape == (1, 80, 2)
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 80])
+def test_the_person_comes_after_the_points(count: int) -> None:
+    net = small(points=9, looked_at=6, identity=count)
+    with torch.no_grad():
+        net.identity[-1].bias.copy_(torch.arange(2.0 * count))
+        raw = net(torch.rand(2, 3, 64, 64))
+    assert raw.shape == (2, 9 + -(-2 * count // 5), 5)
+    out = net.read(raw)
+    assert out.points.shape == (2, 9, 2)
+    torch.testing.assert_close(out.identity, torch.arange(float(count)).expand(2, -1))
+    torch.testing.assert_close(out.identity_log_sigma, torch.arange(float(count), 2.0 * count).expand(2, -1))
+    nobody = small(points=9)
+    assert nobody.read(nobody(torch.rand(2, 3, 64, 64))).identity.shape == (2, 0)

@@ -27,15 +27,6 @@ from ._sources import SOURCES
 __all__ = ["RECIPE", "LandmarkRecipeConfig", "mirror_668"]
 
 _OUTER_EYES = (36, 45)
-# Where lips part, the truth of portraits (the teacher's points, carried to the mesh) does not follow the photo:
-# there the network learns from renderings alone.
-_INNER_LIPS = np.array(
-    [
-        *range(60, 68),
-        *(68 + i for i in (78, 191, 80, 81, 82, 13, 312, 311, 310, 415)),
-        *(68 + i for i in (308, 324, 318, 402, 317, 14, 87, 178, 88, 95)),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -46,14 +37,18 @@ class LandmarkRecipeConfig(TrainConfig):
         stores: folders of stored training samples.
         check: folder of stored held-out samples.
         initial: checkpoint whose weights to start from, or none.
-        loss: squared (the paper's) or gaussian (weighted by the predicted uncertainty).
+        loss: squared (the paper's), gaussian (weighted by the predicted uncertainty) or balanced (a compromise).
         clean: share of pictures shown without their occluders.
         input_size: edge of the network's input in pixels.
         width: factor on its channels.
+        looked_at: landmarks at which its second stage looks; 0 = no second stage.
+        rounds: how often that stage looks.
+        identity: coefficients of the face model that it estimates beside; 0 = none.
         jitter: factor on the errors of placing the crop.
         photo_weight: weight of the points of real photos, whose truth is less exact than that of renderings.
         empty: share of crops that show no face, or one far too small, too large or aside; no point of theirs faces
             the camera, and their points do not count.
+        identity_strength: factor on the part of the loss that they have.
         head_rate: learning rate of the last layer over that of all others. Its weights are small numbers (a standard
             deviation of the faces' differences, over the crop's edge); steps of the usual size would shake the points
             by pixels, and the network would answer by letting its features wither.
@@ -62,13 +57,17 @@ class LandmarkRecipeConfig(TrainConfig):
     stores: tuple[Path, ...] = ()
     check: Path | None = None
     initial: Path | None = None
-    loss: Literal["squared", "gaussian"] = "gaussian"
+    loss: Literal["squared", "gaussian", "balanced"] = "balanced"
     clean: float = 0.25
     input_size: int = 128
     width: float = 1.0
+    looked_at: int = 160
+    rounds: int = 2
+    identity: int = 80
     jitter: float = 1.0
     photo_weight: float = 0.3
     empty: float = 0.1
+    identity_strength: float = 1.0
     head_rate: float = 0.1
     steps: int = 12_000
     batch_size: int = 64
@@ -80,6 +79,14 @@ def mirror_668() -> NDArray[np.int64]:
     """(668,) the landmark that each one becomes in a mirrored picture."""
     first = np.array(_MIRROR_68, dtype=np.int64)
     return np.concatenate([first, dense_mirror(load_model("wholeface")).numpy() + 68])
+
+
+def identity_signs() -> NDArray[np.float32]:
+    """(K,) ±1, what becomes of each identity coefficient in a mirrored picture: its mode is even or odd."""
+    model = load_model("wholeface")
+    modes = model.identity.double()
+    mirrored = modes[:, model.mirror] * modes.new_tensor([-1.0, 1.0, 1.0])
+    return torch.sign((modes * mirrored).sum(dim=(1, 2))).float().numpy()
 
 
 # fmt: off
@@ -101,6 +108,7 @@ class _Rows:
     covered: NDArray[np.bool_]
     rendered: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    identity: NDArray[np.float32]  # (N, K), not a number where unknown
 
 
 class LandmarkTask(Task):
@@ -110,11 +118,20 @@ class LandmarkTask(Task):
         self.config = config
         self.store = SharedStore(config.stores)
         self.check = SharedStore((config.check,)) if config.check is not None else None
-        network = LandmarkNet(LandmarkNetConfig(input_size=config.input_size, width=config.width))
+        network = LandmarkNet(
+            LandmarkNetConfig(
+                input_size=config.input_size,
+                width=config.width,
+                looked_at=config.looked_at,
+                rounds=config.rounds,
+                identity=config.identity,
+            )
+        )
         self.network: nn.Module = channels_last(network)
         self.train_size = len(self.store)
         self.preprocessing = {"margin": LANDMARK_MARGIN, "range": [0, 1], "colour": "sRGB"}
         self._mirror = mirror_668()
+        self._signs = identity_signs()[: config.identity]
         self._jitter = CropJitter().scaled(config.jitter)
         if config.initial is None:
             network.set_shapes(self._some_shapes(), config.seed)
@@ -130,7 +147,7 @@ class LandmarkTask(Task):
         return move_points(torch.from_numpy(rows.points), matrices)[torch.from_numpy(rows.known)]
 
     def _rows(self, store: SharedStore, indices: NDArray[np.int64], clean: NDArray[np.bool_]) -> _Rows:
-        images, points, facing, covered, known = [], [], [], [], []
+        images, points, facing, covered, known, people = [], [], [], [], [], []
         for index, bare in zip(indices, clean):
             row = store[int(index)]
             images.append(row["clean"] if bare else row["image"])
@@ -140,6 +157,7 @@ class LandmarkTask(Task):
             facing.append(faces)
             covered.append(np.zeros_like(faces) if bare else faces & ~seen)
             known.append(row["known"])
+            people.append(store.parameter(int(index), "identity", self.config.identity))
         flags = np.stack(known)
         return _Rows(
             images,
@@ -148,6 +166,7 @@ class LandmarkTask(Task):
             np.stack(covered),
             flags[:, KNOWN.index("geometry")],
             flags[:, KNOWN.index("landmarks")],
+            np.stack(people),
         )
 
     def load(self, indices: NDArray[np.int64], generator: torch.Generator) -> Batch:
@@ -172,9 +191,11 @@ class LandmarkTask(Task):
             swapped = batch[name][:, self._mirror]
             batch[name] = torch.where(mirrored.view(-1, *[1] * (swapped.ndim - 1)), swapped, batch[name])
         weight = np.where(rows.rendered, 1.0, self.config.photo_weight) * rows.known * ~empty
-        each = np.repeat(weight[:, None], rows.points.shape[1], axis=1)
-        each[np.ix_(~rows.rendered, _INNER_LIPS)] = 0.0
-        batch["weight"] = torch.from_numpy(each.astype(np.float32))
+        batch["weight"] = torch.from_numpy(weight.astype(np.float32))
+        told = np.isfinite(rows.identity).all(axis=1) & ~empty
+        signs = np.where(mirrored.numpy()[:, None], self._signs, np.float32(1.0))
+        batch["identity"] = torch.from_numpy(np.nan_to_num(rows.identity) * signs)
+        batch["identity_weight"] = torch.from_numpy(told.astype(np.float32))
         return batch
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
@@ -189,14 +210,23 @@ class LandmarkTask(Task):
             batch["covered"],
             kind=self.config.loss,
             point_weight=batch["weight"],
+            identity=batch["identity"] if self.config.identity else None,
+            identity_weight=batch["identity_weight"],
+            identity_strength=self.config.identity_strength,
         )
-        return {"loss": parts.total, "points": parts.points, "facing": parts.facing, "covered": parts.covered}
+        return {
+            "loss": parts.total,
+            "points": parts.points,
+            "facing": parts.facing,
+            "covered": parts.covered,
+            "person": parts.person,
+        }
 
     def optimiser(self, config: TrainConfig) -> torch.optim.Optimizer:
         """AdamW; the last layer learns more slowly, see ``head_rate``."""
         network = self.network
         assert isinstance(network, LandmarkNet)
-        head = set(network.head.parameters())
+        head = set(network.last_layers())
         rest = [p for p in network.parameters() if p not in head]
         groups = [
             {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -219,7 +249,7 @@ class LandmarkTask(Task):
         size = self.config.input_size
         count = min(600, len(self.check))
         for name, bare in (("clean", True), ("covered", False)):
-            errors, ratios, kinds = [], [], []
+            errors, ratios, kinds, people = [], [], [], []
             for start in range(0, count, 100):
                 indices = np.arange(start, min(start + 100, count))
                 rows = self._rows(self.check, indices, np.full(len(indices), bare))
@@ -236,11 +266,14 @@ class LandmarkTask(Task):
                 errors.append(off / torch.maximum(eyes, 0.4 * height)[:, None])
                 ratios.append(off / output.log_sigma.cpu().exp() / 2**0.5)
                 kinds.append(torch.from_numpy(rows.rendered))
+                people.append((output.identity.cpu() - torch.from_numpy(rows.identity)).square().mean(dim=1))
             error, rendered = torch.cat(errors) * 100, torch.cat(kinds)
             for who, mask in (("rendered", rendered), ("photo", ~rendered)):
                 if mask.any():
                     scores[f"nme68_{name}_{who}"] = float(error[mask, :68].mean())
                     scores[f"nme_{name}_{who}"] = float(error[mask].mean())
+            if self.config.identity:
+                scores[f"identity_rms_{name}"] = float(torch.cat(people)[rendered].mean().sqrt())
             scores[f"calibration_{name}"] = float(torch.cat(ratios)[rendered].square().mean().sqrt())
         return scores
 

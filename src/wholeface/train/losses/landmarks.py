@@ -66,7 +66,7 @@ def landmark_loss(
         flag_weight: (N,) or (N, L) weight of the flags, or None.
         flag_strength: factor on the flags' cross entropies.
         identity: (N, K) true coefficients, or None.
-        identity_weight: (N,) of each picture's coefficients, or None; 0 where they are unknown.
+        identity_weight: (N,) or (N, K) weight of the coefficients, or None; 0 where they are unknown.
         identity_strength: factor on their part.
 
     Raises:

@@ -67,7 +67,7 @@ class LandmarkRecipeConfig(TrainConfig):
     jitter: float = 1.0
     photo_weight: float = 0.3
     empty: float = 0.1
-    identity_strength: float = 1.0
+    identity_strength: float = 2.0
     head_rate: float = 0.1
     steps: int = 12_000
     batch_size: int = 64
@@ -79,6 +79,13 @@ def mirror_668() -> NDArray[np.int64]:
     """(668,) the landmark that each one becomes in a mirrored picture."""
     first = np.array(_MIRROR_68, dtype=np.int64)
     return np.concatenate([first, dense_mirror(load_model("wholeface")).numpy() + 68])
+
+
+def identity_weights() -> NDArray[np.float32]:
+    """(K,) how far each identity mode moves the face, root of the mean square, over the mean of all modes."""
+    model = load_model("wholeface")
+    moved = model.identity[:, model.regions["face"]].double().square().sum(dim=2).mean(dim=1).sqrt()
+    return (moved / moved.mean()).float().numpy()
 
 
 def identity_signs() -> NDArray[np.float32]:
@@ -132,6 +139,7 @@ class LandmarkTask(Task):
         self.preprocessing = {"margin": LANDMARK_MARGIN, "range": [0, 1], "colour": "sRGB"}
         self._mirror = mirror_668()
         self._signs = identity_signs()[: config.identity]
+        self._modes = identity_weights()[: config.identity]
         self._jitter = CropJitter().scaled(config.jitter)
         if config.initial is None:
             network.set_shapes(self._some_shapes(), config.seed)
@@ -195,7 +203,7 @@ class LandmarkTask(Task):
         told = np.isfinite(rows.identity).all(axis=1) & ~empty
         signs = np.where(mirrored.numpy()[:, None], self._signs, np.float32(1.0))
         batch["identity"] = torch.from_numpy(np.nan_to_num(rows.identity) * signs)
-        batch["identity_weight"] = torch.from_numpy(told.astype(np.float32))
+        batch["identity_weight"] = torch.from_numpy(told[:, None].astype(np.float32) * self._modes)
         return batch
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:

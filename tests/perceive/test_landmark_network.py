@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from wholeface.perceive import LandmarkCalibration, LandmarkNetwork, NetworkDetector
+from wholeface.perceive._mirror_668 import IDENTITY_SIGNS, MIRROR_668
 from wholeface.perceive.face_detector import DetectedFace
 from wholeface.perceive.frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box, face_frame
+from wholeface.perceive.landmark_network import mean_of_mirrored, split_raw
 from wholeface.perceive.landmarks import LANDMARK_COUNTS
 from wholeface.photo import Similarity
 
@@ -19,9 +21,7 @@ SIZE = 128
 
 @pytest.fixture(scope="module")
 def mirror():
-    from wholeface.train.recipes.landmarks import mirror_668
-
-    return mirror_668()
+    return MIRROR_668
 
 
 class Knows:
@@ -93,19 +93,18 @@ def test_the_mirrored_look_agrees_and_halves_one_sided_errors(place, ramps, read
     pixels = ramps(240, 320)
     frame = face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
     network = Knows(read_place, 240, 320, points, mirror)
-    twice = LandmarkNetwork(network, size=SIZE, mirror=True, mirror_index=mirror).locate(pixels, frame)
+    twice = LandmarkNetwork(network, size=SIZE, mirror=True).locate(pixels, frame)
     assert len(network.calls) == 2
     assert np.linalg.det(network.calls[1][:, :2]) < 0
     np.testing.assert_allclose(twice.points, points, atol=0.4)
     biased = Knows(read_place, 240, 320, points, mirror, error=3.0)
     once = LandmarkNetwork(biased, size=SIZE).locate(pixels, frame, looks=1)
     assert np.linalg.norm(once.points - points, axis=1).mean() > 2 / frame.scale
-    both = LandmarkNetwork(biased, size=SIZE, mirror=True, mirror_index=mirror).locate(pixels, frame, looks=1)
+    both = LandmarkNetwork(biased, size=SIZE, mirror=True).locate(pixels, frame, looks=1)
     np.testing.assert_allclose(both.points, points, atol=0.4)
     # Flags are averaged with those of the partner, too.
     expected = (np.linspace(-4, 4, COUNT) + np.linspace(-4, 4, COUNT)[mirror]) / 2
     np.testing.assert_allclose(both.facing, 1 / (1 + np.exp(-expected)), atol=1e-5)
-    assert not LandmarkNetwork(network, mirror=True).mirror  # without the table
 
 
 def test_flags_and_sigma(place, ramps, read_place):
@@ -234,7 +233,7 @@ class KnowsThePerson(Knows):
 def test_the_person_is_read_after_the_points(place, ramps, read_place, mirror, mirrored):
     points = place(160.0, 120.0, 100.0, 0.0)
     network = KnowsThePerson(read_place, 240, 320, points, mirror=mirror)
-    finder = LandmarkNetwork(network, size=SIZE, identity=3, mirror=mirrored, mirror_index=mirror)
+    finder = LandmarkNetwork(network, size=SIZE, identity=3, mirror=mirrored)
     found = finder.locate(ramps(240, 320), face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN))
     assert found.points.shape == (COUNT, 2)
     np.testing.assert_allclose(found.identity, [0.5, -1.0, 2.0], rtol=1e-6)
@@ -248,3 +247,23 @@ def test_the_person_is_read_after_the_points(place, ramps, read_place, mirror, m
     )
     assert without.identity is None
     assert without.identity_sigma is None
+
+
+def test_lopsided_coefficients_change_sign_in_the_mirror():
+    rng = np.random.default_rng(4)
+    crop = rng.normal(size=(COUNT + 32, 5)).astype(np.float32)
+    raw, person = split_raw(crop, 80)
+    assert raw.shape == (COUNT, 5)
+    assert person.shape == (160,)
+    # What a perfectly symmetric network says of the mirror image: partners, x turned, odd coefficients turned.
+    mirrored = crop.copy()
+    mirrored[:COUNT] = crop[:COUNT][MIRROR_668]
+    mirrored[:COUNT, 0] *= -1
+    signs = np.concatenate([IDENTITY_SIGNS, np.ones(80, np.float32)])
+    mirrored[COUNT:] = (person * signs).reshape(32, 5)
+    points, who = mean_of_mirrored(np.stack([crop, mirrored]), 80)
+    np.testing.assert_allclose(points, raw, atol=1e-6)
+    np.testing.assert_allclose(who, person, atol=1e-6)
+    other = mirrored.copy()
+    other[COUNT:] = person.reshape(32, 5)  # as if nothing were lopsided
+    assert not np.allclose(mean_of_mirrored(np.stack([crop, other]), 80)[1], person, atol=0.1)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from wholeface.morphable import MorphableModel, dense_embedding, load_model
 from wholeface.perceive import IGNORE, ParsingClass
 from wholeface.perceive._mirror_478 import MIRROR_478
+from wholeface.perceive._mirror_668 import MIRROR_668
 from wholeface.perceive.face_parser import mirrored_classes
 from wholeface.train.crops import (
     NO_JITTER,
@@ -21,7 +22,6 @@ from wholeface.train.crops import (
     move_points,
     shuffle_tiles,
 )
-from wholeface.train.recipes.landmarks import mirror_668
 
 SIZE = 200
 
@@ -89,7 +89,7 @@ def test_without_jitter_the_face_is_upright_and_in_the_middle(points: NDArray[np
 def test_mirrored_landmarks_get_the_names_of_the_other_side(
     head: MorphableModel, points: NDArray[np.float32]
 ) -> None:
-    mirror = mirror_668()
+    mirror = MIRROR_668
     assert np.array_equal(mirror[mirror], np.arange(668))
     assert np.array_equal(mirror[68:546] - 68, MIRROR_478)
     assert head.mirror is not None

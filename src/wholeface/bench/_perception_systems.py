@@ -254,6 +254,7 @@ def _load(weights: Weights, backend: Backend) -> dict[str, Any]:
             TorchNetwork(network),
             size=int(card.architecture_config.get("input_size", 128)),
             identity=int(card.architecture_config.get("identity", 0)),
+            mirror=True,
         )
     return parts
 

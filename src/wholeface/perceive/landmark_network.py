@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ..photo import Similarity, warp
 from ._backend import NetworkFunction
+from ._mirror_668 import IDENTITY_SIGNS, MIRROR_668
 from .frames import DENSE_478, LANDMARK_MARGIN, face_frame, face_pose
 
-__all__ = ["LandmarkCalibration", "LandmarkNetwork", "NetworkLandmarks"]
+__all__ = ["LandmarkCalibration", "LandmarkNetwork", "NetworkLandmarks", "mean_of_mirrored", "split_raw"]
 
 _SETTLED = 0.08  # a second look is worth its time when the first one moved the frame by more than this
 _FLOOR = 0.15  # photo pixels, no point is better than this
@@ -68,8 +69,8 @@ class LandmarkNetwork:
         network: the trained network.
         size: edge of its input in pixels.
         calibration: of its errors.
-        mirror: also look at the mirrored crop and average; slower, a little more accurate. Needs ``mirror_index``.
-        mirror_index: (L,) the point that each point becomes in a mirrored photo.
+        mirror: also look at the mirrored crop and average: about 6 % less error for a fifth more time. The network
+            must give the 668 points.
         identity: coefficients of the identity that the network's last rows hold.
 
     Source: see :class:`wholeface.perceive.networks.LandmarkNet`.
@@ -82,15 +83,13 @@ class LandmarkNetwork:
         size: int = 128,
         calibration: LandmarkCalibration | None = None,
         mirror: bool = False,
-        mirror_index: NDArray[np.int64] | None = None,
         identity: int = 0,
     ) -> None:
         self._network = network
         self._identity = identity
         self.size = size
         self.calibration = calibration
-        self.mirror = mirror and mirror_index is not None
-        self._mirror_index = mirror_index
+        self.mirror = mirror
 
     def locate(self, pixels: NDArray[np.uint8], frame: Similarity, *, looks: int = 2) -> NetworkLandmarks:
         """Landmarks of the face that ``frame`` shows upright in the middle of its crop.
@@ -121,15 +120,8 @@ class LandmarkNetwork:
         """(L, 5) what the network says of the points, and (2K,) of the person."""
         crop = warp(pixels, frame, (self.size, self.size), fill="edge")
         image = crop.transpose(2, 0, 1)[None].astype(np.float32) / 255
-        mirrored = self.mirror and self._mirror_index is not None
-        out = self._network(np.concatenate([image, image[..., ::-1]]) if mirrored else image)
-        count = out.shape[1] - -(-2 * self._identity // 5)
-        raw, person = out[0, :count], out[0, count:].ravel()[: 2 * self._identity]
-        if mirrored:
-            other = out[1, self._mirror_index].copy()
-            other[:, 0] *= -1
-            raw = (raw + other) / 2
-        return raw, person
+        out = self._network(np.concatenate([image, image[..., ::-1]]) if self.mirror else image)
+        return mean_of_mirrored(out, self._identity) if self.mirror else split_raw(out[0], self._identity)
 
     def _in_photo(
         self,
@@ -154,6 +146,31 @@ class LandmarkNetwork:
             identity=person[:k].astype(np.float64) if k else None,
             identity_sigma=np.exp(np.clip(person[k:].astype(np.float64), -4.0, 0.0)) if k else None,
         )
+
+
+def split_raw(raw: NDArray[np.float32], identity: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(L + R, 5) of one picture -> (L, 5) of the points and (2K,) of the person; see :class:`LandmarkNet`."""
+    count = len(raw) - -(-2 * identity // 5)
+    return raw[:count], raw[count:].ravel()[: 2 * identity]
+
+
+def mean_of_mirrored(
+    both: NDArray[np.float32], identity: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a network says of a crop and of its mirror image, brought together.
+
+    Args:
+        both: (2, 668 + R, 5) raw, of the crop and of the mirrored crop.
+        identity: K, coefficients of the identity that the last rows hold.
+
+    Returns:
+        (668, 5) of the points and (2K,) of the person, as for the crop.
+    """
+    raw, person = split_raw(both[0], identity)
+    other, others_person = split_raw(both[1], identity)
+    turned = other[MIRROR_668] * np.array([-1, 1, 1, 1, 1], np.float32)
+    signs = np.concatenate([IDENTITY_SIGNS[:identity], np.ones(identity, np.float32)])
+    return (raw + turned) / 2, (person + signs * others_person) / 2
 
 
 def _logistic(x: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -155,6 +155,7 @@ def load_detector(
     backend: Backend = "torch",
     max_faces: int = 16,
     thorough: bool = True,
+    mirror: bool = True,
     weights: Path | None = None,
 ) -> NetworkDetector:
     """The default front end: our face detector and landmark network.
@@ -163,6 +164,7 @@ def load_detector(
         backend: ``torch`` or ``onnx``; see :func:`onnx_export.onnx_model` for the latter.
         max_faces: at most this many faces, the largest ones.
         thorough: search further when the whole photo shows no face.
+        mirror: look at each face and at its mirror image; see :class:`LandmarkNetwork`.
         weights: folder of ``detector.safetensors``, ``landmarks.safetensors`` and, where the landmark network's
             errors were measured, ``landmarks_noise.safetensors`` (tensors ``own`` and ``modes`` of
             :class:`LandmarkCalibration`); None takes the shipped ones.
@@ -187,6 +189,7 @@ def load_detector(
         size=int(config.get("input_size", 128)),
         calibration=_calibration(file, card),
         identity=int(config.get("identity", 0)),
+        mirror=mirror,
     )
     return NetworkDetector(detector, network)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..perceive.frames import DENSE_478, LANDMARK_MARGIN
-from ..perceive.landmark_network import LandmarkCalibration
+from ..perceive.landmark_network import LandmarkCalibration, mean_of_mirrored
 from ..perceive.networks import LandmarkNet, LandmarkNetConfig
 from ..weights import WeightCard, load_weights, save_weights
 from ._shared_store import SharedStore
@@ -33,6 +33,8 @@ def normalised_errors(
 ) -> NDArray[np.float32]:
     """Errors over the network's own sigma on all rendered samples of a store, half of them without occluders.
 
+    As in use, the network looks at each crop and at its mirror image.
+
     Returns:
         (N, L, 2), along x and y of the upright crop.
     """
@@ -47,7 +49,9 @@ def normalised_errors(
         points = np.stack([np.concatenate([row["landmarks_68"], row["dense"]]) for row in rows])
         matrices, _ = crop_matrices(points[:, DENSE_478], size, LANDMARK_MARGIN, rng, _JITTER)
         images = crop_images([r["clean"] if b else r["image"] for r, b in zip(rows, bare)], matrices, size)
-        output = network.read(network(images))
+        both = torch.stack([network(images), network(images.flip(3))], dim=1).numpy()
+        raw = np.stack([mean_of_mirrored(pair, network.config.identity)[0] for pair in both])
+        output = network.read(torch.from_numpy(raw))
         off = output.points - move_points(torch.from_numpy(points), matrices)
         found.append((off / output.log_sigma.exp()[..., None]).numpy())
     if not found:

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...errors import UsageError
 from ...morphable import load_model
-from ...morphable.dense import dense_mirror
+from ...perceive._mirror_668 import IDENTITY_SIGNS, MIRROR_668
 from ...perceive.frames import DENSE_478, LANDMARK_MARGIN
 from ...perceive.networks import LandmarkNet, LandmarkNetConfig, channels_last
 from .._initial import start_from
@@ -24,7 +25,7 @@ from ..losses import landmark_loss
 from ..recipe import Batch, Recipe, Task, TrainConfig
 from ._sources import SOURCES
 
-__all__ = ["RECIPE", "LandmarkRecipeConfig", "mirror_668"]
+__all__ = ["RECIPE", "LandmarkRecipeConfig"]
 
 _OUTER_EYES = (36, 45)
 
@@ -75,34 +76,11 @@ class LandmarkRecipeConfig(TrainConfig):
     validate_every: int = 1500
 
 
-def mirror_668() -> NDArray[np.int64]:
-    """(668,) the landmark that each one becomes in a mirrored picture."""
-    first = np.array(_MIRROR_68, dtype=np.int64)
-    return np.concatenate([first, dense_mirror(load_model("wholeface")).numpy() + 68])
-
-
 def identity_weights() -> NDArray[np.float32]:
     """(K,) how far each identity mode moves the face, root of the mean square, over the mean of all modes."""
     model = load_model("wholeface")
     moved = model.identity[:, model.regions["face"]].double().square().sum(dim=2).mean(dim=1).sqrt()
     return (moved / moved.mean()).float().numpy()
-
-
-def identity_signs() -> NDArray[np.float32]:
-    """(K,) ±1, what becomes of each identity coefficient in a mirrored picture: its mode is even or odd."""
-    model = load_model("wholeface")
-    modes = model.identity.double()
-    mirrored = modes[:, model.mirror] * modes.new_tensor([-1.0, 1.0, 1.0])
-    return torch.sign((modes * mirrored).sum(dim=(1, 2))).float().numpy()
-
-
-# fmt: off
-_MIRROR_68 = (
-    16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 27, 28, 29, 30,
-    35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56,
-    55, 64, 63, 62, 61, 60, 67, 66, 65,
-)
-# fmt: on
 
 
 @dataclass(frozen=True)
@@ -122,6 +100,8 @@ class LandmarkTask(Task):
     """See :data:`RECIPE`."""
 
     def __init__(self, config: LandmarkRecipeConfig) -> None:
+        if not 0 <= config.identity <= len(IDENTITY_SIGNS):
+            raise UsageError(f"identity must lie in [0, {len(IDENTITY_SIGNS)}], got {config.identity}")
         self.config = config
         self.store = SharedStore(config.stores)
         self.check = SharedStore((config.check,)) if config.check is not None else None
@@ -137,8 +117,8 @@ class LandmarkTask(Task):
         self.network: nn.Module = channels_last(network)
         self.train_size = len(self.store)
         self.preprocessing = {"margin": LANDMARK_MARGIN, "range": [0, 1], "colour": "sRGB"}
-        self._mirror = mirror_668()
-        self._signs = identity_signs()[: config.identity]
+        self._mirror = MIRROR_668
+        self._signs = IDENTITY_SIGNS[: config.identity]
         self._modes = identity_weights()[: config.identity]
         self._jitter = CropJitter().scaled(config.jitter)
         if config.initial is None:

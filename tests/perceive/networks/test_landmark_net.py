@@ -96,6 +96,11 @@ def test_the_second_stage_reads_where_the_points_are() -> None:
     assert points.shape == (1, 80, 2)
 
 
+def test_a_second_stage_that_never_looks_is_refused() -> None:
+    with pytest.raises(ValueError, match="rounds must be at least 1"):
+        small(points=80, looked_at=75, rounds=0)
+
+
 @pytest.mark.parametrize("count", [1, 3, 5, 80])
 def test_the_person_comes_after_the_points(count: int) -> None:
     net = small(points=9, looked_at=6, identity=count)

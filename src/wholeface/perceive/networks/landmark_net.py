@@ -75,7 +75,7 @@ class LandmarkNet(nn.Module):
         config: sizes.
 
     Raises:
-        ValueError: an input size that is not a multiple of 32.
+        ValueError: an input size that is not a multiple of 32, or a second stage that never looks.
 
     Source: Zhao & Qi, "Generative face parsing map guided 3D face reconstruction under occluded scenes", §3.1;
     Howard et al. 2019, "Searching for MobileNetV3"; Wood et al. 2022, "3D face reconstruction with dense landmarks",
@@ -87,6 +87,8 @@ class LandmarkNet(nn.Module):
         super().__init__()
         if config.input_size % 32:
             raise ValueError(f"input_size must be a multiple of 32, got {config.input_size}")
+        if config.looked_at and config.rounds < 1:
+            raise ValueError(f"rounds must be at least 1 where looked_at is not 0, got {config.rounds}")
         self.config = config
 
         def c(channels: int) -> int:

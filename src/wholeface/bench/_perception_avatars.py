@@ -126,7 +126,7 @@ class _Pose:
 
 def _linear_texture(avatar: Avatar) -> Tensor:
     """(3, H, W) linear, at half the file's resolution."""
-    half = decode_srgb(avatar.texture()[::2, ::2])
+    half = decode_srgb(avatar.texture()[::2, ::2] / 255.0)
     return torch.from_numpy(np.ascontiguousarray(half, dtype=np.float32)).permute(2, 0, 1)
 
 

@@ -20,4 +20,6 @@ def test_textures_are_decoded_from_bytes(tmp_path: Path) -> None:
     texture = _linear_texture(avatar)
     assert texture.shape == (3, 2, 3)
     expected = np.array([1.0, ((128 / 255 + 0.055) / 1.055) ** 2.4, 0.0])
-    np.testing.assert_allclose(texture.numpy(), np.broadcast_to(expected[:, None, None], (3, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(
+        texture.numpy(), np.broadcast_to(expected[:, None, None], (3, 2, 3)), rtol=1e-6
+    )

@@ -329,22 +329,24 @@ def _told(sigma: float, identity_sigma: float):
 
 def test_the_detectors_own_estimate_of_the_person_is_the_prior() -> None:
     model, landmarks, person = _told(sigma=500.0, identity_sigma=0.5)
-    once = LandmarkFitSettings(identity_trust=1.0)
-    found = fit_landmarks(model, landmarks, SIZE, SIZE, settings=once).parameters.identity.double().numpy()
+    plain = LandmarkFitSettings(identity_shrinkage=1.0, identity_caution=1.0)
+    found = fit_landmarks(model, landmarks, SIZE, SIZE, settings=plain).parameters.identity.double().numpy()
     np.testing.assert_allclose(found, person, atol=0.02)
     # Half the trust: precision 1 + 3/2 instead of 4, and the mean by as much nearer to that of all people.
-    half = fit_landmarks(model, landmarks, SIZE, SIZE, settings=LandmarkFitSettings(identity_trust=0.5))
+    half = fit_landmarks(model, landmarks, SIZE, SIZE, settings=replace(plain, identity_trust=0.5))
     np.testing.assert_allclose(half.parameters.identity.double().numpy(), person * 2 / 2.5, atol=0.02)
     np.testing.assert_allclose(half.identity_sigma, 2.5**-0.5, atol=0.01)
-    none = fit_landmarks(model, landmarks, SIZE, SIZE, settings=LandmarkFitSettings(identity_trust=0.0))
+    none = fit_landmarks(model, landmarks, SIZE, SIZE, settings=replace(plain, identity_trust=0.0))
     assert none.parameters.identity.abs().max() < 0.05  # what such points tell
-    blank = fit_landmarks(model, replace(landmarks, identity=None, identity_sigma=None), SIZE, SIZE)
+    unknown = replace(landmarks, identity=None, identity_sigma=None)
+    blank = fit_landmarks(model, unknown, SIZE, SIZE, settings=plain)
     torch.testing.assert_close(blank.parameters.identity, none.parameters.identity)
 
 
 def test_good_points_outweigh_the_estimate_of_the_person() -> None:
     model, landmarks, person = _told(sigma=0.05, identity_sigma=0.9)
-    found = fit_landmarks(model, landmarks, SIZE, SIZE).parameters.identity.double().numpy()
+    plain = LandmarkFitSettings(identity_shrinkage=1.0, identity_caution=1.0)
+    found = fit_landmarks(model, landmarks, SIZE, SIZE, settings=plain).parameters.identity.double().numpy()
     wrong = model.vertices(torch.from_numpy(person).float()) - model.mean
     left = model.vertices(torch.from_numpy(found).float()) - model.mean
     face = model.regions["face"]

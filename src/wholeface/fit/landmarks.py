@@ -27,7 +27,7 @@ _MINIMUM = 12  # landmarks without which no face is fitted
 
 
 _USUAL_STRENGTH = (0.6, 3.0)  # shrinkage and caution of the identity
-_STRENGTH = {"wholeface668": (1.0, 3.0)}  # by the landmarks' scheme
+_STRENGTH = {"wholeface668": (0.75, 6.0)}  # by the landmarks' scheme
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class LandmarkFitSettings:
         identity_strength: multiplies the precision of the identity prior (1 = the model's own statistics).
         identity_shrinkage: factor on the fitted identity; pose and expression are fitted again after it. None: by
             the detector. Chosen, like ``identity_caution``, by measurement on held-out heads (``wholeface bench
-            shrinkage`` and ``perception``): mediapipe's points bear 0.6, those of our own network, which come with
-            an account of their common errors, 1.
-        identity_trust: weight of the detector's own estimate of the identity, where it has one; 0 leaves it out. 2,
-            with a caution of 3, was best on renderings that are neither trained nor reported on.
+            shrinkage`` and ``perception``): mediapipe's points bear 0.6, ours 0.75. (On
+            renderings alone ours would bear 1; heads of other statistics and repeated frames of people speak for less.)
+        identity_trust: weight of the detector's own estimate of the identity, where it has one; 0 leaves it out.
         expression_strength: multiplies the expression prior.
         noise_scale: multiplies the standard deviations of the landmarks.
         identity_caution: multiplies the noise further while identity is fitted; pose and expression are fitted again
-            without it. None: by the detector (at present 3 for all).
+            without it. None: by the detector, 3 for mediapipe's points and 6 for ours, whose estimate of the person
+            counts beside.
         dof: degrees of freedom of the robust Student-t likelihood; small = more robust, infinite = Gaussian.
         focal_ratio: prior mean of the focal length over the longer side of the photo.
         focal_sigma: its standard deviation in log f.
@@ -60,7 +60,7 @@ class LandmarkFitSettings:
 
     identity_strength: float = 1.0
     identity_shrinkage: float | None = None
-    identity_trust: float = 2.0
+    identity_trust: float = 1.0
     expression_strength: float = 1.0
     noise_scale: float = 1.0
     identity_caution: float | None = None

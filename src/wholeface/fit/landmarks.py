@@ -38,8 +38,8 @@ class LandmarkFitSettings:
         identity_strength: multiplies the precision of the identity prior (1 = the model's own statistics).
         identity_shrinkage: factor on the fitted identity; pose and expression are fitted again after it. None: by
             the detector. Chosen, like ``identity_caution``, by measurement on held-out heads (``wholeface bench
-            shrinkage`` and ``perception``): mediapipe's points bear 0.6, ours 0.75. (On
-            renderings alone ours would bear 1; heads of other statistics and repeated frames of people speak for less.)
+            shrinkage`` and ``perception``): mediapipe's points bear 0.6, ours 0.75 (1 on
+            renderings alone; heads of other statistics and repeated frames of people speak for less).
         identity_trust: weight of the detector's own estimate of the identity, where it has one; 0 leaves it out.
         expression_strength: multiplies the expression prior.
         noise_scale: multiplies the standard deviations of the landmarks.

@@ -210,7 +210,7 @@ def test_a_crop_about_which_the_network_is_unsure_is_no_face(place, ramps, read_
     for sure in (True, False):
         knows = Knows(read_place, 240, 320, points)
         scale = box_frame(detected(points).box, detected(points).points, SIZE, LANDMARK_MARGIN).scale
-        knows.log_sigma = np.log(0.05 * side * scale * (0.9 if sure else 1.1))
+        knows.log_sigma = np.log(0.045 * side * scale * (0.9 if sure else 1.1))
         found = NetworkDetector(Boxes(detected(points)), LandmarkNetwork(knows, size=SIZE)).detect(
             ramps(240, 320)
         )

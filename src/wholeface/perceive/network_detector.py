@@ -38,7 +38,7 @@ class NetworkDetector:
         *,
         min_confidence: float = 0.3,
         min_facing: float = 0.4,
-        max_sigma: float = 0.05,
+        max_sigma: float = 0.045,
     ) -> None:
         for name, value in (("min_confidence", min_confidence), ("min_facing", min_facing)):
             if not 0.0 <= value < 1.0:

@@ -114,10 +114,12 @@ class FaceDetector:
         raw = self._network(np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32) / 255)[0]
         score, boxes, points = decode_arrays(raw, *cells(*shape))
         keep = np.nonzero(score > self.min_score)[0]
+        order = keep[np.argsort(-score[keep], kind="stable")][:400]
         back = similarity.inverse()
+        placed = back.apply(boxes[order].reshape(-1, 2, 2)).reshape(-1, 4)
         return [
-            DetectedFace(back.apply(boxes[i].reshape(2, 2)).ravel(), back.apply(points[i]), float(score[i]))
-            for i in keep[np.argsort(-score[keep], kind="stable")][:400]
+            DetectedFace(box, marks, float(sure))
+            for box, marks, sure in zip(placed, back.apply(points[order]), score[order])
         ]
 
 
@@ -158,8 +160,9 @@ def suppress(faces: list[DetectedFace], overlap: float = 0.4) -> list[DetectedFa
     kept = []
     while rest:
         best = rest[0]
-        same = [_iou(best.box, face.box) > overlap or _inside(face.box, best.box) > 0.7 for face in rest]
-        group = [face for face in rest if _iou(best.box, face.box) > overlap] or [best]
+        union, inside = _overlaps(best.box, np.stack([face.box for face in rest]))
+        same = (union > overlap) | (inside > 0.7)
+        group = [face for face, near in zip(rest, union > overlap) if near] or [best]
         powers = np.array([face.score for face in group], dtype=np.float64) ** 4
         weights = powers / powers.sum()
         kept.append(
@@ -177,16 +180,9 @@ def _area(box: NDArray[np.float64]) -> float:
     return float(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0))
 
 
-def _inside(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Intersection over the smaller box."""
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    if (high <= low).any():
-        return 0.0
-    return _area(np.concatenate([low, high])) / max(min(_area(a), _area(b)), 1e-9)
-
-
-def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    both = _area(np.concatenate([np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])]))
-    if (np.minimum(a[2:], b[2:]) <= np.maximum(a[:2], b[:2])).any():
-        return 0.0
-    return both / max(_area(a) + _area(b) - both, 1e-9)
+def _overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> tuple[Array, Array]:
+    """(N,) intersection over union of a box (4,) with others (N, 4), and intersection over the smaller box."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    both = np.maximum(high - low, 0.0).prod(axis=1)
+    own, areas = _area(box), np.maximum(others[:, 2:] - others[:, :2], 0.0).prod(axis=1)
+    return both / np.maximum(own + areas - both, 1e-9), both / np.maximum(np.minimum(own, areas), 1e-9)

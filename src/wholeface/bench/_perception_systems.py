@@ -64,19 +64,7 @@ class Finder:
         else:
             assert self.landmarks is not None
             frame = face_frame(points_478, self.landmarks.size, LANDMARK_MARGIN)
-            points = self.landmarks.locate(pixels, frame)
-            found = (
-                FaceLandmarks(
-                    points=points.points,
-                    scheme="wholeface668",
-                    box=face_box(points.points[68:546]),
-                    score=1.0,
-                    visibility=points.facing,
-                    sigma=points.sigma,
-                    covered=points.covered,
-                    modes=points.modes,
-                ),
-            )
+            found = (self.landmarks.locate(pixels, frame).as_face(1.0),)
         self.seconds.append(time.perf_counter() - start)
         best = max(found, key=lambda face: iou(_box_478(face), box), default=None)
         return best if best is not None and iou(_box_478(best), box) >= _SAME_FACE else None

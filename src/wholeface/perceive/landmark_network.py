@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..photo import Similarity, warp
 from ._backend import NetworkFunction
 from ._mirror_668 import IDENTITY_SIGNS, MIRROR_668
-from .frames import DENSE_478, LANDMARK_MARGIN, face_frame, face_pose
+from .frames import DENSE_478, LANDMARK_MARGIN, face_box, face_frame, face_pose
+from .landmarks import FaceLandmarks
 
 __all__ = ["LandmarkCalibration", "LandmarkNetwork", "NetworkLandmarks", "mean_of_mirrored", "split_raw"]
 
@@ -60,6 +61,25 @@ class NetworkLandmarks:
     covered: NDArray[np.float64]
     identity: NDArray[np.float64] | None = None
     identity_sigma: NDArray[np.float64] | None = None
+
+    def as_face(self, score: float) -> FaceLandmarks:
+        """The 668 points as evidence, their box around the 478.
+
+        Args:
+            score: how sure the detector is that this is a face.
+        """
+        return FaceLandmarks(
+            points=self.points,
+            scheme="wholeface668",
+            box=face_box(self.points[DENSE_478]),
+            score=score,
+            visibility=self.facing,
+            sigma=self.sigma,
+            covered=self.covered,
+            modes=self.modes,
+            identity=self.identity,
+            identity_sigma=self.identity_sigma,
+        )
 
 
 class LandmarkNetwork:

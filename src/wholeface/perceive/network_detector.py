@@ -73,20 +73,7 @@ class NetworkDetector:
                 continue
             if any(_overlap(box, other.box) > 0.5 for other in found):
                 continue
-            found.append(
-                FaceLandmarks(
-                    points=points.points,
-                    scheme="wholeface668",
-                    box=box,
-                    score=face.score,
-                    visibility=points.facing,
-                    sigma=points.sigma,
-                    covered=points.covered,
-                    modes=points.modes,
-                    identity=points.identity,
-                    identity_sigma=points.identity_sigma,
-                )
-            )
+            found.append(points.as_face(face.score))
         found.sort(key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))
         return tuple(found)
 

@@ -39,14 +39,18 @@ class SharedStore:
 
     def __getitem__(self, row: int) -> dict[str, NDArray[Any]]:
         """See :meth:`SampleStore.__getitem__`."""
+        store, local = self._place(row)
+        return store[local]
+
+    def _place(self, row: int) -> tuple[SampleStore, int]:
+        """The store that holds a row, and the row's number there."""
         place = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self._stores[place][row - int(self._starts[place])]
+        return self._stores[place], row - int(self._starts[place])
 
     def parameter(self, row: int, name: str, size: int) -> NDArray[np.float32]:
         """(size,) the first numbers of one parameter of a sample; not numbers where it is unknown."""
-        place = int(np.searchsorted(self._starts, row, side="right")) - 1
-        store = self._stores[place]
-        known = store.parameters(store[row - int(self._starts[place])]["parameters"])
+        store, local = self._place(row)
+        known = store.parameters(store.array("parameters")[local])
         if name not in known or known[name].size < size:
             return np.full(size, np.nan, np.float32)
         return np.asarray(known[name].reshape(-1)[:size], dtype=np.float32)
@@ -55,7 +59,6 @@ class SharedStore:
         """Where the samples come from, for error messages."""
         words = []
         for row in rows:
-            place = int(np.searchsorted(self._starts, row, side="right")) - 1
-            store, local = self._stores[place], int(row - self._starts[place])
+            store, local = self._place(int(row))
             words.append(f"{store.folder.name}[{local}] (sample {int(store.indices[local])})")
         return ", ".join(words)

@@ -134,6 +134,11 @@ class LandmarkNet(nn.Module):
             self.correct = nn.Linear(config.features // 2, config.points * 5)
             nn.init.zeros_(self.correct.weight)
             nn.init.zeros_(self.correct.bias)
+            # All of the 68 come first, where there are as many; the others lie about evenly in the list.
+            first = min(68, config.looked_at, config.points)
+            rest = torch.linspace(first, config.points - 1, config.looked_at - first).round().long()
+            self._chosen: Tensor
+            self.register_buffer("_chosen", torch.cat([torch.arange(first), rest]), persistent=False)
         if config.identity:
             last = nn.Linear(_PERSON, 2 * config.identity)
             nn.init.zeros_(last.weight)
@@ -174,12 +179,7 @@ class LandmarkNet(nn.Module):
 
     def _at_points(self, fine: Tensor, out: Tensor) -> Tensor:
         """(N, C, P) what the fine map says where some of the landmarks have been put."""
-        config = self.config
-        # All of the 68 come first, where there are as many; the others lie about evenly in the list.
-        first = min(68, config.looked_at, config.points)
-        rest = torch.linspace(first, config.points - 1, config.looked_at - first).round().long()
-        chosen = torch.cat([torch.arange(first), rest]).to(out.device)
-        places = out.detach().view(-1, config.points, 5)[:, chosen, :2] * 2
+        places = out.detach().view(-1, self.config.points, 5)[:, self._chosen, :2] * 2
         return F.grid_sample(fine, places[:, :, None], padding_mode="border", align_corners=False)[..., 0]
 
     def read(self, raw: Tensor) -> LandmarkOutput:

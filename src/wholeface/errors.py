@@ -70,3 +70,9 @@ class UsageError(WholeFaceError, ValueError):
     """An argument is out of range or contradicts another one."""
 
     kind = "usage"
+
+
+class StageError(UsageError):
+    """A stage of a method does not do what it says: it loses a face, or changes a slot that it does not write."""
+
+    kind = "stage"

@@ -19,6 +19,7 @@ from .morphable import MorphableModel, Parameters
 from .perceive import FaceLandmarks
 from .photo import Photo
 from .render import Camera, render_view
+from .stages import DeoccludedImage, ReliefMap
 
 __all__ = ["VIEWS", "Reconstruction"]
 
@@ -46,6 +47,8 @@ class Reconstruction:
             what the parsing network holds for face beyond it.
         face_region: (H, W) bool, the projected face, hidden parts included.
         completed: the whole UV texture with provenance and confidence.
+        image: the photo without the occluder, where the method makes it itself; see :attr:`deoccluded`.
+        relief: wrinkles and folds on the head, where the method finds any.
         quality: verdict in one word and the reasons.
         method: the system that ran.
         face_number: 1 = the largest face of the photo; ``face_count``: how many faces the photo shows.
@@ -65,6 +68,8 @@ class Reconstruction:
     face_region: NDArray[np.bool_]
     completed: CompletedTexture
     quality: Quality
+    image: DeoccludedImage | None = None
+    relief: ReliefMap | None = None
     method: str = "auto"
     face_number: int = 1
     face_count: int = 1
@@ -90,7 +95,9 @@ class Reconstruction:
 
     @cached_property
     def deoccluded(self) -> NDArray[np.uint8]:
-        """(H, W, 3) the photo with the occluder replaced by the completed face."""
+        """(H, W, 3) the photo without the occluder: as the method made it, else with the completed face rendered."""
+        if self.image is not None:
+            return self.image.pixels
         return deocclude(
             self.photo.pixels, self.model, self.parameters, self.camera, self.occluder, self.completed
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ._timing import Stopwatch
-from .errors import NoFaceError, UsageError
-from .methods import get_method
-from .methods._prepare import load_in_background, prepare_in_background
-from .morphable import MorphableModel
+from .errors import NoFaceError, UsageError, WholeFaceError
+from .methods import MethodOptions, MethodSpec, get_method
+from .morphable import MorphableModel, load_model
 from .photo import Photo, PhotoSource, read_photo
+from .stages import FaceState, Networks, Tools, run_stages
+from .stages.prepare import in_background, prepare_stages
 
 if TYPE_CHECKING:
     from .perceive import FaceParser, LandmarkDetector
@@ -23,10 +24,11 @@ __all__ = ["Reconstructor", "reconstruct"]
 
 
 class Reconstructor:
-    """Holds the face model and the detector, so that many photos pay for loading once.
+    """Holds the face model and the networks, so that many photos pay for loading once.
 
     Args:
-        method: name of the system to run; see :data:`wholeface.methods.METHODS`.
+        method: name of the system to run (see :func:`wholeface.methods.get_method`), a Python file that holds one, or
+            a :class:`wholeface.methods.MethodSpec`.
         device: ``cpu`` or ``cuda``.
         model: ``wholeface`` (shipped), the path of another model (docs/models.md), or a loaded model.
         detector: finds faces and landmarks; None takes WholeFace's own, see :func:`perceive.load_detector`;
@@ -52,7 +54,7 @@ class Reconstructor:
     def __init__(
         self,
         *,
-        method: str = "auto",
+        method: str | MethodSpec = "auto",
         device: str = "cpu",
         model: str | Path | MorphableModel = "wholeface",
         detector: LandmarkDetector | None = None,
@@ -76,46 +78,36 @@ class Reconstructor:
             raise UsageError(f"texture size {texture_size}: choose 64 to 4096 texels")
         if focal is not None and not focal > 0:
             raise UsageError(f"focal length {focal}: must be a positive number of pixels")
-        # The file is read and unpacked while the rooms are imported.
-        loading = None if isinstance(model, MorphableModel) else load_in_background(model)
-        self._run = get_method(method)
-        self.method = method
-        self.device = device
-        self.texture_size = texture_size
-        self.focal = focal
-        self.refine = refine
-        self.model = loading.result() if loading is not None else cast("MorphableModel", model)
-        self.backend = backend
-        self.weights = None if weights is None else Path(weights)
-        self._detector = detector
-        prepare_in_background(self.model, texture_size)
+        # The file is read and unpacked while the method's modules are imported.
+        given = model if isinstance(model, MorphableModel) else None
+        loading = None if given is not None else in_background(lambda: load_model(model), "face model")
+        spec = get_method(method)
+        options = MethodOptions(texture_size=texture_size, focal=focal, refine=refine)
+        self.method = spec.name
+        self.tools = Tools(
+            model=given if loading is None else loading.result(),
+            networks=Networks(
+                backend=backend, weights=None if weights is None else Path(weights), detector=detector
+            ),
+            device=torch.device(device),
+        )
+        self.stages = spec.build(options, self.tools)
+        self._preparation = in_background(lambda: prepare_stages(self.stages, self.tools), "tables")
+
+    @property
+    def model(self) -> MorphableModel:
+        """The face model."""
+        return self.tools.model
 
     @property
     def detector(self) -> LandmarkDetector:
         """The landmark detector; the default one is loaded when first needed."""
-        if self._detector is None:
-            self._detector = self._default_detector()
-        return self._detector
+        return self.tools.networks.detector
 
-    @cached_property
+    @property
     def parser(self) -> FaceParser | None:
         """The face parser, loaded when first needed; None where its weights are not installed."""
-        from .perceive import has_weights, load_parser
-
-        if self.weights is None and not has_weights("parsing"):
-            return None
-        return load_parser(backend=self.backend, weights=self.weights)
-
-    def _default_detector(self) -> LandmarkDetector:
-        from .perceive import MediapipeDetector, load_detector
-        from .perceive.shipped import usual_detector, without_weights
-
-        if self.weights is None and usual_detector() == "mediapipe":
-            return MediapipeDetector()
-        if self.weights is None and (note := without_weights()):
-            warnings.warn(note, stacklevel=4)
-            return MediapipeDetector()
-        return load_detector(backend=self.backend, weights=self.weights)
+        return self.tools.networks.parser
 
     def __call__(self, photo: PhotoSource | Photo, *, face: int = 1) -> Reconstruction:
         """Reconstruct one face.
@@ -138,47 +130,97 @@ class Reconstructor:
             NoFaceError: no face, or fewer faces than ``face``, were found.
             UsageError: ``face`` < 1.
         """
-        from .methods._job import FaceJob
+        found = next(self.batch([photo], face=face))
+        if isinstance(found, WholeFaceError):
+            raise found
+        return found
 
+    def batch(
+        self, photos: Iterable[PhotoSource | Photo], *, face: int | None = None, size: int = 8
+    ) -> Iterator[list[Reconstruction] | WholeFaceError]:
+        """Reconstruct many photos; the networks see the faces of several photos at once.
+
+        Args:
+            photos: any number; they are read as they are needed.
+            face: only this face of each photo, 1 = the largest; None reconstructs all.
+            size: photos that go through the stages together; memory grows with it, results do not depend on it.
+
+        Yields:
+            For each photo, in order, the reconstructions of its faces, largest first, or the error that it ended
+            with: a photo that cannot be read or shows no face does not stop the others.
+
+        Raises:
+            UsageError: ``face`` or ``size`` < 1.
+
+        Example:
+            >>> for heads in Reconstructor().batch(paths):       # doctest: +SKIP
+            ...     if not isinstance(heads, Exception):
+            ...         heads[0].save(f"out/{heads[0].photo.source}")
+        """
         if face is not None and face < 1:
             raise UsageError(f"face {face}: faces are counted from 1, the largest")
+        if size < 1:
+            raise UsageError(f"size {size}: at least one photo at a time")
+        return self._batches(iter(photos), face, size)
+
+    def _batches(
+        self, photos: Iterator[PhotoSource | Photo], face: int | None, size: int
+    ) -> Iterator[list[Reconstruction] | WholeFaceError]:
+        while group := list(islice(photos, size)):
+            starts = [self._perceive(photo, face) for photo in group]
+            flat = [state for start in starts if not isinstance(start, WholeFaceError) for state in start]
+            done = iter(run_stages(self.stages, flat, self.tools))
+            for start in starts:
+                if isinstance(start, WholeFaceError):
+                    yield start
+                else:
+                    yield self._results([next(done) for _ in start])
+
+    def _perceive(self, photo: PhotoSource | Photo, face: int | None) -> list[FaceState] | WholeFaceError:
+        """The photo, read, and the faces in it."""
         clock = Stopwatch()
-        with clock.room("photo"):
-            read = photo if isinstance(photo, Photo) else read_photo(photo)
-        with clock.room("perceive"):
-            detector, parser = self.detector, self.parser
-            found = detector.detect(read.pixels)
-        if not found:
-            raise NoFaceError(
-                f"{read.source}: no face found; a face should be at least 30 pixels high and mostly in view"
-            )
-        if face is not None and face > len(found):
-            raise NoFaceError(f"{read.source}: face {face} was asked for, but only {len(found)} found")
-        results = []
-        for number, landmarks in enumerate(found, start=1):
-            if face is not None and number != face:
-                continue
-            stopwatch = Stopwatch()
-            stopwatch.milliseconds.update(clock.milliseconds)
-            job = FaceJob(
+        try:
+            with clock.room("photo"):
+                read = photo if isinstance(photo, Photo) else read_photo(photo)
+            with clock.room("perceive"):
+                found = self.detector.detect(read.pixels)
+            if not found:
+                raise NoFaceError(
+                    f"{read.source}: no face found; a face should be at least 30 pixels high and mostly in view"
+                )
+            if face is not None and face > len(found):
+                raise NoFaceError(f"{read.source}: face {face} was asked for, but only {len(found)} found")
+        except WholeFaceError as error:
+            return error
+        return [
+            FaceState(
                 photo=read,
                 landmarks=landmarks,
-                model=self.model,
                 face_number=number,
                 face_count=len(found),
-                focal=self.focal if self.focal is not None else read.focal_px,
-                texture_size=self.texture_size,
-                refine=self.refine,
-                device=self.device,
-                stopwatch=stopwatch,
-                parser=parser,
+                warnings=tuple(read.warnings),
+                timings_ms=dict(clock.milliseconds),
             )
-            results.append(self._run(job))
-        return results
+            for number, landmarks in enumerate(found, start=1)
+            if face is None or number == face
+        ]
+
+    def _results(self, states: Sequence[FaceState | WholeFaceError]) -> list[Reconstruction] | WholeFaceError:
+        """Of one photo: its faces, or the error of the first face when none came through."""
+        from ._result import reconstruction_of
+
+        if self._preparation.done():
+            self._preparation.result()  # what went wrong in the background is said
+        good = [state for state in states if isinstance(state, FaceState)]
+        if not good:
+            return next(state for state in states if isinstance(state, WholeFaceError))
+        lost = [state for state in states if isinstance(state, WholeFaceError)]
+        notes = tuple(f"another face of this photo could not be reconstructed: {error}" for error in lost)
+        return [reconstruction_of(state.warn(*notes), self.method, self.tools) for state in good]
 
 
 def reconstruct(
-    photo: PhotoSource | Photo, *, face: int = 1, method: str = "auto", device: str = "cpu"
+    photo: PhotoSource | Photo, *, face: int = 1, method: str | MethodSpec = "auto", device: str = "cpu"
 ) -> Reconstruction:
     """One photo in, one whole face out.
 

@@ -12,8 +12,8 @@ from PIL import Image
 from wholeface.app import _ahead
 from wholeface.app._ahead import PhotosAhead, start_detector
 from wholeface.app._garbage import collection_postponed
-from wholeface.errors import ModelFileError, PhotoError, UsageError
-from wholeface.perceive import ChildProcessDetector, MediapipeDetector, mediapipe_detector, shipped
+from wholeface.errors import PhotoError, UsageError
+from wholeface.perceive import ChildProcessDetector, MediapipeDetector, mediapipe_detector
 
 
 class _Recorder:
@@ -73,33 +73,18 @@ def _absent() -> None:
     raise UsageError("mediapipe is not there")
 
 
-def test_our_own_detector_starts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_our_own_detector_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mediapipe_detector, "require_mediapipe", _absent)
-    assert start_detector("wholeface", tmp_path) is None
-    monkeypatch.setattr(shipped, "has_weights", lambda *names: True)
     assert start_detector("wholeface") is None
-    monkeypatch.setattr(shipped, "usual_detector", lambda: "wholeface")
     assert start_detector("auto") is None
-    monkeypatch.setattr(shipped, "usual_detector", lambda: "mediapipe")
-    assert start_detector("auto", tmp_path) is None  # weights are there to be used
-    for name in ("mediapipe", "auto"):
-        with pytest.raises(UsageError, match="mediapipe is not there"):
-            start_detector(name)
+    with pytest.raises(UsageError, match="mediapipe is not there"):
+        start_detector("mediapipe")
 
 
-def test_mediapipe_stands_in_with_one_message(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(shipped, "has_weights", lambda *names: False)
-    for module in (mediapipe_detector, shipped):
-        monkeypatch.setattr(module, "require_mediapipe", lambda: None)
-    detector = start_detector("wholeface")
+def test_mediapipe_starts_in_a_process_of_its_own_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mediapipe_detector, "require_mediapipe", lambda: None)
+    detector = start_detector("mediapipe")
     assert isinstance(detector, ChildProcessDetector)
     detector.close()
-    assert capsys.readouterr().err.count("mediapipe stands in") == 1
     monkeypatch.setattr(_ahead.sys, "executable", "")
     assert isinstance(start_detector("mediapipe"), MediapipeDetector)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(shipped, "require_mediapipe", _absent)
-    with pytest.raises(ModelFileError, match="lacks the weights"):
-        start_detector("wholeface")

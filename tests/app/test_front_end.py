@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import wholeface
-from wholeface.perceive import FaceLandmarks, MediapipeDetector, has_weights, shipped
+from wholeface.perceive import FaceLandmarks, has_weights, shipped
 
 # The extras and what mediapipe brings along are hidden, as if they were not there.
 _UNINSTALLED = """
@@ -161,28 +161,14 @@ def test_networks_are_loaded_once_and_as_asked(made: list[dict[str, object]]) ->
     assert made == [{"backend": "onnx", "weights": Path("somewhere")}] * 2
 
 
-def test_the_usual_detector(made: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipped, "usual_detector", lambda: "wholeface")
-    assert isinstance(wholeface.Reconstructor().detector, _Nobody)
-    monkeypatch.setattr(shipped, "usual_detector", lambda: "mediapipe")
-    assert isinstance(wholeface.Reconstructor().detector, MediapipeDetector)
-    assert isinstance(wholeface.Reconstructor(weights="mine").detector, _Nobody)  # they are there to be used
-
-
-def test_mediapipe_stands_in_for_missing_weights(
-    made: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+def test_missing_weights_of_the_parser_leave_it_out_and_of_the_detector_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import wholeface.perceive as room
-
-    monkeypatch.setattr(shipped, "usual_detector", lambda: "wholeface")
-    monkeypatch.setattr(shipped, "require_mediapipe", lambda: None)
-    for module in (room, shipped):
-        monkeypatch.setattr(module, "has_weights", lambda *names: False)
-    other = wholeface.Reconstructor()
-    with pytest.warns(UserWarning, match="the one of mediapipe stands in"):
-        assert isinstance(other.detector, MediapipeDetector)
-    assert other.parser is None
-    assert made == []
+    monkeypatch.setattr(shipped, "SHIPPED_WEIGHTS", tmp_path)
+    bare = wholeface.Reconstructor()
+    assert bare.parser is None
+    with pytest.raises(wholeface.ModelFileError, match="weights of the detector network are missing"):
+        _ = bare.detector
 
 
 def test_unknown_backends_are_refused() -> None:

@@ -12,7 +12,6 @@ import torch
 
 from wholeface.errors import ModelFileError, WholeFaceError
 from wholeface.perceive import has_weights, load_detector, load_network, load_parser
-from wholeface.perceive import shipped as rooms
 from wholeface.perceive.shipped import NETWORKS, weights_file
 from wholeface.weights import WeightCard, card_path, load_card, load_weights, save_weights
 
@@ -145,22 +144,6 @@ def test_networks_for_other_points_classes_or_crops_are_refused(small_networks, 
     save("parsing", ParsingNet(ParsingNetConfig(classes=19, width=0.25)))
     with pytest.raises(ModelFileError, match=r"classes = 19.*20"):
         load_parser(weights=weights_folder)
-
-
-def test_without_shipped_weights_mediapipe_stands_in_or_the_remedy_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(rooms, "SHIPPED_WEIGHTS", tmp_path)
-    monkeypatch.setattr(rooms, "require_mediapipe", lambda: None)
-    assert "mediapipe stands in" in rooms.without_weights()
-
-    def absent():
-        raise rooms.UsageError("not there")
-
-    monkeypatch.setattr(rooms, "require_mediapipe", absent)
-    with pytest.raises(ModelFileError, match=r"lacks the weights.*wholeface\[mediapipe\]"):
-        rooms.without_weights()
-    for name in ("detector", "landmarks"):
-        (tmp_path / f"{name}.safetensors").write_bytes(b"")
-    assert rooms.without_weights() is None
 
 
 def test_the_shipped_weights_are_whole_and_small():

@@ -14,28 +14,20 @@ if TYPE_CHECKING:
     from ..photo import Photo
 
 
-def start_detector(name: str, weights: Path | None = None) -> ChildProcessDetector | MediapipeDetector | None:
+def start_detector(name: str) -> ChildProcessDetector | MediapipeDetector | None:
     """The detector that starts before torch is imported, or None for WholeFace's own, which needs torch itself.
 
     Args:
-        name: ``wholeface``, ``mediapipe`` or ``auto`` (see :func:`wholeface.perceive.shipped.usual_detector`).
-        weights: folder of other weights for WholeFace's own networks, or None.
+        name: ``mediapipe``; ``wholeface`` and ``auto`` are our own.
 
     Raises:
         UsageError: mediapipe was asked for and is not installed.
-        ModelFileError: the shipped weights are missing, and mediapipe cannot stand in.
     """
     from ..perceive import ChildProcessDetector, MediapipeDetector
     from ..perceive.mediapipe_detector import require_mediapipe
-    from ..perceive.shipped import usual_detector, without_weights
 
-    if name == "auto":
-        name = "wholeface" if weights is not None else usual_detector()
-    if name == "wholeface":
-        note = None if weights is not None else without_weights()
-        if note is None:
-            return None
-        print(f"wholeface: note: {note}", file=sys.stderr)
+    if name != "mediapipe":
+        return None
     require_mediapipe()
     if not sys.executable or getattr(sys, "frozen", False):  # Python cannot start another Python
         return MediapipeDetector()

@@ -25,7 +25,6 @@ def _run(options: argparse.Namespace) -> int:
 
     from ..morphable import load_model
     from ..perceive import NETWORKS
-    from ..perceive.shipped import usual_detector
 
     model = load_model()
     print(f"wholeface {__version__}  (torch {torch.__version__}, numpy {numpy.__version__})")
@@ -37,7 +36,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     for name in NETWORKS:
         print(f"{name} network: {_network(name)}")
-    print(f"faces are found by {usual_detector()} (--detector auto)")
+    print("faces are found by wholeface's own networks, unless --detector names another")
     print(
         "learned from ICT-FaceKit (MIT), portraits of the US Congress (public domain) "
         "and the VALID avatars (MIT);"

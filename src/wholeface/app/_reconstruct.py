@@ -236,7 +236,7 @@ def _run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         resume_collection = stack.enter_context(collection_postponed())
         # Before torch is imported, which takes about as long as mediapipe needs for the first photo.
-        detector = start_detector(options.detector, options.weights)
+        detector = start_detector(options.detector)
         if close := getattr(detector, "close", None):
             stack.callback(close)
         photos = PhotosAhead(paths, detector)

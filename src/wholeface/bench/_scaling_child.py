@@ -104,10 +104,9 @@ def _photos(photos: Sequence[Path], started: float, detector: str) -> dict[str, 
 def _detector(name: str) -> tuple[Any, dict[str, float]]:
     """The detector, and a mapping that it fills with the milliseconds of its halves where they are ours."""
     from ..perceive import MediapipeDetector, load_detector
-    from ..perceive.shipped import usual_detector
 
     watch: dict[str, float] = {}
-    if (usual_detector() if name == "auto" else name) == "mediapipe":
+    if name == "mediapipe":
         return MediapipeDetector(), watch
     found = load_detector()
     found.faces.detect = _timed(found.faces.detect, "detect", watch)  # type: ignore[method-assign]

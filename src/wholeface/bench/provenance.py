@@ -83,7 +83,6 @@ def gather(seed: int, *, device: str = "cpu") -> Provenance:
     import torch
 
     from .. import __version__
-    from ..perceive.shipped import usual_detector
 
     return Provenance(
         package=__version__,
@@ -95,7 +94,7 @@ def gather(seed: int, *, device: str = "cpu") -> Provenance:
         numpy=np.__version__,
         threads=torch.get_num_threads(),
         device=device,
-        detector=usual_detector(),
+        detector="wholeface",
         weights=weight_hashes(),
         seed=seed,
         time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -70,6 +71,7 @@ class FaceParser:
         size: edge of its input in pixels, a multiple of 32.
         classes: number of parsing classes.
         mirror: also look at the mirrored crop and average; twice as slow.
+        batch: at most this many crops at once.
 
     Source: see :class:`wholeface.perceive.networks.ParsingNet`.
     """
@@ -81,8 +83,10 @@ class FaceParser:
         size: int = 224,
         classes: int = len(ParsingClass),
         mirror: bool = False,
+        batch: int = 8,
     ) -> None:
         self._network = network
+        self.batch = batch
         self.size = size
         self.classes = classes
         self.mirror = mirror
@@ -94,19 +98,46 @@ class FaceParser:
             pixels: (H, W, 3) uint8, sRGB.
             points: (478, 2) its MediaPipe points, photo pixels (:attr:`FaceLandmarks.points_478`).
         """
-        frame = face_frame(points, self.size, PARSING_MARGIN)
-        crop = warp(pixels, frame, (self.size, self.size), fill="edge")
-        image = crop.transpose(2, 0, 1)[None].astype(np.float32) / 255
-        raw = self._network(np.concatenate([image, image[..., ::-1]]) if self.mirror else image)
-        k = self.classes
+        return self.parse_many([pixels], [points])[0]
+
+    def parse_many(
+        self, photos: Sequence[NDArray[np.uint8]], points: Sequence[NDArray[np.floating[Any]]]
+    ) -> list[FaceParsing]:
+        """Parse several faces, of one photo or of many, in batches of at most ``batch`` crops.
+
+        Args:
+            photos: (H, W, 3) uint8, sRGB, one for each face.
+            points: (478, 2) as for :meth:`parse`, one for each face.
+
+        Returns:
+            One parsing a face, in order. A face's numbers do not depend on the others beyond the rounding of sums.
+        """
+        results: list[FaceParsing] = []
+        for first in range(0, len(photos), self.batch):
+            frames = [face_frame(p, self.size, PARSING_MARGIN) for p in points[first : first + self.batch]]
+            crops = [
+                warp(pixels, frame, (self.size, self.size), fill="edge")
+                for pixels, frame in zip(photos[first : first + self.batch], frames)
+            ]
+            images = np.stack([crop.transpose(2, 0, 1) for crop in crops]).astype(np.float32) / 255
+            results += self._read(images, frames)
+        return results
+
+    def _read(self, images: Array, frames: Sequence[Similarity]) -> list[FaceParsing]:
+        """What the network says of (N, 3, S, S) crops in [0, 1]."""
+        n, k = len(images), self.classes
+        raw = self._network(np.concatenate([images, images[..., ::-1]]) if self.mirror else images)
         parsing, kind = _softmax(raw[:, :k]), _softmax(raw[:, k:-1])
         face = 1.0 / (1.0 + np.exp(-np.clip(raw[:, -1], -30, 30)))
         if self.mirror:
             swap = mirrored_classes(k)
-            parsing = (parsing[:1] + parsing[1:, swap, :, ::-1]) / 2
-            kind = (kind[:1] + kind[1:, ..., ::-1]) / 2
-            face = (face[:1] + face[1:, ..., ::-1]) / 2
-        return FaceParsing(frame, _enlarged(parsing[0]), _enlarged(kind[0]), _enlarged(face[0][None])[0])
+            parsing = (parsing[:n] + parsing[n:, swap, :, ::-1]) / 2
+            kind = (kind[:n] + kind[n:, ..., ::-1]) / 2
+            face = (face[:n] + face[n:, ..., ::-1]) / 2
+        return [
+            FaceParsing(frame, _enlarged(parsing[i]), _enlarged(kind[i]), _enlarged(face[i][None])[0])
+            for i, frame in enumerate(frames)
+        ]
 
 
 def mirrored_classes(count: int = len(ParsingClass)) -> NDArray[np.int64]:

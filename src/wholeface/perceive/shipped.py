@@ -14,7 +14,6 @@ from .frames import LANDMARK_MARGIN, PARSING_MARGIN
 from .labels import OccluderKind, ParsingClass
 from .landmark_network import LandmarkCalibration, LandmarkNetwork
 from .landmarks import LANDMARK_COUNTS
-from .mediapipe_detector import require_mediapipe
 from .network_detector import NetworkDetector
 
 if TYPE_CHECKING:
@@ -33,9 +32,7 @@ __all__ = [
     "load_network",
     "load_parser",
     "read_card",
-    "usual_detector",
     "weights_file",
-    "without_weights",
 ]
 
 NetworkName = Literal["detector", "landmarks", "parsing"]
@@ -67,33 +64,6 @@ def weights_file(name: NetworkName, weights: Path | None = None) -> Path:
 def has_weights(*names: NetworkName, weights: Path | None = None) -> bool:
     """Whether the weight files of these networks exist; see :func:`weights_file`."""
     return all(weights_file(name, weights).is_file() for name in names)
-
-
-def usual_detector() -> Literal["mediapipe", "wholeface"]:
-    """Which detector is taken where nobody asks for one: our own, which needs nothing but torch.
-
-    Where its weights are missing, mediapipe's stands in, if it is installed; see :func:`without_weights`.
-    """
-    return "wholeface"
-
-
-def without_weights() -> str | None:
-    """What to tell people where the shipped front end lacks its weights and another stands in; None when all is well.
-
-    Raises:
-        ModelFileError: the weights are missing, and so is the stand-in.
-    """
-    if has_weights("detector", "landmarks"):
-        return None
-    missing = "this installation lacks the weights of WholeFace's own face detector"
-    try:
-        require_mediapipe()
-    except UsageError as error:
-        raise ModelFileError(
-            f"{missing} ({SHIPPED_WEIGHTS}/detector.safetensors, landmarks.safetensors); install wholeface again, "
-            "or `pip install 'wholeface[mediapipe]'`, whose detector then stands in"
-        ) from error
-    return f"{missing}; the one of mediapipe stands in"
 
 
 def load_network(name: NetworkName, path: Path | None = None) -> tuple[nn.Module, WeightCard]:

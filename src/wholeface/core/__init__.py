@@ -1,0 +1,1 @@
+"""What every room needs, in one copy; imports nothing of WholeFace."""

@@ -1,0 +1,24 @@
+"""The steps that methods share: each reads some slots of a :class:`FaceState` and fills others."""
+
+from .pipeline import Where, check_stages, run_stages
+from .stage import FunctionStage, Stage, face_by_face, stage
+from .state import SLOTS, DeoccludedImage, FaceFit, FaceState, MaskEstimate, ReliefMap
+from .tools import Networks, Tools
+
+__all__ = [
+    "SLOTS",
+    "DeoccludedImage",
+    "FaceFit",
+    "FaceState",
+    "FunctionStage",
+    "MaskEstimate",
+    "Networks",
+    "ReliefMap",
+    "Stage",
+    "Tools",
+    "Where",
+    "check_stages",
+    "face_by_face",
+    "run_stages",
+    "stage",
+]

@@ -1,0 +1,1 @@
+"""Steps that take away what hides the face."""

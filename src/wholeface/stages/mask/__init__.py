@@ -1,0 +1,1 @@
+"""Steps that find what is in front of the face."""

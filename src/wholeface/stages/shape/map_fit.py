@@ -1,0 +1,77 @@
+"""Stage: maximum a posteriori fit of the face model to the landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...fit import LandmarkFitSettings, fit_landmarks
+from ...perceive import FaceLandmarks
+from ..stage import face_by_face
+from ..state import FaceFit, FaceState, MaskEstimate
+from ..tools import Tools
+
+__all__ = ["MapFit", "hidden_landmarks"]
+
+
+@dataclass(frozen=True)
+class MapFit:
+    """Fills ``fit`` by :func:`wholeface.fit.fit_landmarks`.
+
+    Args:
+        focal: focal length in pixels; None takes that of the photo's EXIF, or estimates it.
+        from_mask: tell the fit which landmarks the mask covers, for detectors that do not know it themselves.
+        settings: strengths and limits of the fit.
+    """
+
+    focal: float | None = None
+    from_mask: bool = False
+    settings: LandmarkFitSettings | None = None
+
+    name: ClassVar[str] = "landmark fit"
+    writes: ClassVar[frozenset[str]] = frozenset({"fit"})
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """``mask`` too when the mask says which landmarks are hidden."""
+        return frozenset({"photo", "landmarks", *(("mask",) if self.from_mask else ())})
+
+    @face_by_face
+    def __call__(self, face: FaceState, tools: Tools) -> FaceState:
+        """See :class:`wholeface.stages.Stage`."""
+        height, width = face.photo.pixels.shape[:2]
+        occluded = None
+        if self.from_mask:
+            assert face.mask is not None
+            occluded = hidden_landmarks(face.landmarks, face.mask)
+        found = fit_landmarks(
+            tools.model,
+            face.landmarks,
+            width,
+            height,
+            focal=self.focal if self.focal is not None else face.photo.focal_px,
+            occluded=occluded,
+            settings=self.settings,
+        )
+        fit = FaceFit(
+            model=tools.model,
+            parameters=found.parameters,
+            camera=found.camera,
+            landmark_rms=found.rms,
+            converged=found.converged,
+            identity_information=found.identity_information,
+        )
+        return face.with_(fit=fit)
+
+
+def hidden_landmarks(landmarks: FaceLandmarks, mask: MaskEstimate) -> NDArray[np.float64]:
+    """(L,) the occluder's probability at the nearest pixel of each landmark; 0 outside the photo."""
+    height, width = mask.occluder.shape
+    column, row = np.rint(landmarks.points).astype(np.int64).T
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    values = np.zeros(len(landmarks.points))
+    values[inside] = mask.occluder[row[inside], column[inside]]
+    return values

@@ -1,0 +1,44 @@
+"""Stage: light, albedo, shape and pose refined by the colours of the visible skin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...fit import PhotometricSettings, refine_photometric
+from ..stage import face_by_face
+from ..state import FaceState
+from ..tools import Tools
+
+__all__ = ["PhotometricRefinement"]
+
+
+@dataclass(frozen=True)
+class PhotometricRefinement:
+    """Replaces ``fit`` by :func:`wholeface.fit.refine_photometric`.
+
+    Args:
+        settings: strengths and limits.
+    """
+
+    settings: PhotometricSettings | None = None
+
+    name: ClassVar[str] = "refine"
+    reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "fit", "mask"})
+    writes: ClassVar[frozenset[str]] = frozenset({"fit"})
+
+    @face_by_face
+    def __call__(self, face: FaceState, tools: Tools) -> FaceState:
+        """See :class:`wholeface.stages.Stage`."""
+        assert face.fit is not None
+        assert face.mask is not None
+        refined = refine_photometric(
+            face.photo.pixels,
+            face.fit.model,
+            face.fit.parameters,
+            face.fit.camera,
+            face.mask.visible,
+            face.landmarks,
+            settings=self.settings,
+        )
+        return face.with_(fit=face.fit.with_(parameters=refined.parameters, camera=refined.camera))

@@ -1,0 +1,153 @@
+"""One face of one photo on its way through the house: slots that stages read and fill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..complete import CompletedTexture
+from ..morphable import MorphableModel, Parameters
+from ..perceive import FaceLandmarks
+from ..perceive.face_parser import FaceParsing
+from ..photo import Photo
+from ..render import Camera
+
+__all__ = ["SLOTS", "DeoccludedImage", "FaceFit", "FaceState", "MaskEstimate", "ReliefMap"]
+
+
+@dataclass(frozen=True)
+class FaceFit:
+    """A face model laid over the photo.
+
+    Args:
+        model: the face model.
+        parameters: identity, expression, albedo, light and pose of one face, without a batch dimension.
+        camera: of the photo, with the fitted (or given) focal length.
+        landmark_rms: root mean square distance of the fitted landmarks from those observed, photo pixels; NaN where
+            no landmarks were fitted.
+        converged: whether the solver stopped by itself.
+        identity_information: (K, K) posterior precision of the identity, all other unknowns marginalised, or None.
+    """
+
+    model: MorphableModel
+    parameters: Parameters
+    camera: Camera
+    landmark_rms: float = float("nan")
+    converged: bool = True
+    identity_information: NDArray[np.float64] | None = None
+
+    def with_(self, **changes: Any) -> FaceFit:
+        """A copy with some fields replaced; what was computed from the old ones is computed anew."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class MaskEstimate:
+    """What is in front of the face.
+
+    Args:
+        occluder: (H, W) float32 in [0, 1], probability of something in front of the face; 0 where neither the fit
+            nor the parsing network holds the photo for face.
+        face_region: (H, W) bool, the projected face from chin to hairline, hidden parts included.
+    """
+
+    occluder: NDArray[np.float32]
+    face_region: NDArray[np.bool_]
+
+    @cached_property
+    def hidden(self) -> NDArray[np.bool_]:
+        """(H, W) bool, more probably an occluder than not."""
+        return self.occluder > 0.5
+
+    @cached_property
+    def visible(self) -> NDArray[np.bool_]:
+        """(H, W) bool, face that the photo shows."""
+        return self.face_region & ~self.hidden
+
+    @cached_property
+    def hidden_fraction(self) -> float:
+        """Share of the projected face that is hidden, in [0, 1]."""
+        return float((self.hidden & self.face_region).sum() / max(int(self.face_region.sum()), 1))
+
+
+@dataclass(frozen=True)
+class DeoccludedImage:
+    """The photo without what hides the face.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB, of the photo's size.
+        provenance: (H, W) uint8, :class:`wholeface.core.provenance.Provenance` of each pixel.
+    """
+
+    pixels: NDArray[np.uint8]
+    provenance: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ReliefMap:
+    """Wrinkles and folds on the foundation, in the model's UV atlas.
+
+    Convention: row 0 lies at v = 1, texel centres at (i + ½)/S.
+
+    Args:
+        displacement: (S, S) float32 mm along the foundation's outer normal; 0 outside the charts.
+        provenance: (S, S) uint8, :class:`wholeface.core.provenance.Provenance` of each texel.
+        confidence: (S, S) float32 in [0, 1].
+    """
+
+    displacement: NDArray[np.float32]
+    provenance: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FaceState:
+    """What is known so far of one face of one photo.
+
+    ``photo`` and ``landmarks`` are there from the start; every other slot is None until a stage has filled it.
+
+    Args:
+        photo: the photo as it was read.
+        landmarks: the points that the detector found.
+        parsing: what each pixel around the face shows.
+        fit: the face model over the photo.
+        mask: what is in front of the face.
+        image: the photo without it.
+        texture: the whole UV texture with its provenance.
+        relief: wrinkles and folds.
+        face_number: 1 = the largest face of the photo; ``face_count``: how many faces it shows.
+        warnings: what the user should know, in sentences.
+        timings_ms: milliseconds by the name of the stage; of a batch, each face's share.
+    """
+
+    photo: Photo
+    landmarks: FaceLandmarks
+    parsing: FaceParsing | None = None
+    fit: FaceFit | None = None
+    mask: MaskEstimate | None = None
+    image: DeoccludedImage | None = None
+    texture: CompletedTexture | None = None
+    relief: ReliefMap | None = None
+    face_number: int = 1
+    face_count: int = 1
+    warnings: tuple[str, ...] = ()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    def with_(self, **changes: Any) -> FaceState:
+        """A copy with some slots replaced."""
+        return replace(self, **changes)
+
+    def warn(self, *sentences: str) -> FaceState:
+        """A copy with further warnings; one that was said already is not said twice."""
+        new = [sentence for sentence in sentences if sentence not in self.warnings]
+        return replace(self, warnings=(*self.warnings, *new))
+
+
+_RECORD = {"face_number", "face_count", "warnings", "timings_ms"}
+SLOTS: frozenset[str] = frozenset(f.name for f in fields(FaceState)) - _RECORD
+"""Names that ``Stage.reads`` and ``Stage.writes`` may hold."""

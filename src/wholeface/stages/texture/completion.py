@@ -1,0 +1,52 @@
+"""Stage: the whole UV texture, seen parts from the photo, the others mirrored or from the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...complete import CompleteSettings, complete_texture, prepare
+from ..stage import face_by_face
+from ..state import FaceState
+from ..tools import Tools
+
+__all__ = ["TextureCompletion"]
+
+
+@dataclass(frozen=True)
+class TextureCompletion:
+    """Fills ``texture`` by :func:`wholeface.complete.complete_texture`.
+
+    Args:
+        size: edge in texels.
+        settings: how to complete.
+    """
+
+    size: int = 1024
+    settings: CompleteSettings | None = None
+
+    name: ClassVar[str] = "texture"
+    reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "fit", "mask"})
+    writes: ClassVar[frozenset[str]] = frozenset({"texture"})
+
+    def prepare(self, tools: Tools) -> None:
+        """Make the tables that belong to the face model and the texture's size."""
+        if tools.model.uv is not None:
+            prepare(tools.model, self.size)
+
+    @face_by_face
+    def __call__(self, face: FaceState, tools: Tools) -> FaceState:
+        """See :class:`wholeface.stages.Stage`."""
+        assert face.fit is not None
+        assert face.mask is not None
+        texture = complete_texture(
+            face.fit.model,
+            face.photo.pixels,
+            face.fit.parameters,
+            face.fit.camera,
+            face.mask.occluder,
+            size=self.size,
+            settings=self.settings,
+            landmarks=face.landmarks,
+        )
+        return face.with_(texture=texture)

@@ -1,0 +1,98 @@
+"""What stages work with: device, face model, networks, seed. Nothing of it belongs to the process."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..morphable import MorphableModel
+
+if TYPE_CHECKING:
+    from ..perceive import FaceParser, LandmarkDetector
+    from ..perceive._backend import Backend
+
+__all__ = ["Networks", "Tools"]
+
+
+class Networks:
+    """The networks of one :class:`Tools`, each loaded when first needed and kept.
+
+    Args:
+        backend: what computes them, ``torch`` or ``onnx``.
+        weights: folder of other weights; None takes the shipped ones.
+        detector: instead of WholeFace's own; any :class:`wholeface.perceive.LandmarkDetector`.
+
+    It may be used by several threads, and travels to other processes without what it has loaded.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend = "torch",
+        weights: Path | None = None,
+        detector: LandmarkDetector | None = None,
+    ) -> None:
+        self.backend: Backend = backend
+        self.weights = weights
+        self._given = detector
+        self._loaded: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def detector(self) -> LandmarkDetector:
+        """Finds faces and their landmarks."""
+        found: LandmarkDetector = self._once("detector", self._load_detector)
+        return found
+
+    @property
+    def parser(self) -> FaceParser | None:
+        """Says what each pixel of a face shows; None where its weights are not installed."""
+        found: FaceParser | None = self._once("parser", self._load_parser)
+        return found
+
+    def _once(self, name: str, load: Any) -> Any:
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = load()
+            return self._loaded[name]
+
+    def _load_detector(self) -> LandmarkDetector:
+        from ..perceive import load_detector
+
+        return self._given or load_detector(backend=self.backend, weights=self.weights)
+
+    def _load_parser(self) -> FaceParser | None:
+        from ..perceive import has_weights, load_parser
+
+        if self.weights is None and not has_weights("parsing"):
+            return None
+        return load_parser(backend=self.backend, weights=self.weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"backend": self.backend, "weights": self.weights, "_given": self._given}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _loaded={}, _lock=threading.RLock())
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Given to every stage.
+
+    Args:
+        model: the face model, on the CPU.
+        networks: what was learned.
+        device: where stages that can choose compute.
+        dtype: of what they compute.
+        seed: of whatever is drawn at random.
+    """
+
+    model: MorphableModel
+    networks: Networks = field(default_factory=Networks)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+    seed: int = 0

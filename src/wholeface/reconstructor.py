@@ -79,13 +79,12 @@ class Reconstructor:
         if focal is not None and not focal > 0:
             raise UsageError(f"focal length {focal}: must be a positive number of pixels")
         # The file is read and unpacked while the method's modules are imported.
-        given = model if isinstance(model, MorphableModel) else None
-        loading = None if given is not None else in_background(lambda: load_model(model), "face model")
+        loading = in_background(lambda: _loaded(model), "face model")
         spec = get_method(method)
         options = MethodOptions(texture_size=texture_size, focal=focal, refine=refine)
         self.method = spec.name
         self.tools = Tools(
-            model=given if loading is None else loading.result(),
+            model=loading.result(),
             networks=Networks(
                 backend=backend, weights=None if weights is None else Path(weights), detector=detector
             ),
@@ -217,6 +216,10 @@ class Reconstructor:
         lost = [state for state in states if isinstance(state, WholeFaceError)]
         notes = tuple(f"another face of this photo could not be reconstructed: {error}" for error in lost)
         return [reconstruction_of(state.warn(*notes), self.method, self.tools) for state in good]
+
+
+def _loaded(model: str | Path | MorphableModel) -> MorphableModel:
+    return model if isinstance(model, MorphableModel) else load_model(model)
 
 
 def reconstruct(

@@ -41,7 +41,7 @@ class Stage(Protocol):
         """Slots that it fills or replaces."""
         ...
 
-    def __call__(self, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
+    def __call__(self, faces: Sequence[FaceState], tools: Tools, /) -> list[FaceState]:
         """The same faces in the same order, with ``writes`` filled."""
         ...
 

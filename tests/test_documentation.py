@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from wholeface.app.cli import build_parser
+import wholeface
+from wholeface.app.cli import build_parser, main
 from wholeface.perceive import NETWORKS, has_weights
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +77,36 @@ def test_the_first_snippet_about_data_runs(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.skipif(not has_weights(*NETWORKS), reason="needs the shipped weights")
 def test_the_first_snippet_about_perception_runs(photo: Path) -> None:
     exec(compile(_blocks(_ROOT / "docs" / "perception.md", "python")[0], "perception.md", "exec"), {})
+
+
+def test_a_stage_and_a_method_of_ones_own(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/extending.md, done as it says: as a file, as an object, and as an installed package's entry point."""
+    page = _ROOT / "docs" / "extending.md"
+    folder = photo.parent
+    (source,) = _blocks(page, "python")
+    (folder / "my_method.py").write_text(source)
+    commands = [line for block in _blocks(page, "bash") for line in block.splitlines()]
+    (section,) = _blocks(page, "toml")
+    group, line = re.fullmatch(r'\[project\.entry-points\."(.*)"\]\n(.*)\n', section).groups()  # type: ignore[union-attr]
+    package = folder / "mine-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(f"[{group}]\n{line.replace(chr(34), '')}\n")
+    monkeypatch.syspath_prepend(folder)
+    hidden = []
+    for command in commands:
+        assert main([*shlex.split(command)[1:], "--texture-size", "64"]) == 0
+        record = json.loads((folder / "out" / "photo" / "face.json").read_text())
+        assert record["method"] == "wary"
+        hidden.append(record["hidden_fraction"])
+    usual = wholeface.Reconstructor(texture_size=64)(photo)
+    assert hidden == [pytest.approx(hidden[0])] * 2
+    assert hidden[0] > usual.hidden_fraction + 0.01
+    module = runpy.run_path(str(folder / "my_method.py"))
+    late = replace(module["METHOD"], stages=lambda o, t: [module["wary_mask"], *module["stages"](o, t)])
+    with pytest.raises(wholeface.UsageError) as refused:
+        wholeface.Reconstructor(method=late)
+    assert str(refused.value) in page.read_text()
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.bench._nearest import NearestOnMesh
 from wholeface.bench._perception_avatars import inside_hull
 from wholeface.bench._perception_detector import box_from_68, place_face, scramble
 from wholeface.bench._perception_landmarks import total_sigma
@@ -17,7 +16,6 @@ from wholeface.bench._perception_systems import Finder, teacher_68_weights
 from wholeface.bench.table import Table
 from wholeface.errors import UsageError
 from wholeface.morphable import MorphableModel, load_model
-from wholeface.morphable.learn.landmarks478_surface import Surface
 from wholeface.perceive import FaceLandmarks
 from wholeface.perceive.frames import face_box
 
@@ -98,21 +96,6 @@ def test_68_points_from_the_478(model: MorphableModel) -> None:
         points = model.landmarks_478.points(shape, model.triangles).numpy()
         errors.append(np.linalg.norm(weights @ points - marks, axis=1).mean())
     assert np.mean(errors) < 0.8  # mm
-
-
-def test_nearest_points_as_the_readable_twin_finds_them(model: MorphableModel) -> None:
-    rng = np.random.default_rng(6)
-    vertices, triangles = model.mean.double().numpy(), model.triangles.numpy()
-    triangles = triangles[model.regions["face"].numpy()[triangles].all(axis=1)]
-    queries = vertices[rng.choice(np.unique(triangles), 400)] + rng.normal(0, 4, (400, 3))
-    found = NearestOnMesh(vertices, triangles).closest(queries)
-    expected, _, _ = Surface(vertices, triangles, neighbours=4).closest(queries)
-    distances = np.linalg.norm(found - queries, axis=1)
-    assert distances == pytest.approx(np.linalg.norm(expected - queries, axis=1), abs=1e-9)
-    # The nearest vertex alone would be farther away.
-    away = np.linalg.norm(vertices[np.unique(triangles)][None] - queries[:, None], axis=2).min(axis=1)
-    assert (distances <= away + 1e-9).all()
-    assert distances.mean() < away.mean() - 0.05
 
 
 def landmarks(**changes: object) -> FaceLandmarks:

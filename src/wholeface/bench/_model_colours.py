@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.srgb import decode_srgb
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -104,8 +105,7 @@ def with_fitted_light(
         seen = torch.from_numpy(visible) & drawn.mask[0]
         basis = sh_basis(drawn.normals[0].permute(1, 2, 0)[seen])
         albedo = drawn.albedo[0].permute(1, 2, 0)[seen]
-    code = pixels[seen.numpy()].astype(np.float64) / 255
-    colour = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
+    colour = decode_srgb(pixels[seen.numpy()].astype(np.float64) / 255)
     light = torch.from_numpy(fit_light(basis.numpy(), albedo.numpy(), colour))
     return parameters.with_(light=light.to(parameters.light))
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..core.srgb import decode_srgb
 from ..morphable import MorphableModel
 from ..morphable.learn.albedo_avatars import Avatar, avatar_names, read_avatar
-from ..morphable.learn.albedo_light import decode_srgb
 from ..morphable.learn.landmarks478_views import render_head
 from ..render import (
     Camera,

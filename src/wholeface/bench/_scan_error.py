@@ -5,25 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._nearest import NearestOnMesh
+from ..core.nearest import Surface
+from ..core.umeyama import umeyama
 
 Array = NDArray[np.float64]
 
 SEVEN = (36, 39, 42, 45, 33, 48, 54)
 """Of the 68 iBUG landmarks: eye corners, nose base, mouth corners."""
-
-
-def similarity(source: Array, target: Array) -> tuple[float, Array, Array]:
-    """Scale, rotation and translation that map ``source`` (P, 3) onto ``target`` best in the least-squares sense.
-
-    Source: Umeyama 1991.
-    """
-    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    u, s, vt = np.linalg.svd(b.T @ a)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    scale = float((s * sign).sum() / (a * a).sum())
-    return scale, rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0)
 
 
 def scan_distances(
@@ -50,15 +38,15 @@ def scan_distances(
 
     Source: Sanyal et al. 2019 (NoW), with an iterative closest point refinement in place of its optimiser.
     """
-    surface = NearestOnMesh(vertices, triangles)
+    surface = Surface(vertices, triangles)
     # The scan is moved onto the reconstruction, so that the search tree is built once; distances are scaled back.
-    scale, rotation, translation = similarity(scan_seven, seven)
+    scale, rotation, translation = umeyama(scan_seven, seven)
     for _ in range(iterations):
         moved = scale * scan @ rotation.T + translation
-        nearest = surface.closest(moved)
+        nearest = surface.nearest(moved)[0]
         distance = np.linalg.norm(nearest - moved, axis=1)
         kept = distance <= np.quantile(distance, 0.9)
-        scale, rotation, translation = similarity(scan[kept], nearest[kept])
+        scale, rotation, translation = umeyama(scan[kept], nearest[kept])
     moved = scale * scan @ rotation.T + translation
-    nearest = surface.closest(moved)
+    nearest = surface.nearest(moved)[0]
     return np.asarray(np.linalg.norm(nearest - moved, axis=1) / scale)

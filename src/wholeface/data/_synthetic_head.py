@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.smoothstep import smoothstep
 from ..errors import UsageError
 from ..perceive.labels import ParsingClass
 
@@ -240,12 +241,6 @@ def _classes(points: Floats, region: dict[str, NDArray[np.bool_]], anchors: Floa
     return classes
 
 
-def _ramp(values: Floats, low: float, high: float) -> Floats:
-    """0 below ``low``, 1 above ``high``, smooth between."""
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
-
-
 def _region_weights(
     points: Floats,
     region: dict[str, NDArray[np.bool_]],
@@ -259,13 +254,13 @@ def _region_weights(
     nose_y, mouth_y, chin_y = anchors[33, 1], anchors[[48, 54], 1].mean(), anchors[8, 1]
     corner_x = abs(anchors[54, 0])
     out_of_mouth = np.hypot(x / corner_x, (y - mouth_y) / 22)
-    jaw = _ramp(-y, -(mouth_y + 6), -(mouth_y - 14)) * _ramp(-np.abs(x) * 1.0, -85, -72)
-    sideburn = _ramp(np.abs(x), 52, 62) * _ramp(-y, -36, -10) * _ramp(z, 5, 25)
-    chin = _ramp(y, chin_y - 26, chin_y - 2) * _ramp(z, 0, 25)
-    beard = np.maximum(jaw, sideburn) * chin * _ramp(out_of_mouth, 0.95, 1.25)
+    jaw = smoothstep(-(mouth_y + 6), -(mouth_y - 14), -y) * smoothstep(-85, -72, -np.abs(x) * 1.0)
+    sideburn = smoothstep(52, 62, np.abs(x)) * smoothstep(-36, -10, -y) * smoothstep(5, 25, z)
+    chin = smoothstep(chin_y - 26, chin_y - 2, y) * smoothstep(0, 25, z)
+    beard = np.maximum(jaw, sideburn) * chin * smoothstep(0.95, 1.25, out_of_mouth)
     moustache = (
         np.exp(-(((y - (nose_y + anchors[51, 1]) / 2) / 7.0) ** 2))
-        * _ramp(-np.abs(x), -corner_x - 6, -corner_x + 8)
+        * smoothstep(-corner_x - 6, -corner_x + 8, -np.abs(x))
         * (y < nose_y + 1)
         * (z > 70)
     )
@@ -273,11 +268,11 @@ def _region_weights(
     cheeks = np.zeros(len(points), np.float32)
     for sign, eye, in_cheek in ((-1, (36, 39), 1), (1, (42, 45), 15)):
         middle = (anchors[eye[0]] + anchors[eye[1]]) / 2
-        lids_above += np.exp(-(((x - middle[0]) / 17) ** 2) - ((y - middle[1] - 8) / 7) ** 2) * _ramp(
-            z, 60, 75
+        lids_above += np.exp(-(((x - middle[0]) / 17) ** 2) - ((y - middle[1] - 8) / 7) ** 2) * smoothstep(
+            60, 75, z
         )
         target = np.array([sign * 42.0, (anchors[in_cheek, 1] + anchors[33, 1]) / 2 + 6])
-        cheeks += np.exp(-(((x - target[0]) / 18) ** 2) - ((y - target[1]) / 15) ** 2) * _ramp(z, 40, 60)
+        cheeks += np.exp(-(((x - target[0]) / 18) ** 2) - ((y - target[1]) / 15) ** 2) * smoothstep(40, 60, z)
     gentle = skin * (1 - lips) * (1 - region["brows"])
     return {
         "skin": skin,

@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ..core.spherical_harmonics import C0
+from ..core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ..errors import UsageError
 from ..perceive import OccluderKind
 from .layer import Layer
@@ -60,11 +62,11 @@ def scene_light(sample: FaceSample) -> SceneLight:
     Where the sample knows its light (``parameters["light"]``), exposure and tint come from there.
     """
     skin, deep, bright, slope, ratio, count = _statistics(
-        sample.image, sample.parsing, sample.occluder, sample.face, _DECODE, max(1, sample.size // 128)
+        sample.image, sample.parsing, sample.occluder, sample.face, LINEAR_OF_BYTE, max(1, sample.size // 128)
     )
     light = sample.parameters.get("light")
     if light is not None and light.shape == (9, 3):
-        gain = np.clip(0.282095 * light[0] + 0.35 * light[2] + 0.4 * light[6], 0.05, 4.0)
+        gain = np.clip(C0 * light[0] + 0.35 * light[2] + 0.4 * light[6], 0.05, 4.0)
     elif count < 20:
         gain = np.ones(3, np.float32)
     else:
@@ -145,25 +147,14 @@ def _without_colour(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out
 
 
-def _make_decode() -> NDArray[np.float32]:
-    code = np.arange(256) / 255.0
-    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-_DECODE = _make_decode()
-
-
 def encode(linear: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Linear light in [0, 1] to sRGB in [0, 255]."""
-    linear = np.clip(linear, 0.0, 1.0)
-    return (
-        255.0 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    ).astype(np.float32)
+    return (255.0 * encode_srgb(linear)).astype(np.float32)
 
 
 def _colour_table(gain: NDArray[np.float32], match: float) -> NDArray[np.float32]:
     """(3, 256) sRGB value of each sRGB value under the photo's light; highlights roll off."""
-    lit = _DECODE[None] * (np.clip(gain, 0.03, 2.0)[:, None] ** match)
+    lit = LINEAR_OF_BYTE[None] * (np.clip(gain, 0.03, 2.0)[:, None] ** match)
     knee = np.where(lit > 0.8, 0.8 + 0.2 * (1.0 - np.exp(-(lit - 0.8) / 0.2)), lit)
     return encode(knee) if match > 0.0 else np.tile(np.arange(256, dtype=np.float32), (3, 1))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from ..core.srgb import LINEAR_OF_BYTE
 from ..perceive import FACE_CLASSES, IGNORE, ParsingClass
 
 if TYPE_CHECKING:
@@ -264,10 +265,7 @@ def _with_long_hair(prior: F32, share: F32, g: _Drawn) -> F32:
 
 def _lab(pixels: NDArray[np.uint8]) -> F32:
     """CIE L*a*b* of sRGB bytes."""
-    table = np.arange(256) / 255
-    linear = np.where(table <= 0.04045, table / 12.92, ((table + 0.055) / 1.055) ** 2.4).astype(np.float32)[
-        pixels
-    ]
+    linear = LINEAR_OF_BYTE[pixels]
     matrix = np.array(
         [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], np.float32
     )

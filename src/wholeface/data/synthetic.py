@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ..errors import UsageError
 from ._paint_kernels import paint_pixels
 from ._render_kernels import (
@@ -304,12 +305,6 @@ def _exponential() -> Floats:
     return np.exp(np.arange(4097) / 409.6 - 8).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def _decoding() -> Floats:
-    code = np.arange(256) / 255
-    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
 @lru_cache(maxsize=2)
 def _encoding(effects: bool) -> NDArray[np.uint8]:
     """(16384,) sRGB codes of linear light in [0, 4); with effects, highlights roll off above 0.7."""
@@ -317,9 +312,7 @@ def _encoding(effects: bool) -> NDArray[np.uint8]:
     if effects:
         over = np.maximum(linear - 0.7, 0)
         linear = np.minimum(linear, 0.7) + 0.3 * (1 - np.exp(-over / 0.3))
-    linear = np.clip(linear, 0, 1)
-    code = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return (code * 255 + 0.5).astype(np.uint8)
+    return (encode_srgb(linear) * 255 + 0.5).astype(np.uint8)
 
 
 class _Picture:
@@ -373,7 +366,7 @@ class _Picture:
         paint_pixels(
             self.winner, self.best, self.xy, self.inverse, head.triangles, head.uv_triangles, head.uv, attributes,
             head.buzzed_classes if skin.scalp else head.classes, head.parts, head.in_face,
-            head.albedo_mean, offset, skin.skin_tile, skin.hair_tile, skin.tiling, _exponential(), _decoding(),
+            head.albedo_mean, offset, skin.skin_tile, skin.hair_tile, skin.tiling, _exponential(), LINEAR_OF_BYTE,
             _encoding(effects), shade, background, cloth.cover, cloth.colour, cloth.label, normals,
             self.image, self.parsing, self.face, self.depth, self.normals,
         )  # fmt: skip

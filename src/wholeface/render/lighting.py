@@ -8,13 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..core.spherical_harmonics import C0, C1, C2, C20, C22
+
 __all__ = ["ambient_light", "directional_light", "sh_basis", "shade"]
 
-C0 = 0.5 * math.sqrt(1 / math.pi)  # 0.282095
-C1 = math.sqrt(3 / (4 * math.pi))  # 0.488603
-C2 = 0.5 * math.sqrt(15 / math.pi)  # 1.092548
-C20 = 0.25 * math.sqrt(5 / math.pi)  # 0.315392
-C22 = 0.25 * math.sqrt(15 / math.pi)  # 0.546274
 # Clamped cosine in bands 0, 1, 2 (Ramamoorthi & Hanrahan 2001, eq. 8)
 _COSINE = (math.pi,) + (2 * math.pi / 3,) * 3 + (math.pi / 4,) * 5
 

@@ -242,7 +242,7 @@ def landmarks_only(vertices, triangles, seven, scan, scan_seven, metric=False):
     centre, radius = face_region(scan_seven)
     inside = np.linalg.norm(scan - centre, axis=1) <= radius
     moved = procrustes(seven, scan_seven, metric=metric).apply(vertices)
-    from wholeface.bench._surface import Surface
+    from wholeface.core.nearest import Surface
 
     return np.linalg.norm(Surface(moved, triangles).nearest(scan[inside])[0] - scan[inside], axis=1)
 
@@ -301,7 +301,7 @@ def test_the_alignment_is_a_minimum() -> None:
 
 
 def _cost(found: ScanDistance, scan: np.ndarray, vertices: np.ndarray) -> float:
-    from wholeface.bench._surface import Surface
+    from wholeface.core.nearest import Surface
 
     points = scan[found.inside]
     return float(((Surface(vertices, FACE.triangles).nearest(points)[0] - points) ** 2).sum())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from wholeface.morphable.learn.albedo_light import decode_srgb, encode_srgb, fit_light, sh_basis_array
-from wholeface.render import ambient_light, directional_light, sh_basis
+from wholeface.core.spherical_harmonics import sh_basis_array
+from wholeface.morphable.learn.albedo_light import fit_light
+from wholeface.render import ambient_light, directional_light
 
 
 def _head(rng: np.random.Generator, count: int = 4000) -> np.ndarray:
@@ -17,18 +17,6 @@ def _head(rng: np.random.Generator, count: int = 4000) -> np.ndarray:
 
 
 LIGHT = (ambient_light(0.5) + directional_light((-0.6, 0.4, 0.7), (0.7, 0.62, 0.5))).numpy()
-
-
-def test_basis_is_the_house_basis() -> None:
-    normals = _head(np.random.default_rng(0))
-    np.testing.assert_allclose(
-        sh_basis_array(normals), sh_basis(torch.from_numpy(normals)).numpy(), atol=1e-6
-    )
-
-
-def test_srgb_round_trip() -> None:
-    values = np.linspace(0, 1, 256)
-    np.testing.assert_allclose(encode_srgb(decode_srgb(values)), values, atol=1e-6)
 
 
 def test_known_light_is_removed_to_three_percent_despite_beard_and_highlights() -> None:

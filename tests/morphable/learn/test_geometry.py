@@ -10,7 +10,7 @@ from wholeface.morphable.learn.geometry_decimate import CollapseProblem, collaps
 from wholeface.morphable.learn.geometry_eye import gaze_offsets
 from wholeface.morphable.learn.geometry_slim import border_loop, signed_areas, slim, tutte
 from wholeface.morphable.learn.geometry_source import half_mesh, mirrored_name, read_ict
-from wholeface.morphable.learn.geometry_statistics import _surface_distance, vertex_areas
+from wholeface.morphable.learn.geometry_statistics import vertex_areas
 
 
 def _grid(n: int, bump: float = 0.0):
@@ -109,11 +109,9 @@ def test_gaze_offsets_turn_about_the_centre():
         assert sign * (moved - points)[front, axis] > 4.0
 
 
-def test_surface_distance_and_areas():
+def test_vertex_areas():
     points, triangles = _grid(5)
     assert vertex_areas(points, triangles).sum() == pytest.approx(16.0)
-    queries = np.array([[1.3, 2.2, 0.7], [2.0, 2.0, -0.1], [-3.0, 1.0, 4.0]])
-    np.testing.assert_allclose(_surface_distance(queries, points, triangles), [0.7, 0.1, 5.0], atol=1e-9)
 
 
 def test_mirrored_names():

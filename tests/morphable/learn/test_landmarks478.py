@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from wholeface.core.nearest import Surface
 from wholeface.errors import UsageError
 from wholeface.morphable.learn.landmarks478 import embed_478
 from wholeface.morphable.learn.landmarks478_noise import (
@@ -19,7 +20,6 @@ from wholeface.morphable.learn.landmarks478_noise import (
 )
 from wholeface.morphable.learn.landmarks478_occluders import OCCLUDER_KINDS, draw_occluder
 from wholeface.morphable.learn.landmarks478_samples import DetectionSet, expression_mirror, identity_mirror
-from wholeface.morphable.learn.landmarks478_surface import Surface
 from wholeface.render import rotation_from_degrees, rotation_matrix
 
 
@@ -138,7 +138,8 @@ def test_nearest_surface_points_agree_with_brute_force(model):
     rng = np.random.default_rng(6)
     vertices, triangles = model.mean.double().numpy(), model.triangles.numpy()
     queries = vertices[rng.integers(len(vertices), size=40)] * rng.uniform(0.95, 1.05, (40, 1))
-    position, triangle, weights = Surface(vertices, triangles, neighbours=8).closest(queries)
+    surface = Surface(vertices, triangles)
+    position, (triangle, weights) = surface.nearest(queries)[0], surface.barycentric(queries)
     np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-12)
     assert weights.min() >= -1e-12
     np.testing.assert_allclose(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.umeyama import rotations_onto
 from ...errors import UsageError
 
 __all__ = ["Spread", "align_shapes", "spread", "spread_half_width"]
@@ -140,10 +141,7 @@ def align_shapes(shapes: NDArray[np.floating[Any]], *, scale: bool = False, roun
         moved = moved * (size.mean() / size)[:, None, None]
     target = moved[0]
     for _ in range(rounds):
-        u, _, vt = np.linalg.svd(np.einsum("pi,npj->nij", target, moved))
-        signs = np.ones((len(moved), 3))
-        signs[:, 2] = np.linalg.det(u @ vt)
-        moved = np.einsum("npj,nij->npi", moved, (u * signs[:, None, :]) @ vt)
+        moved = np.einsum("npj,nij->npi", moved, rotations_onto(moved, target)[0])
         target = moved.mean(axis=0)
     return np.asarray(moved)
 

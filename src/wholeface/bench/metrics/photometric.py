@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.srgb import decode_srgb
 from ...errors import UsageError
 
 __all__ = ["delta_e", "lab_from_srgb", "visible_mae", "visible_rmse"]
@@ -79,8 +80,7 @@ def lab_from_srgb(colours: NDArray[Any]) -> Array:
 
     Source: IEC 61966-2-1 and CIE 15:2004.
     """
-    code = np.asarray(colours, dtype=np.float64) / 255
-    linear = np.where(code <= 0.04045, code / 12.92, ((np.maximum(code, 0) + 0.055) / 1.055) ** 2.4)
+    linear = decode_srgb(np.asarray(colours, dtype=np.float64) / 255)
     ratio = linear @ _XYZ.T / _WHITE
     limit = 6 / 29
     f = np.where(ratio > limit**3, np.cbrt(ratio), ratio / (3 * limit**2) + 4 / 29)

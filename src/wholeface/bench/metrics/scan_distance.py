@@ -33,9 +33,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.nearest import Surface
+from ...core.umeyama import umeyama
 from ...errors import UsageError
-from .._scan_error import SEVEN, similarity
-from .._surface import Surface
+from .._scan_error import SEVEN
 
 __all__ = ["SEVEN", "Alignment", "ScanDistance", "carry_points", "face_region", "procrustes", "scan_distance"]
 
@@ -118,10 +119,7 @@ def procrustes(source: Array, target: Array, *, metric: bool = False) -> Alignme
             raise UsageError(
                 f"the {name} landmarks lie on one line or in one point; no alignment follows from them"
             )
-    scale, rotation, translation = similarity(source, target)
-    if not metric:
-        return Alignment(scale, rotation, translation)
-    return Alignment(1.0, rotation, target.mean(axis=0) - rotation @ source.mean(axis=0))
+    return Alignment(*umeyama(source, target, scaled=not metric))
 
 
 def scan_distance(

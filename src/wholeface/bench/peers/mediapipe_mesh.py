@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.umeyama import umeyama
 from ...errors import NoFaceError, UsageError
-from .._scan_error import similarity
 from .system import HeadPrediction
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class MediapipeMesh:
         if face.depth is None or face.scheme != "mediapipe478":
             raise UsageError(f"{face.scheme} landmarks without depth are no mesh; mediapipe's are needed")
         points = np.column_stack([face.points[:, 0], -face.points[:, 1], face.depth])  # y up, z to the viewer
-        scale, rotation, translation = similarity(points[:_SURFACE], self._mean)
+        scale, rotation, translation = umeyama(points[:_SURFACE], self._mean)
         turned = scale * points @ rotation.T + translation
         return HeadPrediction(
             vertices=turned[:_SURFACE],

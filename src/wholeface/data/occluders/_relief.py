@@ -6,11 +6,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ...core.srgb import encode_srgb
+
 __all__ = ["EMPTY", "mixed_albedo", "new_relief", "raise_capsule", "raise_ellipsoid", "shade_relief"]
 
 EMPTY = np.float32(-1e6)
-_LEVELS = (np.arange(4096) / 4095.0) ** 2  # even steps of the root of linear light
-_ENCODE = np.where(_LEVELS <= 0.0031308, 12.92 * _LEVELS, 1.055 * _LEVELS ** (1 / 2.4) - 0.055) * 255.0
+_ENCODE = encode_srgb((np.arange(4096) / 4095.0) ** 2) * 255.0  # even steps of the root of linear light
 
 
 def new_relief(size: int) -> NDArray[np.float32]:

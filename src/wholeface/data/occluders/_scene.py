@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.spherical_harmonics import C0, C1, sh_basis_array
 from ...perceive import ParsingClass
 from ..sample import FaceSample
 from ._splat import unpremultiply
@@ -30,26 +31,8 @@ class SceneLight:
 
     def diffuse(self, normals: Array) -> Array:
         """(N, 3) brightness of a white surface with unit normals (N, 3) in camera space, about 1 in full light."""
-        linear = _basis(normals) @ self.harmonics
+        linear = sh_basis_array(normals) @ self.harmonics
         return np.clip(linear, 0.02, 2.2).astype(np.float32) ** np.float32(1 / 2.2)
-
-
-def _basis(normals: Array) -> Array:
-    x, y, z = normals.T
-    return np.stack(
-        (
-            np.full_like(x, 0.282095),
-            0.488603 * y,
-            0.488603 * z,
-            0.488603 * x,
-            1.092548 * x * y,
-            1.092548 * y * z,
-            0.315392 * (3 * z * z - 1),
-            1.092548 * x * z,
-            0.546274 * (x * x - y * y),
-        ),
-        axis=1,
-    )
 
 
 def scene_light(sample: FaceSample, rng: np.random.Generator) -> SceneLight:
@@ -57,7 +40,7 @@ def scene_light(sample: FaceSample, rng: np.random.Generator) -> SceneLight:
     if "light" in sample.parameters and np.size(sample.parameters["light"]) == 27:
         harmonics = np.asarray(sample.parameters["light"], np.float32).reshape(9, 3).copy()
         # Exposure and tint are the composer's; what remains is how the light changes over the head.
-        front = _basis(np.array([[0.0, 0.3, 0.95]], np.float32)) @ harmonics
+        front = sh_basis_array(np.array([[0.0, 0.3, 0.95]], np.float32)) @ harmonics
         harmonics /= np.maximum(front, 0.03)
         strongest = harmonics[[3, 1, 2]].mean(1) + np.array([0.0, 0.1, 0.2], np.float32)
     else:
@@ -66,8 +49,8 @@ def scene_light(sample: FaceSample, rng: np.random.Generator) -> SceneLight:
         strongest = np.array([2.0 * side, 0.45 + 0.2 * rng.normal(), 0.7], np.float32)
         strongest /= np.linalg.norm(strongest)
         harmonics = np.zeros((9, 3), np.float32)
-        harmonics[0] = 0.62 / 0.282095
-        harmonics[[3, 1, 2]] = (0.55 / 0.488603) * strongest[:, None]
+        harmonics[0] = 0.62 / C0
+        harmonics[[3, 1, 2]] = (0.55 / C1) * strongest[:, None]
     direction = strongest / max(float(np.linalg.norm(strongest)), 1e-6)
     return SceneLight(harmonics, direction.astype(np.float32))
 

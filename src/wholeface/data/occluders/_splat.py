@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from ...core.kernels import shading_at
+
 __all__ = ["draw_dots", "draw_strands", "grow_guides", "place_guides", "unpremultiply"]
 
 
@@ -140,13 +142,7 @@ def place_guides(
             ny = rotation[1, 0] * ox + rotation[1, 1] * oy + rotation[1, 2] * oz
             nz = rotation[2, 0] * ox + rotation[2, 1] * oy + rotation[2, 2] * oz
             for m in range(3):
-                value = 0.282095 * harmonics[0, m]
-                value += 0.488603 * (ny * harmonics[1, m] + nz * harmonics[2, m] + nx * harmonics[3, m])
-                value += 1.092548 * (
-                    nx * ny * harmonics[4, m] + ny * nz * harmonics[5, m] + nx * nz * harmonics[7, m]
-                )
-                value += 0.315392 * (3 * nz * nz - 1) * harmonics[6, m]
-                value += 0.546274 * (nx * nx - ny * ny) * harmonics[8, m]
+                value = shading_at(nx, ny, nz, harmonics, m)
                 light[n, k, m] = min(2.2, max(0.02, value)) ** (1.0 / 2.2)
             before, after = max(k - 1, 0), min(k + 1, points - 1)
             tx = curves[g, after, 0] - curves[g, before, 0]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.srgb import encode_srgb
 from ...errors import UsageError
 from ..albedo import AlbedoModel
 from ..model import MorphableModel
@@ -20,7 +21,6 @@ from .albedo_compose import compose_albedo, crisp_detail
 from .albedo_fit import fit_basis
 from .albedo_heldout import held_out_errors
 from .albedo_interior import learn_eyes
-from .albedo_light import encode_srgb
 from .albedo_masks import face_map
 from .albedo_outer import outer_pattern
 from .albedo_people import People, avatar_people, portrait_people, reference_pattern, to_grid

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
+from ...core.srgb import decode_srgb
 from ...errors import ModelFileError
 from ...render import (
     Camera,
@@ -28,7 +29,6 @@ from ..model import MorphableModel
 from .albedo_atlas import Atlas, sample_rows_cols
 from .albedo_closest import nearest_on_mesh
 from .albedo_fit import FitBasis, fit_points_3d
-from .albedo_light import decode_srgb
 from .albedo_portraits import gaussian_process
 
 __all__ = ["Avatar", "avatar_names", "avatar_uv_map", "read_avatar", "refined_map", "sample_avatar"]

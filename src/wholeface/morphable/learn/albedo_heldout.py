@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .albedo_light import encode_srgb
+from ...core.srgb import encode_srgb
 from .albedo_ppca import Ppca, complete, fit_ppca, posterior
 from .albedo_statistics import symmetric_modes
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ...core.srgb import decode_srgb
 from ..model import MorphableModel
 from .albedo_atlas import Atlas, sample_rows_cols
-from .albedo_light import decode_srgb
 
 __all__ = ["Eyes", "learn_eyes", "mouth_colours", "paint_eyes"]
 

@@ -8,36 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LightFit", "decode_srgb", "encode_srgb", "fit_light", "sh_basis_array"]
+from ...core.spherical_harmonics import sh_basis_array
+
+__all__ = ["LightFit", "fit_light"]
 
 Array = NDArray[Any]
-# Orthonormal real spherical harmonics of bands 0 to 2; same order and constants as wholeface.render.sh_basis.
-_C0, _C1, _C2, _C20, _C22 = 0.28209479, 0.48860251, 1.09254843, 0.31539157, 0.54627422
 # Ridge per coefficient, relative to the data's information: the ambient term is free, higher bands cost more.
 _RIDGE = np.array([0.0, *[0.001] * 3, *[0.01] * 5])
 _TINT_RIDGE = np.array([0.0, *[0.01] * 3, *[0.1] * 5])
-
-
-def decode_srgb(encoded: Array) -> Array:
-    """Linear light from sRGB values in [0, 1]."""
-    x = np.clip(encoded, 0, 1)
-    return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-
-
-def encode_srgb(linear: Array) -> Array:
-    """sRGB values from linear light in [0, 1]."""
-    x = np.clip(linear, 0, 1)
-    return np.where(x <= 0.0031308, x * 12.92, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
-
-
-def sh_basis_array(normals: Array) -> Array:
-    """(…, 9) spherical harmonics 1, y, z, x, xy, yz, 3z² − 1, xz, x² − y² of unit normals (…, 3)."""
-    x, y, z = np.moveaxis(normals, -1, 0)
-    parts = (
-        np.full_like(x, _C0), _C1 * y, _C1 * z, _C1 * x, _C2 * x * y, _C2 * y * z,
-        _C20 * (3 * z * z - 1), _C2 * x * z, _C22 * (x * x - y * y),
-    )  # fmt: skip
-    return np.stack(parts, axis=-1)
 
 
 @dataclass(frozen=True)

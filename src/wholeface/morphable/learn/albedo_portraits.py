@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...core.srgb import decode_srgb
 from ...errors import ModelFileError
 from ...render import Camera, rasterize, vertex_normals
 from .albedo_atlas import Atlas, sample_rows_cols
 from .albedo_fit import FitBasis, HeadFit, fit_points_2d
-from .albedo_light import decode_srgb
 from .albedo_masks import BROW_TOP, OVAL, inside_polygon
 
 __all__ = ["Unwrapped", "Unwrapper", "choose_portraits", "make_unwrapper", "unwrap_portraits"]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ...core.nearest import Surface
 from .geometry_eye import GAZE_DEGREES, gaze_offsets
 from .geometry_head import HeadMesh
 from .geometry_source import IctSource, mirrored_name
@@ -127,27 +128,6 @@ def _symmetric(points: Floats, mirror: Ints) -> Floats:
     return np.asarray(0.5 * (points + points[mirror] * _FLIP))
 
 
-def _surface_distance(queries: Floats, points: Floats, triangles: Ints, candidates: int = 24) -> Floats:
-    """(Q,) distance of points to a surface: exact over the triangles with the nearest centres."""
-    corners = points[triangles]
-    near = cKDTree(corners.mean(axis=1)).query(queries, k=candidates)[1]
-    a, b, c = (corners[near][:, :, j] for j in range(3))
-    p = queries[:, None]
-    ab, ac, ap = b - a, c - a, p - a
-    normal = np.cross(ab, ac)
-    square = np.maximum((normal * normal).sum(axis=-1), 1e-18)
-    v = (np.cross(ap, ac) * normal).sum(axis=-1) / square
-    w = (np.cross(ab, ap) * normal).sum(axis=-1) / square
-    inside = (v >= 0) & (w >= 0) & (v + w <= 1)
-    best = np.where(inside, np.abs((ap * normal).sum(axis=-1)) / np.sqrt(square), np.inf)
-    for start, stop in ((a, b), (b, c), (c, a)):
-        edge = stop - start
-        t = ((p - start) * edge).sum(axis=-1) / np.maximum((edge * edge).sum(axis=-1), 1e-18)
-        foot = start + np.clip(t, 0.0, 1.0)[..., None] * edge
-        best = np.minimum(best, np.linalg.norm(p - foot, axis=-1))
-    return np.asarray(best.min(axis=1))
-
-
 def reduction_cost(
     source: IctSource, head: HeadMesh, shape: ShapeStatistics, face: Bools, samples: int, seed: int
 ) -> dict[str, float]:
@@ -194,7 +174,8 @@ def reduction_cost(
         squares["points_mm"] += float((error * area[on]).sum() / area[on].sum())
         mass = source_area[on_source] / source_area[on_source].sum()
         for name, points in (("surface_mm", model), ("decimation_mm", sparse_truth)):
-            distance = _surface_distance(truth[on_source], points, face_triangles)
+            near, _, _ = Surface(points, face_triangles).nearest(truth[on_source])
+            distance = np.linalg.norm(near - truth[on_source], axis=1)
             squares[name] += float((distance**2 * mass).sum())
     cost = {name: float(np.sqrt(value / samples)) for name, value in squares.items()}
     cost["points_per_axis_mm"] = cost["points_mm"] / float(np.sqrt(3.0))

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...core.nearest import Surface
 from ...errors import UsageError
 from ...perceive import LandmarkDetector
 from ...perceive._mirror_478 import MIRROR_478
 from ..embedding import Embedding
 from ..model import MorphableModel
 from .landmarks478_samples import DetectionSet, detections
-from .landmarks478_surface import Surface
 from .landmarks478_views import ViewSettings
 
 __all__ = ["Calibration478", "calibrate_478", "embed_478", "skin_triangles"]
@@ -120,7 +120,7 @@ def embed_478(
         surface = surfaces[iris]
         if surface is None or len(index) == 0:
             continue
-        _, local, weights = surface.closest(both[index])
+        local, weights = surface.barycentric(both[index])
         triangle[index], barycentric[index] = owners[iris][local], weights
     embedding = Embedding(torch.from_numpy(triangle), torch.from_numpy(barycentric).to(model.mean.dtype))
     return Calibration478(embedding, np.fmax(spread, spread[MIRROR_478]), votes)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...core.nearest import Surface
 from ...errors import UsageError
 from ...perceive import LandmarkDetector
 from ...perceive._mirror_478 import MIRROR_478
@@ -17,7 +18,6 @@ from ..model import MorphableModel
 from .landmarks478 import Calibration478, embed_478, skin_triangles
 from .landmarks478_noise import detector_residuals, to_face_axes
 from .landmarks478_samples import DetectionSet, detections
-from .landmarks478_surface import Surface
 from .landmarks478_views import ViewSettings
 
 __all__ = ["LOWER_INNER_LIP", "embed_lips", "lower_face", "measure_lips", "with_lips"]
@@ -101,7 +101,7 @@ def embed_lips(model: MorphableModel, samples: DetectionSet) -> Calibration478:
     kept = np.nonzero(lower & skin_triangles(model))[0]
     surface = Surface(model.mean.double().cpu().numpy(), model.triangles.cpu().numpy()[kept])
     rows = list(LOWER_INNER_LIP)
-    _, local, weights = surface.closest(places[rows])
+    local, weights = surface.barycentric(places[rows])
     triangle, barycentric = (
         rough.landmarks_478.triangle.clone(),
         rough.landmarks_478.barycentric.clone(),

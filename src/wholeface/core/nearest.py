@@ -6,8 +6,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ._nearest import _in_triangle
-
 __all__ = ["Surface"]
 
 Array = NDArray[np.float64]
@@ -17,9 +15,7 @@ _LEAF = 4
 class Surface:
     """A mesh that answers nearest-point queries exactly, whatever its tessellation.
 
-    :class:`wholeface.bench._nearest.NearestOnMesh` looks at the triangles around the nearest vertices only, which is
-    right for our evenly meshed head; here the meshes are anybody's. Triangles are sorted along a space-filling curve
-    and put into a complete binary tree of bounding boxes.
+    Triangles are sorted along a space-filling curve and put into a complete binary tree of bounding boxes.
 
     Args:
         vertices: (V, 3), finite.
@@ -94,6 +90,41 @@ def _curve(points: Array) -> NDArray[np.uint64]:
             shifted = (cell[:, axis] >> np.uint64(bit)) & np.uint64(1)
             code |= shifted << np.uint64(3 * bit + axis)
     return code
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _in_triangle(px, py, pz, ab, ac):  # type: ignore[no-untyped-def] # noqa: PLR0911
+    """Weights of b and c of the point of a triangle nearest to p; all as seen from its corner a.
+
+    Source: Ericson, "Real-Time Collision Detection", 2005, §5.1.5.
+    """
+    bx, by, bz = ab
+    cx, cy, cz = ac
+    d1 = bx * px + by * py + bz * pz
+    d2 = cx * px + cy * py + cz * pz
+    if d1 <= 0 and d2 <= 0:
+        return 0.0, 0.0
+    across = bx * cx + by * cy + bz * cz
+    d3 = d1 - (bx * bx + by * by + bz * bz)
+    d4 = d2 - across
+    if d3 >= 0 and d4 <= d3:
+        return 1.0, 0.0
+    vc = d1 * d4 - d3 * d2
+    if vc <= 0 and d1 >= 0 and d3 <= 0:
+        return d1 / (d1 - d3), 0.0
+    d5 = d1 - across
+    d6 = d2 - (cx * cx + cy * cy + cz * cz)
+    if d6 >= 0 and d5 <= d6:
+        return 0.0, 1.0
+    vb = d5 * d2 - d1 * d6
+    if vb <= 0 and d2 >= 0 and d6 <= 0:
+        return 0.0, d2 / (d2 - d6)
+    va = d3 * d6 - d5 * d4
+    if va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0:
+        w = (d4 - d3) / ((d4 - d3) + (d5 - d6))
+        return 1.0 - w, w
+    total = va + vb + vc
+    return vb / total, vc / total
 
 
 @njit(cache=True, nogil=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wholeface.bench._surface import Surface
+from wholeface.core.nearest import Surface
 
 
 def slow_nearest(vertices, triangles, points):

@@ -1,0 +1,33 @@
+"""The nine orthonormal real spherical harmonics of bands 0 to 2, on arrays.
+
+Order: 1, y, z, x, xy, yz, 3z² − 1, xz, x² − y². The differentiable twin is :func:`wholeface.render.sh_basis`, the one
+for compiled loops :func:`wholeface.core.kernels.shading_at`.
+
+Source: Ramamoorthi & Hanrahan, "An Efficient Representation for Irradiance Environment Maps", 2001.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["C0", "C1", "C2", "C20", "C22", "sh_basis_array"]
+
+C0 = 0.5 * math.sqrt(1 / math.pi)  # 0.282095
+C1 = math.sqrt(3 / (4 * math.pi))  # 0.488603
+C2 = 0.5 * math.sqrt(15 / math.pi)  # 1.092548
+C20 = 0.25 * math.sqrt(5 / math.pi)  # 0.315392
+C22 = 0.25 * math.sqrt(15 / math.pi)  # 0.546274
+
+
+def sh_basis_array(normals: NDArray[Any]) -> NDArray[Any]:
+    """(…, 9) of unit normals (…, 3), in the normals' dtype."""
+    x, y, z = np.moveaxis(normals, -1, 0)
+    parts = (
+        np.full_like(x, C0), C1 * y, C1 * z, C1 * x, C2 * x * y, C2 * y * z,
+        C20 * (3 * z * z - 1), C2 * x * z, C22 * (x * x - y * y),
+    )  # fmt: skip
+    return np.stack(parts, axis=-1)

@@ -1,0 +1,68 @@
+"""Many photos through one reconstructor: same heads as one by one, and faults stay with their photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import wholeface
+from wholeface.perceive import NETWORKS, has_weights
+
+pytestmark = pytest.mark.skipif(not has_weights(*NETWORKS), reason="needs the shipped weights")
+
+
+@pytest.fixture(scope="module")
+def reconstructor() -> wholeface.Reconstructor:
+    return wholeface.Reconstructor(texture_size=64, refine=False)
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[np.ndarray | Path]:
+    """A face, nothing, a file that is not there, another face."""
+    data = pytest.importorskip("skimage.data", reason="needs scikit-image's example pictures")
+    face = np.ascontiguousarray(data.astronaut()[:256, 96:352])
+    return [face, np.full((96, 96, 3), 90, np.uint8), Path("no_such_photo.jpg"), face[:, ::-1].copy()]
+
+
+def test_a_batch_gives_what_single_photos_give_and_keeps_faults_in_their_place(
+    reconstructor: wholeface.Reconstructor, photos: list[np.ndarray | Path]
+) -> None:
+    found = list(reconstructor.batch(photos, size=3))
+    assert [type(result) for result in found] == [list, wholeface.NoFaceError, wholeface.PhotoError, list]
+    assert "no_such_photo.jpg" in str(found[2])
+    for photo, heads in zip((photos[0], photos[3]), (found[0], found[3])):
+        assert isinstance(heads, list)
+        alone = reconstructor.all_faces(photo)
+        assert len(alone) == len(heads) == 1
+        # A batch of crops is summed in another order than one crop, so the last digits may differ.
+        np.testing.assert_allclose(heads[0].vertices, alone[0].vertices, atol=1e-4)
+        assert np.abs(heads[0].occluder - alone[0].occluder).mean() < 1e-4
+        assert (
+            set(heads[0].timings_ms) == set(alone[0].timings_ms) >= {"photo", "perceive", "parse", "texture"}
+        )
+
+
+def test_photos_are_read_when_they_are_needed(reconstructor: wholeface.Reconstructor) -> None:
+    taken = []
+
+    def endless() -> object:
+        while True:
+            taken.append(len(taken))
+            yield np.full((96, 96, 3), 90, np.uint8)
+
+    results = reconstructor.batch(endless(), size=2)  # type: ignore[arg-type]
+    assert taken == []
+    next(results)
+    assert taken == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"face": 0}, "counted from 1"), ({"size": 0}, "at least one")]
+)
+def test_senseless_words_are_refused_at_once(
+    reconstructor: wholeface.Reconstructor, options: dict[str, int], message: str
+) -> None:
+    with pytest.raises(wholeface.UsageError, match=message):
+        reconstructor.batch([], **options)  # type: ignore[arg-type]

@@ -8,10 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 
-from wholeface.morphable import AlbedoModel, Embedding, MorphableModel
+from wholeface import Reconstruction
+from wholeface._quality import judge
+from wholeface.complete import CompletedTexture
+from wholeface.morphable import AlbedoModel, Embedding, MorphableModel, Parameters
+from wholeface.perceive import FaceLandmarks
+from wholeface.photo import Photo, read_photo
+from wholeface.render import Camera, ambient_light
+from wholeface.stages import DeoccludedImage
 
 # The same examples on every run of CI; elsewhere hypothesis keeps looking for new ones.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
@@ -194,3 +202,49 @@ def _egg(rings: int = 12, columns: int = 24) -> MorphableModel:
         landmarks_478=landmarks_478,
         albedo=albedo,
     ).to(dtype=torch.float32)
+
+
+@pytest.fixture
+def plain_head(small_model: MorphableModel) -> Callable[..., Reconstruction]:
+    """``plain_head(photo=…, …)``: a reconstruction of a grey photo with the egg, which is saved in milliseconds.
+
+    Keywords replace fields of :class:`wholeface.Reconstruction`.
+    """
+
+    def make(**changed: object) -> Reconstruction:
+        photo = changed.get("photo") or read_photo(np.full((48, 40, 3), 90, np.uint8))
+        assert isinstance(photo, Photo)
+        shape = photo.pixels.shape[:2]
+        region = np.zeros(shape, bool)
+        region[10:40, 8:32] = True
+        provenance = np.ones((16, 16), np.uint8)
+        texture = CompletedTexture(
+            *(np.full((16, 16, 3), 120, np.uint8), provenance, np.full((16, 16), 0.5, np.float32)),
+            *(np.zeros((9, 3), np.float32), np.ones(3, np.float32)),
+            *(np.zeros((small_model.vertex_count, 3), np.float32), np.ones(3, np.float32), False, 1.0),
+        )
+        points = np.stack(np.meshgrid(np.linspace(10, 30, 17), np.linspace(12, 38, 4)), -1).reshape(-1, 2)
+        fields: dict[str, object] = {
+            "photo": photo,
+            "landmarks": FaceLandmarks.from_points(points, "ibug68"),
+            "model": small_model,
+            "parameters": Parameters(
+                identity=torch.zeros(small_model.identity_size),
+                expression=torch.linspace(0, 0.4, small_model.expression_size),
+                albedo=torch.zeros(small_model.albedo_size),
+                light=ambient_light(),
+                rotation=torch.zeros(3),
+                translation=torch.tensor([0.0, 0.0, -600.0]),
+            ),
+            "camera": Camera.of_photo(shape[1], shape[0]),
+            "occluder": np.zeros(shape, np.float32),
+            "face_region": region,
+            "completed": texture,
+            "quality": judge(face_px=30.0, landmark_error=0.0, hidden_fraction=0.0, yaw_deg=0.0),
+            "image": DeoccludedImage(photo.pixels, np.zeros(shape, np.uint8)),
+        }
+        head = Reconstruction(**{**fields, **changed})  # type: ignore[arg-type]
+        head.__dict__["preview"] = np.full((8, 8, 3), 60, np.uint8)  # what its cached property would fill
+        return head
+
+    return make

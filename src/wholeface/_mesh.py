@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .errors import UsageError
 from .export import Mesh
+from .morphable.expression_names import arkit_shapes, check_naming
 from .render import vertex_normals
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def _glossy(model: MorphableModel) -> NDArray[np.bool_] | None:
     return model.region(*wet)[model.triangles].all(dim=1).numpy()
 
 
-def build_mesh(face: Reconstruction, *, expressions: bool) -> Mesh:
+def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str = "arkit") -> Mesh:
     """See :meth:`wholeface.Reconstruction.mesh`."""
+    check_naming(expression_names)
     model = face.model
     if model.uv is None or model.uv_triangles is None:
         raise UsageError(f"face model {model.name!r} has no UV coordinates, so it cannot carry a texture")
@@ -34,8 +36,12 @@ def build_mesh(face: Reconstruction, *, expressions: bool) -> Mesh:
     targets = {}
     weights = None
     if expressions:
-        targets = {name: model.expression[i].numpy() for i, name in enumerate(model.expression_names)}
-        weights = tuple(float(w) for w in face.expression)
+        names = model.expression_names
+        shapes = arkit_shapes(names) if expression_names == "arkit" else {name: (name,) for name in names}
+        parts = [[names.index(part) for part in shape] for shape in shapes.values()]
+        targets = {name: model.expression[rows].sum(dim=0).numpy() for name, rows in zip(shapes, parts)}
+        # A shape of two sides has one weight: the mean of theirs.
+        weights = tuple(float(face.expression[rows].mean()) for rows in parts)
     return Mesh(
         vertices=vertices.numpy().astype(np.float32),
         triangles=model.triangles.numpy(),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +17,9 @@ from torch import Tensor
 from ._quality import Quality
 from .complete import CompletedTexture, deocclude
 from .errors import UsageError
-from .export import Mesh
+from .export import Mesh, encode_jpeg, encode_png
 from .morphable import MorphableModel, Parameters
+from .morphable.expression_names import check_weights
 from .perceive import FaceLandmarks
 from .photo import Photo
 from .render import Camera, render_view
@@ -77,6 +81,24 @@ class Reconstruction:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     posed_expression: Tensor | None = None
 
+    def __repr__(self) -> str:
+        return (
+            f"<Reconstruction of {self.photo.source!r}: face {self.face_number} of {self.face_count}, "
+            f"{self.hidden_fraction:.0%} hidden, quality {self.quality.verdict}, "
+            f"model {self.model.name!r}, method {self.method!r}>"
+        )
+
+    def _repr_png_(self) -> bytes:
+        return encode_png(self.preview)
+
+    def _repr_html_(self) -> str:
+        # Notebooks show this: the preview and the sentence.
+        picture = base64.b64encode(encode_jpeg(self.preview)).decode("ascii")
+        return (
+            f'<img src="data:image/jpeg;base64,{picture}" style="max-width: 100%" alt="preview"/>'
+            f"<div>{html.escape(repr(self))}</div>"
+        )
+
     @property
     def hidden_fraction(self) -> float:
         """Share of the projected face that is hidden, in [0, 1]."""
@@ -109,34 +131,45 @@ class Reconstruction:
 
         return preview(self)
 
-    def mesh(self, *, expressions: bool = False) -> Mesh:
+    def mesh(self, *, expressions: bool = False, expression_names: str = "arkit") -> Mesh:
         """The head as a mesh in millimetres.
 
         Args:
             expressions: neutral geometry with every named expression as a morph target, weights set to the
                 current expression; otherwise the geometry shows the current expression.
+            expression_names: how the morph targets are called: ``arkit`` (``eyeBlinkLeft``; ``browInnerUp`` and
+                ``cheekPuff`` are one shape each, with the mean weight of their sides) or ``ict``, as the model
+                has them (``eyeBlink_L``).
 
         Returns:
             :class:`wholeface.export.Mesh` with UV, texture, provenance and confidence.
+
+        Raises:
+            UsageError: an unknown naming.
         """
         from ._mesh import build_mesh
 
-        return build_mesh(self, expressions=expressions)
+        return build_mesh(self, expressions=expressions, expression_names=expression_names)
 
     def animate(self, expression: Mapping[str, float] | Sequence[float]) -> Reconstruction:
         """The same head with another expression.
 
         Args:
-            expression: weights by name (others 0), e.g. ``{"jawOpen": 0.5}``, or all of them in order.
+            expression: weights by name (others 0), e.g. ``{"jawOpen": 0.5, "eyeBlinkLeft": 1}``, or all of them
+                in order. Names are ARKit's or the model's own (``eyeBlink_L``). For blendshapes 0 is neutral, 1
+                full, and −1 to 2 are taken; statistical modes are taken to ±10 standard deviations.
 
         Returns:
             A reconstruction whose :meth:`mesh` and :meth:`render` show the expression; everything that was
             measured on the photo stays.
 
         Raises:
-            UsageError: an expression that the model does not know.
+            UsageError: an expression that the model does not know, or a weight that is not a number or far out
+                of range.
         """
-        return replace(self, posed_expression=self.model.expression_vector(expression))
+        return replace(
+            self, posed_expression=check_weights(self.model, self.model.expression_vector(expression))
+        )
 
     def render(
         self,
@@ -180,21 +213,45 @@ class Reconstruction:
         )
 
     def save(
-        self, folder: str | Path, *, formats: Sequence[str] = ("glb",), expressions: bool = False
+        self,
+        folder: str | Path,
+        *,
+        formats: Sequence[str] = ("glb",),
+        expressions: bool = False,
+        expression_names: str = "arkit",
+        options: Mapping[str, Any] | None = None,
     ) -> Path:
-        """Write everything into a folder (created when missing).
+        """Write everything into a folder (created when missing), as a whole or not at all.
+
+        An earlier result in the folder is replaced as a whole; files of other names stay. The names that are ours:
+        ``face.glb``, ``face.obj``, ``face.mtl``, ``face_texture.png``, ``face.ply``, ``texture.png``,
+        ``provenance.png``, ``occluder.png``, ``face_region.png``, ``deoccluded.png``, ``preview.png`` and
+        ``face.json``. A folder with ``face.json`` holds a complete result. Units: GLB is in metres, as glTF wants;
+        OBJ, PLY and ``face.json`` are in millimetres.
 
         Args:
-            folder: where to; files of an earlier run are replaced.
+            folder: where to.
             formats: any of ``glb``, ``obj``, ``ply``.
             expressions: GLB with the named expressions as morph targets.
+            expression_names: how these are called, ``arkit`` or ``ict``; see :meth:`mesh`.
+            options: what ``face.json`` should note about how the result was made; values as in JSON.
 
         Returns:
             The folder.
 
         Raises:
-            UsageError: an unknown format.
+            UsageError: no folder, an unknown format or naming.
+            OutputError: the folder cannot be created or written; what was there before is still there.
         """
         from ._save import save
 
-        return save(self, Path(folder), formats=tuple(formats), expressions=expressions)
+        if not str(folder).strip():
+            raise UsageError("save needs the name of a folder; '.' is the current one")
+        return save(
+            self,
+            Path(folder),
+            formats=(formats,) if isinstance(formats, str) else tuple(formats),
+            expressions=expressions,
+            expression_names=expression_names,
+            options=options,
+        )

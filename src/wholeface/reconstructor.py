@@ -121,27 +121,35 @@ class Reconstructor:
         """
         return self.all_faces(photo, face=face)[0]
 
-    def all_faces(self, photo: PhotoSource | Photo, *, face: int | None = None) -> list[Reconstruction]:
-        """Reconstruct every face of a photo, largest first (or only number ``face``).
+    def all_faces(
+        self, photo: PhotoSource | Photo, *, face: int | None = None, max_faces: int | None = None
+    ) -> list[Reconstruction]:
+        """Reconstruct every face of a photo, largest first (or only number ``face``, or the ``max_faces`` largest).
 
         Raises:
             PhotoError: the photo cannot be read.
             NoFaceError: no face, or fewer faces than ``face``, were found.
-            UsageError: ``face`` < 1.
+            UsageError: ``face`` or ``max_faces`` < 1.
         """
-        found = next(self.batch([photo], face=face))
+        found = next(self.batch([photo], face=face, max_faces=max_faces))
         if isinstance(found, WholeFaceError):
             raise found
         return found
 
     def batch(
-        self, photos: Iterable[PhotoSource | Photo], *, face: int | None = None, size: int = 8
+        self,
+        photos: Iterable[PhotoSource | Photo],
+        *,
+        face: int | None = None,
+        max_faces: int | None = None,
+        size: int = 8,
     ) -> Iterator[list[Reconstruction] | WholeFaceError]:
         """Reconstruct many photos; the networks see the faces of several photos at once.
 
         Args:
             photos: any number; they are read as they are needed.
             face: only this face of each photo, 1 = the largest; None reconstructs all.
+            max_faces: at most so many faces of each photo, the largest; None sets no limit.
             size: photos that go through the stages together; memory grows with it, results do not depend on it.
 
         Yields:
@@ -149,7 +157,7 @@ class Reconstructor:
             with: a photo that cannot be read or shows no face does not stop the others.
 
         Raises:
-            UsageError: ``face`` or ``size`` < 1.
+            UsageError: ``face``, ``max_faces`` or ``size`` < 1.
 
         Example:
             >>> for heads in Reconstructor().batch(paths):       # doctest: +SKIP
@@ -158,15 +166,17 @@ class Reconstructor:
         """
         if face is not None and face < 1:
             raise UsageError(f"face {face}: faces are counted from 1, the largest")
+        if max_faces is not None and max_faces < 1:
+            raise UsageError(f"max_faces {max_faces}: at least one face")
         if size < 1:
             raise UsageError(f"size {size}: at least one photo at a time")
-        return self._batches(iter(photos), face, size)
+        return self._batches(iter(photos), face, max_faces, size)
 
     def _batches(
-        self, photos: Iterator[PhotoSource | Photo], face: int | None, size: int
+        self, photos: Iterator[PhotoSource | Photo], face: int | None, max_faces: int | None, size: int
     ) -> Iterator[list[Reconstruction] | WholeFaceError]:
         while group := list(islice(photos, size)):
-            starts = [self._perceive(photo, face) for photo in group]
+            starts = [self._perceive(photo, face, max_faces) for photo in group]
             flat = [state for start in starts if not isinstance(start, WholeFaceError) for state in start]
             done = iter(run_stages(self.stages, flat, self.tools))
             for start in starts:
@@ -175,7 +185,9 @@ class Reconstructor:
                 else:
                     yield self._results([next(done) for _ in start])
 
-    def _perceive(self, photo: PhotoSource | Photo, face: int | None) -> list[FaceState] | WholeFaceError:
+    def _perceive(
+        self, photo: PhotoSource | Photo, face: int | None, max_faces: int | None
+    ) -> list[FaceState] | WholeFaceError:
         """The photo, read, and the faces in it."""
         clock = Stopwatch()
         try:
@@ -201,7 +213,7 @@ class Reconstructor:
                 timings_ms=dict(clock.milliseconds),
             )
             for number, landmarks in enumerate(found, start=1)
-            if face is None or number == face
+            if (number == face if face is not None else max_faces is None or number <= max_faces)
         ]
 
     def _results(self, states: Sequence[FaceState | WholeFaceError]) -> list[Reconstruction] | WholeFaceError:

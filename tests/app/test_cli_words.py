@@ -12,7 +12,6 @@ from PIL import Image
 
 from wholeface.app import _reconstruct
 from wholeface.app.cli import build_parser, main
-from wholeface.errors import UsageError
 
 
 def _exit_code(*words: str) -> int:
@@ -33,6 +32,8 @@ def test_reconstruct_help_names_every_file_that_is_written(capsys: pytest.Captur
     for name in ("face.glb", "preview.png", "deoccluded.png", "occluder.png", "face_region.png", "face.json"):
         assert name in text
     assert "exit code: 0" in text
+    assert "in metres" in text
+    assert "in millimetres" in text
 
 
 def test_help_loads_neither_torch_nor_mediapipe() -> None:
@@ -55,6 +56,9 @@ def test_help_loads_neither_torch_nor_mediapipe() -> None:
         ["reconstruct", "photo.jpg", "-o", "out", "--texture-size", "10"],
         ["reconstruct", "photo.jpg", "-o", "out", "--texture-size", "1e3"],
         ["reconstruct", "photo.jpg", "-o", "out", "--face", "0"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--max-faces", "0"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--expression-names", "apple"],
+        ["reconstruct", "photo.jpg", "-o", ""],
         ["reconstruct", "photo.jpg", "-o", "out", "--device", "tpu"],
         ["reconstruct", "photo.jpg", "-o", "out", "--detector", "dlib"],
         ["reconstruct", "photo.jpg", "-o", "out", "--backend", "tensorrt"],
@@ -89,24 +93,6 @@ def test_out_must_not_be_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["reconstruct", str(out), "-o", str(out)]) == 2
     assert "is a file" in capsys.readouterr().err
     assert out.read_text() == "mine"
-
-
-def test_a_folder_stands_for_the_photos_in_it(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
-        (tmp_path / name).write_bytes(b"")
-    assert [p.name for p in _reconstruct._expand([str(tmp_path)])] == ["a.png", "b.JPG", "c.webp"]
-
-
-def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no photos"):
-        _reconstruct._expand([str(tmp_path)])
-
-
-def test_photos_with_the_same_stem_do_not_overwrite_each_other() -> None:
-    paths = [Path("a/x.jpg"), Path("b/x.jpg"), Path("x-2.png"), Path("c/x.png")]
-    names = _reconstruct._folder_names(paths)
-    assert names == ["x", "x-2", "x-2-2", "x-3"]
-    assert len(set(names)) == len(paths)
 
 
 @pytest.mark.parametrize("text", ["63", "4097", "-1", "", "a"])

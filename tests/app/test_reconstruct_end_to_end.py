@@ -90,7 +90,7 @@ def test_the_photo_is_untouched_far_from_the_face(written: Path, grace_hopper: P
 
 def test_face_json_says_what_it_should(written: Path) -> None:
     record = json.loads((written / "face.json").read_text())
-    assert record["schema_version"] == 1
+    assert record["schema_version"] == 2
     points_2d, points_3d = np.array(record["landmarks_2d"]), np.array(record["landmarks_3d"])
     assert points_2d.shape == (68, 2)
     assert points_3d.shape == (68, 3)

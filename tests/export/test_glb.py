@@ -152,7 +152,7 @@ def test_vertices_know_their_provenance_and_confidence(mesh):
     np.testing.assert_allclose(corners(glb, "_CONFIDENCE")[..., 0], expected, atol=1e-5)
     extras = glb.document["asset"]["extras"]
     assert extras["provenance_codes"] == {"none": 0, "observed": 1, "mirrored": 2, "model": 3}
-    assert (extras["units"], extras["schema"], extras["face_model"]) == ("m", "wholeface.glb/1", "test 1")
+    assert (extras["units"], extras["schema"], extras["face_model"]) == ("m", "wholeface.glb/2", "test 1")
     assert extras["sigma"] == 0.5
 
 

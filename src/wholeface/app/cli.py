@@ -14,6 +14,7 @@ from ._garbage import leave_the_rest_to_the_system
 from ._info import add_info_parser
 from ._reconstruct import add_reconstruct_parser
 from ._synth import add_synth_parser
+from ._terminal import reason_of, say, tolerant_streams
 from ._train import add_train_parser
 from ._weights import add_weights_parser
 
@@ -63,7 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 = all done, 1 = some of it done, 2 = nothing done or bad usage.
     """
-    options = build_parser().parse_args(arguments)
+    with tolerant_streams():
+        return _main(build_parser().parse_args(arguments))
+
+
+def _main(options: argparse.Namespace) -> int:
     # Read when torch loads: its idle OpenMP workers would otherwise spin on the cores that our threads need.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Read when NumPy loads: our matrices are small, and more BLAS threads only wait for one another.
@@ -72,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except WholeFaceError as error:
-        print(f"wholeface: {error}", file=sys.stderr)
+        say(f"wholeface: {error}", sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("wholeface: interrupted; what was finished has been written", file=sys.stderr)
@@ -80,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # of the file system or the machine; what we can say better is a WholeFaceError
+        say(f"wholeface: {reason_of(error)}", sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

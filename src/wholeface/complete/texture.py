@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numba import njit
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera
@@ -93,6 +94,8 @@ class CompletedTexture:
     gain: Array
     monochrome: bool
     observed_fraction: float
+
+    __repr__ = short_repr
 
 
 @njit(cache=True, nogil=True)

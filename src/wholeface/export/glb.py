@@ -19,8 +19,8 @@ from .mesh import Mesh
 
 __all__ = ["GLB_SCHEMA", "encode_glb", "write_glb"]
 
-GLB_SCHEMA = "wholeface.glb/1"
-"""Version of what ``asset.extras`` and the custom attributes mean."""
+GLB_SCHEMA = "wholeface.glb/2"
+"""Version of what ``asset.extras`` and the custom attributes mean; since 2 ``_PROVENANCE`` is a float."""
 _METRES = 1e-3  # per mm
 _NEGLIGIBLE_MM = 1e-3
 _CLAY = (0.6, 0.57, 0.54, 1.0)  # linear
@@ -49,12 +49,12 @@ def encode_glb(mesh: Mesh, *, morph_targets: bool = True, texture_format: str = 
     - Morph targets: POSITION offsets, sparse where that is smaller; names in
     ``meshes[0].extras.targetNames``;
       offsets below 1 µm are dropped. Base normals stay.
-    - Provenance and confidence come twice: per vertex, as the attributes ``_PROVENANCE`` (unsigned byte
-    code) and
-      ``_CONFIDENCE`` (float), and per texel, as the base colour textures of the material variants
-      ``provenance`` and ``confidence`` (extension KHR_materials_variants; the plain look is the variant
-      ``photo``). The provenance image is a palette PNG: its indices are the codes, its palette the colours
-      that viewers show. The confidence image is grey, 255 = 1.
+    - Provenance and confidence come twice: per vertex, as the attributes ``_PROVENANCE`` (the code) and
+      ``_CONFIDENCE``, both floats, because custom attributes of unequal types make Blender's importer fail at
+      random (KhronosGroup/glTF-Blender-IO issue 2658), and per texel, as the base colour textures of the
+      material variants ``provenance`` and ``confidence`` (extension KHR_materials_variants; the plain look is
+      the variant ``photo``). The provenance image is a palette PNG: its indices are the codes, its palette the
+      colours that viewers show. The confidence image is grey, 255 = 1.
     - ``asset.extras``: ``schema``, ``units``, ``provenance_codes`` and everything in ``mesh.extras``.
 
     Args:
@@ -149,7 +149,7 @@ def _attributes(buffer: GltfBuffer, mesh: Mesh, split: SplitMesh) -> dict[str, i
     flipped = np.stack([uv[:, 0], np.float32(1) - uv[:, 1]], axis=1)
     attributes["TEXCOORD_0"] = buffer.add_accessor(flipped, target=ARRAY_BUFFER)
     if mesh.provenance is not None:
-        codes = sample_map(mesh.provenance, uv, nearest=True)
+        codes = sample_map(mesh.provenance, uv, nearest=True).astype(np.float32)
         attributes["_PROVENANCE"] = buffer.add_accessor(codes, target=ARRAY_BUFFER)
     if mesh.confidence is not None:
         confidence = np.clip(sample_map(mesh.confidence, uv), 0, 1)

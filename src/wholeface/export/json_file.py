@@ -34,7 +34,9 @@ def write_json(path: str | os.PathLike[str], data: Mapping[str, Any], *, digits:
         OutputError: the file cannot be written.
     """
     record = {"schema_version": data.get("schema_version", SCHEMA_VERSION), **data}
-    return write_file(path, (_dump(plain_json(record, digits=digits), "") + "\n").encode())
+    text = _dump(plain_json(record, digits=digits), "") + "\n"
+    # Names of files may hold bytes that are not UTF-8, as lone surrogates: Python's escape for them is JSON's, too.
+    return write_file(path, text.encode("utf-8", "backslashreplace"))
 
 
 def plain_json(value: Any, *, digits: int | None = None) -> Any:  # noqa: PLR0911

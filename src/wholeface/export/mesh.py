@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 
 __all__ = ["PROVENANCE_COLOURS", "PROVENANCE_NAMES", "Mesh"]
@@ -65,6 +66,8 @@ class Mesh:
     glossy: NDArray[np.bool_] | None = None
     name: str = "face"
     extras: Mapping[str, Any] = field(default_factory=dict)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         vertices = _floats("vertices", self.vertices, (None, 3))

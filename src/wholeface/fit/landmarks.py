@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters, has_dense
 from ..perceive.landmarks import FaceLandmarks
@@ -107,6 +108,8 @@ class LandmarkFit:
     cost: float
     iterations: int
     converged: bool
+
+    __repr__ = short_repr
 
 
 def fit_landmarks(

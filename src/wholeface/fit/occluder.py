@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..perceive.landmarks import FaceLandmarks
@@ -60,6 +61,8 @@ class OccluderEstimate:
     sunglasses: float
     beard: float
     skin_noise: float
+
+    __repr__ = short_repr
 
     @property
     def visible(self) -> NDArray[np.bool_]:

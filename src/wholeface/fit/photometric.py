@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..perceive.landmarks import FaceLandmarks
@@ -88,6 +89,8 @@ class PhotometricFit:
     residual: float
     samples: int
     converged: bool
+
+    __repr__ = short_repr
 
 
 def refine_photometric(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.srgb_torch import linear_to_srgb, srgb_to_linear
+from .._short_repr import short_repr
 from ..errors import UsageError
 
 __all__ = ["AlbedoModel", "AlbedoSpace", "linear_to_srgb", "srgb_to_linear"]
@@ -39,6 +40,8 @@ class AlbedoModel:
     basis: Tensor
     mean_texture: Tensor | None = None
     basis_texture: Tensor | None = None
+
+    __repr__ = short_repr
 
     @property
     def size(self) -> int:

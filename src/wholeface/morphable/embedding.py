@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._short_repr import short_repr
+
 __all__ = ["Embedding"]
 
 
@@ -23,6 +25,8 @@ class Embedding:
 
     triangle: Tensor
     barycentric: Tensor
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         return int(self.triangle.shape[0])

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from .albedo import AlbedoModel
 from .embedding import Embedding
+from .expression_names import native_expressions
 
 __all__ = ["REGION_NAMES", "MorphableModel"]
 
@@ -74,6 +76,8 @@ class MorphableModel:
     albedo: AlbedoModel | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
 
+    __repr__ = short_repr
+
     @property
     def vertex_count(self) -> int:
         """Number of vertices V."""
@@ -127,23 +131,39 @@ class MorphableModel:
     def expression_vector(self, weights: Mapping[str, float] | Sequence[float]) -> Tensor:
         """(E,) expression weights from a name → weight mapping (others 0) or a full sequence.
 
+        Names are the model's own or ARKit's (``eyeBlinkLeft`` for ``eyeBlink_L``, ``browInnerUp`` for both sides).
+
         Raises:
-            UsageError: a name that the model does not know, or a wrong count.
+            UsageError: a name that the model does not know or that is given twice, a wrong count, or a weight that
+                is not a number.
         """
         if not isinstance(weights, Mapping):
-            vector = torch.as_tensor(weights, dtype=self.mean.dtype, device=self.mean.device)
+            try:
+                vector = torch.as_tensor(weights, dtype=self.mean.dtype, device=self.mean.device)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise UsageError(
+                    f"expression weights must be numbers, by name or all {self.expression_size} in order"
+                ) from error
             if vector.shape != (self.expression_size,):
                 raise UsageError(
                     f"expected {self.expression_size} expression weights, got shape {tuple(vector.shape)}"
                 )
             return vector
         vector = self.mean.new_zeros(self.expression_size)
+        given: dict[str, str] = {}
         for name, weight in weights.items():
-            if name not in self.expression_names:
-                raise UsageError(
-                    f"unknown expression {name!r}; this model has: {', '.join(self.expression_names)}"
-                )
-            vector[self.expression_names.index(name)] = weight
+            for part in native_expressions(name, self.expression_names):
+                if part in given:
+                    raise UsageError(
+                        f"the expressions {given[part]!r} and {name!r} are the same; give one of them"
+                    )
+                given[part] = name
+                try:
+                    vector[self.expression_names.index(part)] = float(weight)
+                except (TypeError, ValueError) as error:
+                    raise UsageError(
+                        f"expression {name!r}: a weight must be a number, got {weight!r}"
+                    ) from error
         return vector
 
     def region(self, *names: str) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 
 __all__ = ["DECA_236", "DEEP3D_257", "LAYOUTS", "LAYOUT_175", "LAYOUT_239", "ParameterLayout", "Parameters"]
@@ -120,6 +121,8 @@ class Parameters:
     light: Tensor
     rotation: Tensor
     translation: Tensor
+
+    __repr__ = short_repr
 
     @property
     def layout(self) -> ParameterLayout:

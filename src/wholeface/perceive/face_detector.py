@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from ..photo import Similarity, warp
 from ._backend import NetworkFunction
@@ -33,6 +34,8 @@ class DetectedFace:
     box: NDArray[np.float64]
     points: NDArray[np.float64]
     score: float
+
+    __repr__ = short_repr
 
 
 class FaceDetector:

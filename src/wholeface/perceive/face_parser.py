@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..photo import Similarity, unwarp, warp
 from ._backend import NetworkFunction
 from .frames import PARSING_MARGIN, face_frame
@@ -35,6 +36,8 @@ class FaceParsing:
     parsing: Array
     kind: Array
     face: Array
+
+    __repr__ = short_repr
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..photo import Similarity, warp
 from ._backend import NetworkFunction
 from ._mirror_668 import IDENTITY_SIGNS, MIRROR_668
@@ -31,6 +32,8 @@ class LandmarkCalibration:
 
     own: NDArray[np.float64]
     modes: NDArray[np.float64]
+
+    __repr__ = short_repr
 
     @staticmethod
     def plain(points: int) -> LandmarkCalibration:
@@ -61,6 +64,8 @@ class NetworkLandmarks:
     covered: NDArray[np.float64]
     identity: NDArray[np.float64] | None = None
     identity_sigma: NDArray[np.float64] | None = None
+
+    __repr__ = short_repr
 
     def as_face(self, score: float) -> FaceLandmarks:
         """The 668 points as evidence, their box around the 478.

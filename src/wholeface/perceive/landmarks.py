@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 
 __all__ = ["LANDMARK_COUNTS", "FaceLandmarks", "LandmarkDetector", "LandmarkScheme"]
@@ -54,6 +55,8 @@ class FaceLandmarks:
     modes: NDArray[np.float64] | None = None
     identity: NDArray[np.float64] | None = None
     identity_sigma: NDArray[np.float64] | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         count = LANDMARK_COUNTS.get(self.scheme)

@@ -3,16 +3,19 @@
 from .crop import similarity_crop, unwarp, warp
 from .reading import DEFAULT_MAX_PIXELS, DEFAULT_MIN_SIDE, NEUTRAL_GREY, Photo, PhotoSource, read_photo
 from .similarity import Similarity
+from .suffixes import HEIF_SUFFIXES, readable_suffixes
 from .working import working_copy
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "DEFAULT_MIN_SIDE",
+    "HEIF_SUFFIXES",
     "NEUTRAL_GREY",
     "Photo",
     "PhotoSource",
     "Similarity",
     "read_photo",
+    "readable_suffixes",
     "similarity_crop",
     "unwarp",
     "warp",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Union
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .._short_repr import short_repr
 from ..errors import PhotoError
 from ._arrays import array_to_uint8, check_array_shape
 from ._decode import decode, open_image, quiet
@@ -43,6 +45,7 @@ class Photo:
         source: the path, or ``<bytes>``, ``<file>``, ``<image>``, ``<array>``.
         format: ``JPEG``, ``PNG``, … or ``array``.
         warnings: sentences about what could not be honoured, such as a broken colour profile.
+        sha256: of the encoded file, hexadecimal, or None for arrays and opened images.
     """
 
     pixels: NDArray[np.uint8]
@@ -51,6 +54,9 @@ class Photo:
     source: str = "<array>"
     format: str = "array"
     warnings: tuple[str, ...] = ()
+    sha256: str | None = None
+
+    __repr__ = short_repr
 
     @property
     def width(self) -> int:
@@ -91,11 +97,12 @@ def read_photo(
         _check_size("<array>", source.shape[1], source.shape[0], max_pixels, min_side)
         colour, alpha = array_to_uint8(source)
         return _photo(colour, alpha, None, "<array>", "array", ())
-    name = "<image>"
+    name, digest = "<image>", None
     if isinstance(source, Image.Image):
         image = source
     else:
         name, data = _bytes_of(source)
+        digest = hashlib.sha256(data).hexdigest()
         image = open_image(data, name)
     _check_size(name, *image.size, max_pixels, min_side)
     decoded = decode(image, name)
@@ -103,7 +110,8 @@ def read_photo(
     _check_size(name, decoded.colour.shape[1], decoded.colour.shape[0], max_pixels, min_side)
     with quiet:
         focal = focal_length_px(decoded.exif, decoded.colour.shape[1], decoded.colour.shape[0])
-    return _photo(decoded.colour, decoded.alpha, focal, name, decoded.format, decoded.warnings)
+    photo = _photo(decoded.colour, decoded.alpha, focal, name, decoded.format, decoded.warnings)
+    return replace(photo, sha256=digest)
 
 
 def _photo(

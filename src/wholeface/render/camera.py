@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 
 __all__ = ["Camera"]
@@ -36,6 +37,8 @@ class Camera:
     cy: float | Tensor
     width: int
     height: int
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if int(self.width) < 1 or int(self.height) < 1:

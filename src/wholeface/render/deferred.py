@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ._functions import ShadeFunction, UnpackFunction, deferred_images
@@ -42,6 +43,8 @@ class Rendering:
     normals: Tensor
     albedo: Tensor
     points_cam: Tensor
+
+    __repr__ = short_repr
 
 
 def render_parameters(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from ._raster_common import NEAR
 from .camera import Camera
@@ -33,6 +34,8 @@ class Fragments:
     triangle: Tensor
     barycentric: Tensor
     depth: Tensor
+
+    __repr__ = short_repr
 
     @property
     def mask(self) -> Tensor:

@@ -40,7 +40,7 @@ _LANDMARKS = (
 
 
 def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> MorphableModel:
-    """ICT-FaceKit light, mm: identity modes of one standard deviation, ARKit-named expressions at weight 1.
+    """ICT-FaceKit light, mm: identity modes of one standard deviation, its own named expressions at weight 1.
 
     Args:
         path: the published checkout or its folder ``FaceXModel`` (``generic_neutral_mesh.obj``,

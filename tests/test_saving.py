@@ -110,7 +110,9 @@ def test_a_save_that_breaks_off_leaves_the_old_result(
             raise OutputError("cannot write somewhere/.wholeface-temporary/face.glb") from error
 
     monkeypatch.setattr(saving, broken, full)
-    with pytest.raises(OutputError, match=r"cannot write the result .*out: No space left on device; ") as caught:
+    with pytest.raises(
+        OutputError, match=r"cannot write the result .*out: No space left on device; "
+    ) as caught:
         plain_head().save(out)
     assert ".wholeface" not in str(caught.value)
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
@@ -237,8 +239,8 @@ def test_places_that_cannot_be_written(plain_head: Head, tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     (tmp_path / "taken" / "face.glb").mkdir(parents=True)
     for place, reason in (
-        ("file", "it is a file; give a folder"),
-        ("file/x", "Not a directory|File exists|exist"),
+        ("file", "it is a file"),
+        ("file/x", r"file is a file"),
         ("a" * 300, "File name too long|cannot find"),
         ("nul\0", "null"),
         ("taken", "a folder called face.glb"),

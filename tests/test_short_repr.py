@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import importlib
 import io
+import pkgutil
 import re
 from collections.abc import Callable
 
@@ -13,6 +16,7 @@ from PIL import Image
 
 import wholeface
 from wholeface import Reconstruction, read_photo
+from wholeface._short_repr import short_repr
 from wholeface.render import Camera
 
 Head = Callable[..., Reconstruction]
@@ -67,3 +71,20 @@ def test_the_preview_in_ipython(plain_head: Head) -> None:
     formatters = pytest.importorskip("IPython.core.formatters", reason="needs IPython")
     shown, _ = formatters.DisplayFormatter().format(plain_head())
     assert {"text/plain", "text/html", "image/png"} <= shown.keys()
+
+
+def _public_classes() -> list[type]:
+    rooms = [m.name for m in pkgutil.iter_modules(wholeface.__path__, "wholeface.") if m.ispkg]
+    rooms = [room for room in rooms if room.rsplit(".", 1)[1] not in ("app", "bench", "train")]
+    modules = map(importlib.import_module, rooms)
+    found = [getattr(module, name) for module in modules for name in getattr(module, "__all__", ())]
+    classes = {c for c in found if isinstance(c, type) and dataclasses.is_dataclass(c)}
+    return sorted(classes, key=lambda c: c.__name__)
+
+
+@pytest.mark.parametrize("kind", _public_classes(), ids=lambda kind: kind.__name__)
+def test_no_public_class_prints_its_arrays(kind: type) -> None:
+    holds = [
+        f.name for f in dataclasses.fields(kind) if re.search("Tensor|Array|Landmarks|Model", str(f.type))
+    ]
+    assert not holds or kind.__repr__ is short_repr, f"{kind.__module__}: add `__repr__ = short_repr`"

@@ -29,16 +29,16 @@ def _short(value: Any) -> str:
         if len(shape) == 0:
             return f"{float(value):g}"
         return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
-    if isinstance(value, float):
-        return f"{value:g}"
     if isinstance(value, Mapping):
         return _container(
             "{", [f"{key!r}: {_short(entry)}" for key, entry in _first(value.items())], "}", value
         )
     if isinstance(value, (list, tuple)):
         return _container("(", [_short(entry) for entry in _first(value)], ")", value)
-    text = repr(value)
-    return text if dataclasses.is_dataclass(value) or len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return short_repr(value)
+    text = f"{value:g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _first(entries: Any) -> list[Any]:

@@ -82,8 +82,11 @@ def clear_leftovers(parent: Path, *, own: Callable[[str], bool]) -> None:
 def _real(folder: Path) -> Path:
     """The folder itself, links followed, with its parent created."""
     target = folder.resolve()
-    if target.exists() and not target.is_dir():
-        raise FileExistsError(0, "it is a file; give a folder")
+    for place in (target, *target.parents):
+        if place.is_dir():
+            break
+        if place.exists():
+            raise NotADirectoryError(0, f"{'it' if place == target else place} is a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ Head = Callable[..., Reconstruction]
 
 
 @pytest.fixture(autouse=True)
-def reconstructed(plain_head: Head, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def reconstructed(plain_head: Head, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the photos that were reconstructed; the width of a photo decides what is found in it.
 
     100 + N pixels: N faces; 64 pixels: none.
@@ -47,7 +47,7 @@ def reconstructed(plain_head: Head, monkeypatch: pytest.MonkeyPatch) -> Iterator
             ]
 
     monkeypatch.setattr(wholeface.reconstructor, "Reconstructor", Plain)
-    yield done
+    return done
 
 
 def _photo(path: Path, faces: int = 1, shade: int = 90) -> str:
@@ -143,7 +143,9 @@ def test_resume_skips_what_is_finished(
     assert len(reconstructed) == 3
 
 
-@pytest.mark.parametrize("change", ["photo", "options", "face.json", "face.glb", "one face", "format", "version"])
+@pytest.mark.parametrize(
+    "change", ["photo", "options", "face.json", "face.glb", "one face", "format", "version"]
+)
 def test_resume_does_again_what_is_not_the_same(
     tmp_path: Path, reconstructed: list[str], monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
@@ -238,7 +240,10 @@ def test_odd_names_are_written_below_out_and_shown_harmless(
     inside = tmp_path / "in"
     _photo(tmp_path / "x.png")
     inside.mkdir()
-    data, names = (tmp_path / "x.png").read_bytes(), ["n\n\x1b[31mRED.png", "...png", "..png", "Ł.png", "\udcff.png"]
+    data, names = (
+        (tmp_path / "x.png").read_bytes(),
+        ["n\n\x1b[31mRED.png", "...png", "..png", "Ł.png", "\udcff.png"],
+    )
     for name in names:
         try:
             (inside / name).write_bytes(data)

@@ -86,7 +86,8 @@ def test_faces_of_one_photo_do_not_meet_another_photo(photos: tuple[str, ...], n
 def test_no_two_photos_can_ever_meet(stems: list[str]) -> None:
     names = _names(*(f"{i}/{stem}.jpg" for i, stem in enumerate(stems)))
     folders = [
-        {face_folder(name, face, count).casefold() for count in (1, 3) for face in (1, 2, 3)} for name in names
+        {face_folder(name, face, count).casefold() for count in (1, 3) for face in (1, 2, 3)}
+        for name in names
     ]
     for i, one in enumerate(folders):
         for other in folders[:i]:

@@ -81,12 +81,16 @@ def test_words_that_are_no_photos(tmp_path: Path) -> None:
     assert _problem(str(tmp_path / "a.jpg")) == f"{tmp_path / 'a.jpg'}: no such file"
     assert _problem("-") == "-: photos are not read from standard input; give a file"
     for address in ("https://example.org/a.jpg", "file:///a.jpg", "s3://bucket/a.jpg"):
-        assert _problem(address) == f"{address}: addresses are not fetched; download the photo and give the file"
+        assert (
+            _problem(address) == f"{address}: addresses are not fetched; download the photo and give the file"
+        )
         assert str(gather_photos([address])[0][0]) == address
     assert "File name too long" in _problem("a" * 300) or os.name == "nt"
     assert "null" in _problem("a\0.jpg")
     _touch(tmp_path, "file.jpg")
-    assert "cannot be read: Not a directory" in _problem(str(tmp_path / "file.jpg" / "x.jpg")) or os.name == "nt"
+    assert (
+        "cannot be read: Not a directory" in _problem(str(tmp_path / "file.jpg" / "x.jpg")) or os.name == "nt"
+    )
 
 
 @pytest.mark.parametrize("broken", ["stat", "iterdir"])

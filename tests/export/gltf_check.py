@@ -127,7 +127,7 @@ class Glb:
                 )
                 custom = [accessors[attributes[name]] for name in attributes if name.startswith("_")]
                 assert all(accessor["componentType"] != 5125 for accessor in custom)
-                # Not a rule of glTF: Blender's importer before March 2026 mixes up custom attributes of unequal types.
+                # Not a rule of glTF: Blender's importer mixes up custom attributes of unequal types.
                 assert len({(accessor["componentType"], accessor["type"]) for accessor in custom}) <= 1
                 indices = self.arrays[primitive["indices"]]
                 index_type = accessors[primitive["indices"]]["componentType"]

@@ -73,13 +73,18 @@ def test_weights_that_are_no_numbers(small_model: MorphableModel) -> None:
 def test_animate_refuses_weights_out_of_range(plain_head, weight: float) -> None:
     head: Reconstruction = plain_head()
     for weights in ({"eyeBlinkLeft": weight}, [0, 0, 0, weight, 0]):
-        with pytest.raises(UsageError, match=r"expression 'eyeBlink_L': a weight of \S+ is out of range; 0 is neutral"):
+        with pytest.raises(
+            UsageError, match=r"expression 'eyeBlink_L': a weight of \S+ is out of range; 0 is neutral"
+        ):
             head.animate(weights)
 
 
 def test_animate_takes_both_namings(plain_head) -> None:
     head: Reconstruction = plain_head()
-    new, old = head.animate({"eyeBlinkLeft": 1.2, "jawOpen": -0.1}), head.animate({"eyeBlink_L": 1.2, "jawOpen": -0.1})
+    new, old = (
+        head.animate({"eyeBlinkLeft": 1.2, "jawOpen": -0.1}),
+        head.animate({"eyeBlink_L": 1.2, "jawOpen": -0.1}),
+    )
     assert torch.equal(new.expression, old.expression)
     assert float(new.expression[3]) == pytest.approx(1.2)
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 from ..perceive import OccluderKind, ParsingClass
 from .sample import FaceSample
@@ -41,6 +42,8 @@ class Layer:
     shadow: float = 0.4
     height: float = 4.0
     parsing_map: NDArray[np.uint8] | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.rgba.ndim != 3 or self.rgba.shape[2] != 4 or self.rgba.dtype != np.uint8:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 
 __all__ = ["FaceSample"]
@@ -59,6 +60,8 @@ class FaceSample:
     normals: NDArray[np.float32] | None
     source: str
     seed: tuple[int, ...]
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         size = self.image.shape[0]

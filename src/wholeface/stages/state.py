@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._short_repr import short_repr
 from ..complete import CompletedTexture
 from ..morphable import MorphableModel, Parameters
 from ..perceive import FaceLandmarks
@@ -41,6 +42,8 @@ class FaceFit:
     converged: bool = True
     identity_information: NDArray[np.float64] | None = None
 
+    __repr__ = short_repr
+
     def with_(self, **changes: Any) -> FaceFit:
         """A copy with some fields replaced; what was computed from the old ones is computed anew."""
         return replace(self, **changes)
@@ -58,6 +61,8 @@ class MaskEstimate:
 
     occluder: NDArray[np.float32]
     face_region: NDArray[np.bool_]
+
+    __repr__ = short_repr
 
     @cached_property
     def hidden(self) -> NDArray[np.bool_]:
@@ -87,6 +92,8 @@ class DeoccludedImage:
     pixels: NDArray[np.uint8]
     provenance: NDArray[np.uint8]
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True)
 class ReliefMap:
@@ -103,6 +110,8 @@ class ReliefMap:
     displacement: NDArray[np.float32]
     provenance: NDArray[np.uint8]
     confidence: NDArray[np.float32]
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,8 @@ class FaceState:
     face_count: int = 1
     warnings: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    __repr__ = short_repr
 
     def with_(self, **changes: Any) -> FaceState:
         """A copy with some slots replaced."""

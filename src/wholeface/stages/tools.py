@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .._short_repr import short_repr
 from ..morphable import MorphableModel
 
 if TYPE_CHECKING:
@@ -96,3 +97,5 @@ class Tools:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     seed: int = 0
+
+    __repr__ = short_repr

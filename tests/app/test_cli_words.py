@@ -125,3 +125,38 @@ def test_wrong_weights_are_said_once_for_all_photos(
     assert error.count("\n") == 1
     assert "weights of the detector network are missing" in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reconstruct", "", "-o", "out"],
+        ["reconstruct", "a.jpg", "-o", "out", "--weights", ""],
+        ["reconstruct", "a.jpg", "-o", "out", "--model", " "],
+        ["synth", "--count", "1", "-o", ""],
+        ["train", "detector", "--out", ""],
+        ["bench", "occluders", "--data", "", "-o", "out"],
+        ["bench", "all", "--out", ""],
+        ["bench", "now", "--out", ""],
+        ["weights", "verify", ""],
+        ["weights", "export", "checkpoint", "-o", ""],
+    ],
+)
+def test_an_empty_name_never_means_the_current_folder(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _exit_code(*words) == 2
+    assert "the name is empty (a shell variable that is not set?)" in capsys.readouterr().err
+
+
+def test_errors_of_the_system_are_one_line_without_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from wholeface.app import _info
+
+    def broken(options: argparse.Namespace) -> int:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(_info, "_run", broken)
+    assert main(["info"]) == 2
+    assert capsys.readouterr().err == f"wholeface: {tmp_path}: Permission denied\n"

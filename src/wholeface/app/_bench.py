@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from ._bench_protocol import LazyParser, add_protocols
+from ._words import path_of
 
 
 def add_bench_parser(commands: Any) -> None:
@@ -26,7 +26,7 @@ def add_bench_parser(commands: Any) -> None:
         "photos", nargs="*", help="photos to time (default: example pictures of installed packages)"
     )
     speed.add_argument("--repeat", type=int, default=5, help="runs after the first (default: 5)")
-    speed.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
+    speed.add_argument("--json", type=path_of, metavar="FILE", help="also write the rows as JSON")
     speed.set_defaults(run=_speed)
 
     render = protocols.add_parser("render", help="rasteriser, shading and the differentiable chain")
@@ -34,16 +34,16 @@ def add_bench_parser(commands: Any) -> None:
 
     occluders = protocols.add_parser("occluders", help="occluder masks against hand-drawn ones")
     occluders.add_argument(
-        "--data", type=Path, required=True, help="folder with photo_XX.png, _face.png, _occluder.png"
+        "--data", type=path_of, required=True, help="folder with photo_XX.png, _face.png, _occluder.png"
     )
-    occluders.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
+    occluders.add_argument("-o", "--out", type=path_of, required=True, help="folder for the results")
     occluders.set_defaults(run=_occluders)
 
     shrinkage = protocols.add_parser(
         "shrinkage", help="does the fitted identity beat the mean face, and at what strength"
     )
-    shrinkage.add_argument("--json", type=Path, metavar="FILE", help="also write the table as JSON")
-    shrinkage.add_argument("--data", type=Path, help="video_faces folder for the same-person table")
+    shrinkage.add_argument("--json", type=path_of, metavar="FILE", help="also write the table as JSON")
+    shrinkage.add_argument("--data", type=path_of, help="video_faces folder for the same-person table")
     shrinkage.add_argument("--count", type=int, default=80, help="held-out synthetic faces (default: 80)")
     shrinkage.set_defaults(run=_shrinkage)
 
@@ -54,17 +54,17 @@ def add_bench_parser(commands: Any) -> None:
     )
     perception.add_argument("--count", type=int, default=50, help="pictures per set (default: 50)")
     perception.add_argument(
-        "--data", type=Path, help="folder of source material (default: synthetic faces only)"
+        "--data", type=path_of, help="folder of source material (default: synthetic faces only)"
     )
     perception.add_argument(
         "--weights",
-        type=Path,
+        type=path_of,
         metavar="DIR",
         help="weight files or training runs (default: the shipped weights)",
     )
-    perception.add_argument("--json", type=Path, metavar="FILE", help="also write the tables as JSON")
+    perception.add_argument("--json", type=path_of, metavar="FILE", help="also write the tables as JSON")
     perception.add_argument(
-        "--sheet", type=Path, metavar="FILE", help="also write a contact sheet of the annotated photos"
+        "--sheet", type=path_of, metavar="FILE", help="also write a contact sheet of the annotated photos"
     )
     perception.add_argument(
         "--only", metavar="PARTS", help="some of detector,landmarks,shape,parsing,speed (default: all)"
@@ -94,9 +94,9 @@ def _add_all(protocols: Any) -> None:
     everything.add_argument(
         "--jobs", type=int, metavar="N", help="protocols at a time (default: one per core, at most 2)"
     )
-    everything.add_argument("--json", type=Path, metavar="FILE", help="also write all records as JSON")
+    everything.add_argument("--json", type=path_of, metavar="FILE", help="also write all records as JSON")
     everything.add_argument(
-        "-o", "--out", type=Path, metavar="DIR", help="also write pictures, files and tables there"
+        "-o", "--out", type=path_of, metavar="DIR", help="also write pictures, files and tables there"
     )
     everything.set_defaults(run=_all)
 

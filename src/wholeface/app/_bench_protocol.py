@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._words import path_of
+
 __all__ = ["PROTOCOL_HELP", "LazyParser", "add_protocols"]
 
 PROTOCOL_HELP = {
@@ -50,7 +52,7 @@ def add_protocols(protocols: Any) -> None:
         parser = protocols.add_parser(name, **words)
         parser.add_argument(
             "--data",
-            type=Path,
+            type=path_of,
             metavar="DIR",
             help="folder of the data set (default: the protocol's own small set)",
         )
@@ -66,9 +68,9 @@ def add_protocols(protocols: Any) -> None:
         parser.add_argument(
             "--seed", type=int, default=0, metavar="N", help="of everything random (default: 0)"
         )
-        parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number as JSON")
+        parser.add_argument("--json", type=path_of, metavar="FILE", help="also write every number as JSON")
         parser.add_argument(
-            "-o", "--out", type=Path, metavar="DIR", help="also write pictures and further files there"
+            "-o", "--out", type=path_of, metavar="DIR", help="also write pictures and further files there"
         )
         parser.lazy = _Own(name)
         parser.set_defaults(run=_run, own_options=())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from ._words import named, path_of
 
 _FORMATS = ("glb", "obj", "ply")
 
@@ -64,12 +65,6 @@ def _face_limit(text: str) -> int:
     return int(text)
 
 
-def _name(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("the name is empty (a shell variable that is not set?)")
-    return text
-
-
 def add_reconstruct_parser(commands: Any) -> None:
     """Add ``reconstruct`` to the subparsers ``commands``."""
     parser = commands.add_parser(
@@ -80,10 +75,10 @@ def add_reconstruct_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "photos", nargs="+", type=_name, metavar="PHOTO", help="image files, or folders of them"
+        "photos", nargs="+", type=named, metavar="PHOTO", help="image files, or folders of them"
     )
     parser.add_argument(
-        "-o", "--out", required=True, type=_name, metavar="OUT", help="folder for the results (is created)"
+        "-o", "--out", required=True, type=named, metavar="OUT", help="folder for the results (is created)"
     )
     parser.add_argument("--method", default="auto", help="which system to run (default: auto)")
     parser.add_argument(
@@ -132,7 +127,11 @@ def add_reconstruct_parser(commands: Any) -> None:
         help="skip photos whose finished result is in OUT: same content, options and version of wholeface",
     )
     parser.add_argument(
-        "--model", default="wholeface", metavar="FILE", help="another face model (see docs/models.md)"
+        "--model",
+        type=named,
+        default="wholeface",
+        metavar="FILE",
+        help="another face model (see docs/models.md)",
     )
     parser.add_argument(
         "--detector",
@@ -148,7 +147,7 @@ def add_reconstruct_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--weights",
-        type=Path,
+        type=path_of,
         metavar="FOLDER",
         help="other weights for these networks (see docs/training.md)",
     )

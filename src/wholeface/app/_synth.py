@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ._progress import progress_bar
+from ._words import path_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,7 @@ def add_synth_parser(commands: Any) -> None:
         "--count", type=_at_least(1), required=True, metavar="N", help="how many samples to make"
     )
     parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="OUT", help="folder for the samples (is created)"
+        "-o", "--out", type=path_of, required=True, metavar="OUT", help="folder for the samples (is created)"
     )
     parser.add_argument(
         "--seed", type=_at_least(0), default=0, metavar="S", help="another seed, other samples (default: 0)"
@@ -133,7 +134,7 @@ def add_synth_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--data",
-        type=Path,
+        type=path_of,
         metavar="DIR",
         help="folder with portraits/ and occluders/ to mix in (default: none; everything is rendered or procedural)",
     )

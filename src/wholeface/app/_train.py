@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ._words import path_of
 
 if TYPE_CHECKING:
     from ..train import Listener
@@ -77,7 +78,7 @@ def add_train_parser(commands: Any) -> None:
         metavar="KEY=VALUE",
         help="change a setting of the recipe (again and again)",
     )
-    parser.add_argument("--out", "-o", type=Path, metavar="DIR", help="folder of the run (runs/RECIPE)")
+    parser.add_argument("--out", "-o", type=path_of, metavar="DIR", help="folder of the run (runs/RECIPE)")
     parser.add_argument(
         "--resume",
         action="store_true",

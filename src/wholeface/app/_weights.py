@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError, UsageError, WholeFaceError
+from ._terminal import say
+from ._words import path_of
 
 if TYPE_CHECKING:
     from ..weights import WeightCard
@@ -24,8 +26,10 @@ def add_weights_parser(commands: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     export = actions.add_parser("export", help="from a checkpoint to a weight file with its card")
-    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="last.safetensors, or its folder")
-    export.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.safetensors")
+    export.add_argument(
+        "checkpoint", type=path_of, metavar="CHECKPOINT", help="last.safetensors, or its folder"
+    )
+    export.add_argument("-o", "--out", type=path_of, required=True, metavar="NAME.safetensors")
     export.add_argument(
         "--dtype",
         choices=("fp16", "int8", "fp32"),
@@ -38,22 +42,22 @@ def add_weights_parser(commands: Any) -> None:
     export.set_defaults(run=_export)
 
     show = actions.add_parser("show", help="what a weight file is")
-    show.add_argument("file", type=Path, metavar="FILE", help="the .safetensors file or its card")
+    show.add_argument("file", type=path_of, metavar="FILE", help="the .safetensors file or its card")
     show.add_argument("--json", action="store_true", help="the card as JSON")
     show.set_defaults(run=_show)
 
     verify = actions.add_parser(
         "verify", help="hashes, formats, numbers; exit code 0 when all are whole, 1 when some, 2 when none is"
     )
-    verify.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".safetensors files")
+    verify.add_argument("files", nargs="+", type=path_of, metavar="FILE", help=".safetensors files")
     verify.set_defaults(run=_verify)
 
     onnx = actions.add_parser("onnx", help="a network as an ONNX model, for ONNX Runtime and other programs")
-    onnx.add_argument("file", type=Path, metavar="FILE", help="the .safetensors file of a network")
+    onnx.add_argument("file", type=path_of, metavar="FILE", help="the .safetensors file of a network")
     onnx.add_argument(
         "-o",
         "--out",
-        type=Path,
+        type=path_of,
         metavar="NAME.onnx",
         help="default: beside FILE, where --backend onnx finds it",
     )
@@ -128,7 +132,7 @@ def _verify(options: argparse.Namespace) -> int:
             tensors, card = load_weights(path)
             checked = _check(path, tensors, card)
         except WholeFaceError as error:
-            print(f"wholeface: {error}", file=sys.stderr)
+            say(f"wholeface: {error}", sys.stderr)
             continue
         good += 1
         print(f"{path}  whole: {card.name} {card.version}, {checked}, SHA-256 {card.sha256}")

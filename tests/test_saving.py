@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,7 @@ def test_a_save_that_breaks_off_leaves_the_old_result(
 
 _KILLED = """
 import os, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from wholeface import _swap
 from wholeface._result_files import belongs_to_a_result
@@ -301,3 +303,18 @@ def test_morph_targets_have_arkits_names(
     assert document["meshes"][0]["extras"]["targetNames"] == names
     assert np.allclose(document["meshes"][0]["weights"], [0, 0.1, 0.2, 0.3, 0.4])
     assert trimesh.load(tmp_path / "face.glb") is not None
+
+
+def test_two_that_save_into_one_place_leave_one_whole_result(tmp_path: Path) -> None:
+    def save(text: str) -> None:
+        for _ in range(25):
+            with replaced_whole(tmp_path / "out", own=belongs_to_a_result, record="face.json") as new:
+                for name in ("face.glb", "face.json"):
+                    (new / name).write_text(text)
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(save, text) for text in "abc"]:
+            done.result()
+    assert _names(tmp_path) == {"out"}
+    assert len({p.read_text() for p in (tmp_path / "out").iterdir()}) == 1
+    assert _names(tmp_path / "out") == {"face.glb", "face.json"}

@@ -9,7 +9,7 @@ import pytest
 
 from wholeface.app.cli import main
 
-pytest.importorskip("lightning")
+pytest.importorskip("lightning_fabric")
 
 
 def test_the_recipe_of_the_page_trains(tmp_path: Path) -> None:

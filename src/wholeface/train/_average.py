@@ -8,6 +8,8 @@ from torch.optim.swa_utils import AveragedModel
 
 __all__ = ["WeightAverage"]
 
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 class WeightAverage:
     r"""Exponential moving average of parameters and floating-point buffers (running statistics).
@@ -40,7 +42,7 @@ class WeightAverage:
             self._average.update_parameters(self._source)
 
     @torch.no_grad()
-    def _mix(self, mine: list[Tensor], theirs: list[Tensor], count: Tensor | int) -> None:
+    def _mix(self, mine: _Tensors, theirs: _Tensors, count: Tensor | int) -> None:
         """Tensors of one type; ``count`` is not read, because on a GPU that would make the host wait."""
         del count
         if mine[0].is_floating_point():

@@ -257,7 +257,7 @@ def _holders(
     """Optimiser -> names of the networks whose parameters it holds."""
     found: dict[str, list[str]] = {}
     taken: dict[Tensor, str] = {}
-    owners = {p: name for name, network in reversed(networks.items()) for p in network.parameters()}
+    owners = {p: name for name, network in reversed(list(networks.items())) for p in network.parameters()}
     for name, optimiser in optimisers.items():
         held = dict.fromkeys(networks, False)
         for parameter in (p for group in optimiser.param_groups for p in group["params"]):

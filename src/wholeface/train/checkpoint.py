@@ -127,7 +127,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if schema == _ONE_NETWORK:
             tensors, plain = _from_one_network(tensors, plain)
         owners = plain.pop("owners")
-        parts: dict[str, dict[str, dict[str, Tensor]]] = {p: {o: {} for o in owners[p]} for p in _PARTS}
+        parts: dict[str, Any] = {p: {o: {} for o in owners[p]} for p in _PARTS}
         for key, tensor in tensors.items():
             part, owner, name = key.split("/", 2)
             parts[part][owner][name] = tensor

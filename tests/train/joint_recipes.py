@@ -1,14 +1,9 @@
-"""Three recipes of several networks, small enough for tests: a GAN, an alternation as in EM, a frozen teacher.
-
-Run as a program, it starts each of them in a process of its own and kills it in the middle, the hard way:
-``python joint_recipes.py FOLDER STEP``.
-"""
+"""Three recipes of several networks, small enough for tests: a GAN, an alternation as in EM, a frozen teacher."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,12 +183,9 @@ def kill_all(folder: Path, step: int) -> None:
     for name, recipe in RECIPES.items():
         child = os.fork()
         if child == 0:
+            signal.alarm(100)  # another signal than the expected one
             train(recipe, recipe.config(), folder / name, options=CPU, listener=KillAt(step))
             os._exit(1)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status)
         assert os.WTERMSIG(status) == signal.SIGKILL
-
-
-if __name__ == "__main__":
-    kill_all(Path(sys.argv[1]), int(sys.argv[2]))

@@ -399,3 +399,14 @@ def test_a_checkpoint_of_other_networks_is_one_sentence(
     other = dataclasses.replace(joint.RECIPES["alternation"], name="gan")
     with pytest.raises(TrainingError, match="its networks are generator, critic, not encoder, mask"):
         train(other, joint.JointConfig(), tmp_path, options=joint.CPU, resume=True)
+
+
+def test_the_state_of_an_optimiser_with_another_order_is_refused() -> None:
+    from wholeface.train.checkpoint import optimiser_from_parts, optimiser_to_parts
+
+    layer = nn.Linear(3, 2)
+    layer(torch.ones(1, 3)).sum().backward()
+    one, other = torch.optim.Adam([layer.weight, layer.bias]), torch.optim.Adam([layer.bias, layer.weight])
+    one.step()
+    with pytest.raises(ValueError, match="the optimiser's exp_avg of parameter 0 has another shape"):
+        optimiser_from_parts(other, *optimiser_to_parts(one))

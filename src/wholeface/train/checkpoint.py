@@ -170,9 +170,21 @@ def optimiser_to_parts(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tens
 def optimiser_from_parts(
     optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], others: Mapping[str, Any]
 ) -> None:
-    """Inverse of :func:`optimiser_to_parts`."""
+    """Inverse of :func:`optimiser_to_parts`.
+
+    Raises:
+        ValueError: the state is of other parameters, or of the same in another order.
+    """
     state: dict[int, dict[str, Any]] = {}
     for key, value in {**tensors, **others["state"]}.items():
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = value
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for index, values in state.items():
+        for name, value in values.items():
+            fits = index < len(parameters) and (
+                not isinstance(value, Tensor) or value.ndim == 0 or value.shape == parameters[index].shape
+            )
+            if not fits:
+                raise ValueError(f"the optimiser's {name} of parameter {index} has another shape")
     optimiser.load_state_dict({"state": state, "param_groups": others["groups"]})

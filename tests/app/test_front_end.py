@@ -17,7 +17,7 @@ from wholeface.perceive import FaceLandmarks, has_weights, shipped
 _UNINSTALLED = """
 import importlib.machinery, sys
 _hidden = {"mediapipe", "cv2", "jax", "jaxlib", "sounddevice", "flatbuffers", "absl", "sentencepiece", "matplotlib",
-           "onnx", "onnxruntime", "lightning"}
+           "onnx", "onnxruntime", "lightning", "lightning_fabric"}
 _real = importlib.machinery.PathFinder.find_spec
 def _find_spec(name, path=None, target=None):
     return None if name.split(".")[0] in _hidden else _real(name, path, target)

@@ -11,7 +11,7 @@ import pytest
 from wholeface.app.cli import main
 from wholeface.train import load_checkpoint
 
-pytest.importorskip("lightning")
+pytest.importorskip("lightning_fabric")
 TOY = str(Path(__file__).parents[1] / "train" / "toy_recipe.py")
 
 

@@ -15,7 +15,7 @@ from wholeface.train import EngineOptions, Recipe, load_checkpoint, train
 from wholeface.train.export import export_weights
 from wholeface.weights import card_path, load_card, load_weights
 
-pytest.importorskip("lightning")
+pytest.importorskip("lightning_fabric")
 
 
 @pytest.fixture(scope="module")

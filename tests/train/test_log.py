@@ -49,6 +49,18 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
         table.add({"step": 2, "points": 1.0})
 
 
+def test_rows_of_later_phases_bring_new_columns(tmp_path: Path) -> None:
+    table = Table(tmp_path / "t.csv", keep=0, widen=True)
+    table.add({"step": 1, "a": 0.5})
+    table.add({"step": 2, "a": 0.25, "b": 2.0})
+    table.close()
+    assert (tmp_path / "t.csv").read_text() == "step,a,b\n1,0.5,\n2,0.25,2.0\n"
+    table = Table(tmp_path / "t.csv", keep=1, widen=True)
+    table.add({"step": 2, "b": 4.0, "a": 0.125})
+    table.close()
+    assert (tmp_path / "t.csv").read_text() == "step,a,b\n1,0.5,\n2,0.125,4.0\n"
+
+
 def test_a_folder_is_made(tmp_path: Path) -> None:
     log = RunLog(tmp_path / "a" / "b", 0)
     log.add_validation({"step": 0, "nme": 1.0}, None)

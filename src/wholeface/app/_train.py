@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Train a network. The folder OUT receives:
 
-  last.safetensors   the checkpoint: network, running average, optimiser, step (no pickle); to resume or to export
+  last.safetensors   the checkpoint: networks, running averages, optimisers, step (no pickle); to resume or to export
   train.csv          step, seconds, samples/s, learning rate, losses
   validation.csv     step, seconds, scores on held-out samples
   pictures/          what the network does with some held-out samples, one picture per validation
@@ -140,9 +140,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _train(recipe: Any, options: argparse.Namespace) -> int:
     try:
-        import lightning  # noqa: F401
+        import lightning_fabric  # noqa: F401
     except ImportError as error:
-        raise UsageError("training needs lightning: pip install 'wholeface[train]'") from error
+        raise UsageError("training needs lightning-fabric: pip install 'wholeface[train]'") from error
     from ..train import EngineOptions, load_checkpoint, parse_settings, train
     from ..train.engine import CHECKPOINT_NAME
     from ..train.settings import settings_from_json
@@ -199,8 +199,9 @@ def _listener() -> Listener:
         def stepped(self, seen: SeenStep) -> None:
             if self.live and time.monotonic() - self.shown > 0.5:
                 self.shown = time.monotonic()
-                loss = seen.values["loss"]
-                line = f"step {seen.step}  {seen.progress:.1%}  loss {loss:.4g}  rate {seen.rate:.3g}"
+                losses = "  ".join(f"{name} {value:.4g}" for name, value in seen.losses.items())
+                rates = ", ".join(f"{rate:.3g}" for rate in seen.rates.values())
+                line = f"step {seen.step}  {seen.progress:.1%}  {losses}  rate {rates}"
                 print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
         def validated(self, step: int, seconds: float, metrics: dict[str, float]) -> None:

@@ -38,6 +38,7 @@ def add_weights_parser(commands: Any) -> None:
     )
     export.add_argument("--name", help="of the weights (default: the recipe's)")
     export.add_argument("--version", help="of the weights (default: the package's and the step)")
+    export.add_argument("--network", metavar="NAME", help="which network of the run, where it has several")
     export.add_argument("--last", action="store_true", help="the last weights, not their running average")
     export.set_defaults(run=_export)
 
@@ -76,6 +77,7 @@ def _export(options: argparse.Namespace) -> int:
         name=options.name,
         version=options.version,
         average=not options.last,
+        network=options.network,
     )
     size = options.out.stat().st_size
     print(f"{options.out}  {size / 2**20:.2f} MiB, {card.storage}, SHA-256 {card.sha256}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 __all__ = ["WeightAverage"]
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class WeightAverage:
@@ -15,31 +16,36 @@ class WeightAverage:
 
     .. math:: \bar w \leftarrow d \bar w + (1 - d) w, \quad d = \min(\mathrm{decay}, (1 + t)/(10 + t))
 
-    so that the random initial weights are forgotten quickly. ``decay`` 0 keeps none: the average is the network.
+    so that the random initial weights are forgotten quickly; t counts the updates in which the network learned.
+    ``decay`` 0 keeps none: the average is the network.
 
     Source: Polyak & Juditsky 1992; the warm-up as in TensorFlow's ``ExponentialMovingAverage``.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
+        self.network = network
         self._source = network
-        self.network = network if decay == 0 else copy.deepcopy(network).requires_grad_(False)
-        self._pairs = [
-            (mine, theirs)
-            for mine, theirs in zip(self.network.state_dict().values(), network.state_dict().values())
-            if mine.data_ptr() != theirs.data_ptr()
-        ]
-        floats = [pair for pair in self._pairs if pair[0].is_floating_point()]
-        self._mine = [mine for mine, _ in floats]
-        self._theirs = [theirs for _, theirs in floats]
+        self._rest = 1.0
+        self._average: AveragedModel | None = None
+        if decay > 0:
+            self._average = AveragedModel(network, multi_avg_fn=self._mix, use_buffers=True)
+            self._average.n_averaged.fill_(
+                1
+            )  # its first update would replace the initial weights, not mix them in
+            self.network = self._average.module.requires_grad_(False)
+
+    def update(self, updates: int) -> None:
+        """Take the network's weights after ``updates`` updates of its own into the average."""
+        if self._average is not None:
+            self._rest = 1 - min(self.decay, (1 + updates) / (10 + updates))
+            self._average.update_parameters(self._source)
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take the weights after ``step`` finished steps into the average."""
-        if self.decay == 0:
-            return
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._mine, self._theirs, 1 - decay)
-        for mine, theirs in self._pairs:
-            if not mine.is_floating_point():
-                mine.copy_(theirs)
+    def _mix(self, mine: _Tensors, theirs: _Tensors, count: Tensor | int) -> None:
+        """Tensors of one type; ``count`` is not read, because on a GPU that would make the host wait."""
+        del count
+        if mine[0].is_floating_point():
+            torch._foreach_lerp_(mine, theirs, self._rest)
+        else:
+            torch._foreach_copy_(mine, theirs)

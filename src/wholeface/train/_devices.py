@@ -36,8 +36,8 @@ def make_fabric(options: EngineOptions) -> Any:
     import logging
     import warnings
 
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    from lightning.fabric import Fabric
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    from lightning_fabric import Fabric
 
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no CUDA device here; use --device cpu")

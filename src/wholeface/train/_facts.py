@@ -7,25 +7,33 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from .recipe import Recipe, Task
+from torch import nn
+
+from .recipe import JointTask, Recipe
 
 __all__ = ["card_facts"]
 
 
-def card_facts(recipe: Recipe[Any], task: Task) -> dict[str, Any]:
-    """What the weight card will say about these weights."""
-    config = getattr(task.network, "config", None)
+def card_facts(recipe: Recipe[Any], task: JointTask) -> dict[str, Any]:
+    """What the weight cards will say about these weights; the architectures by the networks' names."""
     return {
         "description": recipe.summary,
         "licence": recipe.licence,
         "sources": list(recipe.sources),
         "paper": recipe.paper,
         "preprocessing": dict(task.preprocessing),
-        "architecture": type(task.network).__name__,
-        "architecture_config": (
-            asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
-        ),
+        **_architecture(next(iter(task.networks.values()))),
+        "networks": {name: _architecture(network) for name, network in task.networks.items()},
         "commit": _commit(),
+    }
+
+
+def _architecture(network: nn.Module) -> dict[str, Any]:
+    config = getattr(network, "config", None)
+    known = is_dataclass(config) and not isinstance(config, type)
+    return {
+        "architecture": type(network).__name__,
+        "architecture_config": asdict(config) if known else {},  # type: ignore[arg-type]
     }
 
 

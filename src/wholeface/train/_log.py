@@ -22,10 +22,12 @@ class Table:
     Args:
         path: the file; is continued where it exists.
         keep: rows with a larger ``step`` are dropped (they were written after the checkpoint that a run resumes).
+        widen: rows may bring new columns, in which the rows before have nothing.
     """
 
-    def __init__(self, path: Path, keep: int) -> None:
+    def __init__(self, path: Path, keep: int, *, widen: bool = False) -> None:
         self.path = path
+        self.widen = widen
         self.columns: list[str] | None = None
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
@@ -34,11 +36,9 @@ class Table:
             kept = [r for r in rows[1:] if len(r) == len(rows[0]) and r[0].isdigit() and int(r[0]) <= keep]
             if kept:
                 self.columns = rows[0]
-            partial = path.with_name(path.name + ".part")
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([rows[0], *kept] if kept else [])
-            os.replace(partial, path)
-        self._file = path.open("a", newline="", encoding="utf-8")
+            self._replace([rows[0], *kept] if kept else [])
+        else:
+            self._file = path.open("a", newline="", encoding="utf-8")
 
     def add(self, row: Mapping[str, float]) -> None:
         """Append a row.
@@ -50,13 +50,32 @@ class Table:
         if self.columns is None:
             self.columns = list(row)
             writer.writerow(self.columns)
-        if set(row) != set(self.columns):
+        if self.widen and (new := [name for name in row if name not in self.columns]):
+            self._add_columns(new)
+            writer = csv.writer(self._file, lineterminator="\n")
+        if not self.widen and set(row) != set(self.columns):
             raise TrainingError(
                 f"{self.path.name}: a row with {', '.join(row)} after rows with {', '.join(self.columns)}; "
                 "a recipe must always return the same names"
             )
-        writer.writerow([repr(row[name]) for name in self.columns])
+        writer.writerow([repr(row[name]) if name in row else "" for name in self.columns])
         self._file.flush()
+
+    def _add_columns(self, names: list[str]) -> None:
+        assert self.columns is not None
+        self._file.close()
+        with self.path.open(newline="", encoding="utf-8") as file:
+            rows = [row + [""] * len(names) for row in csv.reader(file)]
+        self.columns = [*self.columns, *names]
+        self._replace([self.columns, *rows[1:]])
+
+    def _replace(self, rows: list[list[str]]) -> None:
+        """Write these rows in place of the file, and go on after them."""
+        partial = self.path.with_name(self.path.name + ".part")
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+        os.replace(partial, self.path)
+        self._file = self.path.open("a", newline="", encoding="utf-8")
 
     def close(self) -> None:
         """Close the file."""
@@ -69,12 +88,13 @@ class RunLog:
     Args:
         folder: of the run.
         step: from which it goes on; rows of later steps are dropped.
+        widen: losses may get new names on the way (those of a later phase).
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, *, widen: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.train = Table(folder / "train.csv", keep=step)
+        self.train = Table(folder / "train.csv", keep=step, widen=widen)
         self.validation = Table(folder / "validation.csv", keep=step)
         self._board = _tensorboard(folder, step)
 

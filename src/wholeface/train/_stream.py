@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .recipe import Batch, Task
+from .task import Batch, JointTask
 
 __all__ = ["BatchError", "LoadedBatch", "batch_indices", "batches", "stream_generator", "stream_seed"]
 
@@ -62,7 +62,7 @@ class BatchError:
 class _Batches(torch.utils.data.Dataset[LoadedBatch | BatchError]):
     """Item ``step`` is the batch of that step."""
 
-    task: Task
+    task: JointTask
     batch: int
     seed: int
     rank: int
@@ -81,7 +81,7 @@ class _Batches(torch.utils.data.Dataset[LoadedBatch | BatchError]):
 
 
 def batches(
-    task: Task,
+    task: JointTask,
     steps: range,
     *,
     batch: int,

@@ -19,13 +19,30 @@ _LAG = 8  # steps that a GPU may be ahead
 
 @dataclass(frozen=True)
 class SeenStep:
-    """The numbers of one step, once they are on the host."""
+    """The numbers of one step, once they are on the host.
+
+    Args:
+        step: finished steps, this one included.
+        progress: in [0, 1] through the run.
+        rates: learning rates of the optimisers that stepped, by the names of their columns in the log.
+        indices: of the samples.
+        values: losses and norms of gradients; in a run of several turns their names begin with ``TURN/``.
+    """
 
     step: int
     progress: float
-    rate: float
+    rates: dict[str, float]
     indices: NDArray[np.int64]
     values: dict[str, float]
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """What was minimised, by turn (the turn of a run that has only one is called ``loss``)."""
+        return {
+            name.removesuffix("/loss"): value
+            for name, value in self.values.items()
+            if name == "loss" or name.endswith("/loss")
+        }
 
     @property
     def broken(self) -> list[str]:

@@ -14,16 +14,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import ModelFileError
+from ..errors import ModelFileError, UsageError
 
 __all__ = ["Checkpoint", "load_checkpoint", "optimiser_from_parts", "optimiser_to_parts", "save_checkpoint"]
 
-_SCHEMA = "wholeface-checkpoint-1"
+_SCHEMA = "wholeface-checkpoint-2"
+_ONE_NETWORK = "wholeface-checkpoint-1"
+"""Schema of the runs that had a single network, ``network``, and its optimiser."""
+
+State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run stands. Random numbers and the position in the data follow from the seed and the step.
+    """Where a run stands. Random numbers, phases and the position in the data follow from the seed and the step.
 
     Args:
         recipe: name of the recipe.
@@ -32,10 +36,11 @@ class Checkpoint:
         seconds: training time so far, of all sessions of the run together.
         finished: the schedule has come to its end.
         metrics: of the last validation.
-        network: state of the network.
-        average: running average of that state; equal to it where the run keeps none.
-        optimiser: tensors of the optimiser's state.
-        facts: everything else (JSON): other state of optimiser and precision, facts for the weight card.
+        networks: name -> state of the network.
+        averages: name -> running average of that state, of the networks for which the run keeps one.
+        optimisers: name -> tensors of the optimiser's state.
+        facts: everything else (JSON): other state of optimisers and precision, how often each has learned, hashes of
+            teachers, facts for the weight card.
     """
 
     recipe: str
@@ -44,25 +49,57 @@ class Checkpoint:
     seconds: float
     finished: bool
     metrics: Mapping[str, float]
-    network: Mapping[str, Tensor]
-    average: Mapping[str, Tensor]
-    optimiser: Mapping[str, Tensor]
+    networks: Mapping[str, State]
+    averages: Mapping[str, State]
+    optimisers: Mapping[str, State]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def sole(self, name: str | None = None) -> str:
+        """The name of the run's only network, or the given one if the run has it.
 
-_PARTS = ("network", "average", "optimiser")
+        Raises:
+            UsageError: there are several and none was named, or not this one.
+        """
+        known = ", ".join(self.networks)
+        if name is None and len(self.networks) > 1:
+            raise UsageError(
+                f"a run of {self.recipe!r} holds several networks ({known}); say which (--network)"
+            )
+        if name is not None and name not in self.networks:
+            raise UsageError(f"a run of {self.recipe!r} holds no network {name!r}; there are: {known}")
+        return name or next(iter(self.networks))
+
+    def averaged(self, name: str) -> State:
+        """Running average of a network; its state where the run keeps none."""
+        return self.averages.get(name, self.networks[name])
+
+    @property
+    def network(self) -> State:
+        """State of the only network."""
+        return self.networks[self.sole()]
+
+    @property
+    def average(self) -> State:
+        """Running average of the only network; its state where the run keeps none."""
+        return self.averaged(self.sole())
+
+
+_PARTS = ("networks", "averages", "optimisers")
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint in place of the one that is there; a reader sees the old or the new one, whole."""
     tensors = {
-        f"{part}/{name}": tensor.detach().cpu().clone().contiguous()
+        f"{part}/{owner}/{name}": tensor.detach().cpu().clone().contiguous()
         for part in _PARTS
-        for name, tensor in getattr(checkpoint, part).items()
+        for owner, state in getattr(checkpoint, part).items()
+        for name, tensor in state.items()
     }
     plain = {
         name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__ if name not in _PARTS
     }
+    # An optimiser that has not stepped yet has no tensors, but is there.
+    plain["owners"] = {part: list(getattr(checkpoint, part)) for part in _PARTS}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     save_file(tensors, partial, metadata={"schema": _SCHEMA, "state": json.dumps(plain)})
@@ -72,25 +109,47 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; its tensors are on the CPU.
+    """Read a checkpoint, also one of the time when runs had one network; its tensors are on the CPU.
 
     Raises:
         ModelFileError: missing, damaged, or not a checkpoint.
     """
     if not path.is_file():
         raise ModelFileError(f"there is no checkpoint {path}")
-    parts: dict[str, Any] = {part: {} for part in _PARTS}
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("schema") != _SCHEMA:
+            schema = metadata.get("schema")
+            if schema not in (_SCHEMA, _ONE_NETWORK):
                 raise ModelFileError(f"{path} is a safetensors file, but not a checkpoint of a training run")
-            for key in file.keys():  # noqa: SIM118
-                part, _, name = key.partition("/")
-                parts[part][name] = file.get_tensor(key)
-        return Checkpoint(**json.loads(metadata["state"]), **parts)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        plain = json.loads(metadata["state"])
+        if schema == _ONE_NETWORK:
+            tensors, plain = _from_one_network(tensors, plain)
+        owners = plain.pop("owners")
+        parts: dict[str, Any] = {p: {o: {} for o in owners[p]} for p in _PARTS}
+        for key, tensor in tensors.items():
+            part, owner, name = key.split("/", 2)
+            parts[part][owner][name] = tensor
+        return Checkpoint(**plain, **parts)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"checkpoint {path} is damaged or of another version: {error}") from error
+
+
+def _from_one_network(
+    tensors: dict[str, Tensor], plain: dict[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What a file of the schema :data:`_ONE_NETWORK` is in today's."""
+    only = "network"
+    parts = {"network": "networks", "average": "averages", "optimiser": "optimisers"}
+    renamed = {}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition("/")
+        renamed[f"{parts[part]}/{only}/{name}"] = tensor
+    facts = dict(plain["facts"])
+    facts["optimisers"] = {only: facts.pop("optimiser")}
+    facts["updates"] = {"optimisers": {only: plain["step"]}, "networks": {only: plain["step"]}}
+    return renamed, {**plain, "facts": facts, "owners": {part: [only] for part in _PARTS}}
 
 
 def optimiser_to_parts(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -111,9 +170,21 @@ def optimiser_to_parts(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tens
 def optimiser_from_parts(
     optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], others: Mapping[str, Any]
 ) -> None:
-    """Inverse of :func:`optimiser_to_parts`."""
+    """Inverse of :func:`optimiser_to_parts`.
+
+    Raises:
+        ValueError: the state is of other parameters, or of the same in another order.
+    """
     state: dict[int, dict[str, Any]] = {}
     for key, value in {**tensors, **others["state"]}.items():
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = value
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for index, values in state.items():
+        for name, value in values.items():
+            fits = index < len(parameters) and (
+                not isinstance(value, Tensor) or value.ndim == 0 or value.shape == parameters[index].shape
+            )
+            if not fits:
+                raise ValueError(f"the optimiser's {name} of parameter {index} has another shape")
     optimiser.load_state_dict({"state": state, "param_groups": others["groups"]})

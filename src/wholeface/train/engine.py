@@ -1,8 +1,7 @@
-"""The training loop: forward, losses, backward, clip, step, average; checkpoints, budget, logs."""
+"""The training loop: turns of networks, each forward, losses, backward, clip, step, average; checkpoints, logs."""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Iterator
@@ -13,30 +12,27 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import TrainingError, UsageError
-from ._average import WeightAverage
 from ._clock import RunClock
 from ._devices import EngineOptions, make_fabric, precision_state, restore_precision
 from ._facts import card_facts
 from ._interrupt import interrupts
 from ._log import RunLog
+from ._players import Players
 from ._stream import BatchError, LoadedBatch, batch_indices, batches, stream_generator, stream_seed
 from ._watch import LossWatch, SeenStep
-from .checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    optimiser_from_parts,
-    optimiser_to_parts,
-    save_checkpoint,
-)
-from .recipe import Recipe, Task, TrainConfig
+from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .recipe import Recipe, TrainConfig
+from .schedule import Cosine, Phase
 from .settings import settings_to_json
+from .task import Batch, JointTask, Update
 
 __all__ = ["CHECKPOINT_NAME", "EngineOptions", "Listener", "Outcome", "learning_rate", "train"]
 
 CHECKPOINT_NAME = "last.safetensors"
-_STREAM_PREPARE, _STREAM_NETWORK, _STREAM_VALIDATE = 1, 2, 3
+_STREAM_PREPARE, _STREAM_NETWORK, _STREAM_VALIDATE, _STREAM_TURN = 1, 2, 3, 4
 
 
 class Listener:
@@ -75,16 +71,14 @@ class Outcome:
 
 
 def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
-    """Linear warm-up over steps, times half a cosine over the run's progress down to ``final_rate``.
+    """The learning rate of an optimiser for which the schedule names no other: :class:`~.schedule.Cosine`.
 
     Args:
         config: settings.
         step: finished steps.
         progress: in [0, 1], the larger of the used parts of steps and of the time budget.
     """
-    warm = min(1.0, (step + 1) / config.warmup) if config.warmup > 0 else 1.0
-    cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    return config.learning_rate * warm * (config.final_rate + (1 - config.final_rate) * cosine)
+    return Cosine(config.warmup, config.final_rate)(config.learning_rate, step, progress)
 
 
 def train(
@@ -116,7 +110,8 @@ def train(
 
     Raises:
         UsageError: the folder holds a run and ``resume`` was not asked for; no such device.
-        TrainingError: a loss or a gradient is not a number, or samples cannot be loaded.
+        TrainingError: a loss or a gradient is not a number, samples cannot be loaded, the checkpoint does not fit, or
+            the task's networks, optimisers and schedule contradict each other.
     """
     started = time.monotonic()
     if options.threads is not None:
@@ -153,15 +148,16 @@ class _Run:
         self.options, self.fabric, self.started = options, fabric, started
         self.listener = listener if fabric.is_global_zero else Listener()
         torch.manual_seed(config.seed)
-        self.task: Task = recipe.build(config)
-        self.task.network.train()
-        optimiser = self.task.optimiser(config)
-        self.base_rates = [group["lr"] / config.learning_rate for group in optimiser.param_groups]
-        self.network, self.optimiser = fabric.setup(self.task.network, optimiser)
-        self.average = WeightAverage(self.task.network, config.ema)
+        self.task: JointTask = recipe.build(config)
+        self.card = card_facts(recipe, self.task)
+        self.players = Players(self.task, config, fabric, scaled=options.precision == "16-mixed")
         self.on_cpu = fabric.device.type == "cpu"
         self.step = 0
         self.metrics: dict[str, float] = {}
+        self.latest: dict[
+            str, float
+        ] = {}  # numbers of the last update of each turn, for the next row of the log
+        self.names: dict[str, list[str]] = {}
         self.validated_at = -1
         self.log: RunLog | None = None
         self.rate_from = (time.monotonic(), 0)
@@ -185,7 +181,8 @@ class _Run:
         finished_before = checkpoint is not None and checkpoint.finished
         if finished_before and self._progress() >= 1:
             return self._outcome("finished")
-        self.log = RunLog(self.folder, self.step) if self.fabric.is_global_zero else None
+        widen = len(self.players.schedule.turns) > 1
+        self.log = RunLog(self.folder, self.step, widen=widen) if self.fabric.is_global_zero else None
         try:
             self.listener.begun(self.step, self.config.steps, self.folder)
             if self.step == 0:
@@ -252,28 +249,44 @@ class _Run:
         if not self.on_cpu:
             generator = stream_generator(config.seed, self.step, fabric.global_rank, _STREAM_PREPARE)
             tensors = task.prepare(tensors, generator)
-        rate = learning_rate(config, self.step, progress)
-        for group, factor in zip(self.optimiser.param_groups, self.base_rates):
-            group["lr"] = rate * factor
-        self.optimiser.zero_grad()
-        losses = task.losses(self.network, tensors, progress)
-        fabric.backward(losses["loss"])
-        if config.clip > 0:
-            norm = fabric.clip_gradients(
-                self.network, self.optimiser, max_norm=config.clip, error_if_nonfinite=False
-            )
-            if self.options.precision != "16-mixed":  # whose scaler skips steps of infinite gradients
-                losses = {**losses, "gradient_norm": norm}
-        self.optimiser.step()
+        parts = _parts(tensors, len(loaded.indices), config.accumulate)
+        values: dict[str, Tensor] = {}
+        rates: dict[str, float] = {}
+        phase = self.players.schedule.phase(self.step)
+        for number, turn in enumerate(phase.turns):
+            found, rated = self._one_turn(turn, number, phase, parts, progress)
+            values.update({self.players.column(turn, name): value for name, value in found.items()})
+            rates.update(rated)
         self.step += 1
-        self.average.update(self.step)
-        self.watch.push(SeenStep(self.step, progress, rate, loaded.indices, {}), losses)
+        self.watch.push(SeenStep(self.step, progress, rates, loaded.indices, {}), values)
+
+    def _one_turn(
+        self, turn: str, number: int, phase: Phase, parts: list[tuple[float, Batch]], progress: float
+    ) -> tuple[dict[str, Tensor], dict[str, float]]:
+        seed, rank = self.config.seed, self.fabric.global_rank
+        update = Update(
+            step=self.step,
+            progress=progress,
+            turn=turn,
+            networks=self.players.begin(turn, phase),
+            teachers=self.players.teachers,
+            generator=stream_generator(seed, self.step, rank, _STREAM_TURN + number),
+        )
+        found = self.players.descend(turn, parts, lambda part: self.task.step(update, part))
+        if len(self.players.schedule.turns) > 1 and self.names.setdefault(turn, list(found)) != list(found):
+            raise TrainingError(
+                f"recipe {self.recipe.name}, step {self.step}: the turn {turn!r} returns {', '.join(found)} after "
+                f"{', '.join(self.names[turn])}; it must always return the same names"
+            )
+        norms, rates = self.players.step(turn, progress)
+        return {**found, **norms}, rates
 
     def _see(self, seen: SeenStep) -> None:
         """Called by the watch when the numbers of a step are on the host."""
         if broken := seen.broken:
             what = ", ".join(f"{name} = {seen.values[name]}" for name in broken)
             raise TrainingError(self._complaint(what, seen.step - 1, seen.indices))
+        self.latest.update({**seen.rates, **seen.values})
         self.listener.stepped(seen)
         if self.log is not None and (seen.step % self.config.log_every == 0):
             now = time.monotonic()
@@ -285,8 +298,7 @@ class _Run:
                     "step": seen.step,
                     "seconds": round(self.clock.seconds, 3),
                     "samples_per_second": round(speed, 2),
-                    "learning_rate": seen.rate,
-                    **seen.values,
+                    **self.latest,
                 }
             )
 
@@ -295,16 +307,12 @@ class _Run:
         self.watch.flush()
         begun = time.monotonic()
         if self.log is not None and self.validated_at != self.step:
-            network, device = self.average.network, self.fabric.device
-            was_training = network.training
-            network.eval()
+            device = self.fabric.device
             torch.manual_seed(stream_seed(self.config.seed, self.step, 0, _STREAM_VALIDATE))
-            with torch.no_grad():
-                self.metrics = {
-                    name: float(value) for name, value in self.task.validate(network, device).items()
-                }
-                picture = self.task.contact_sheet(network, device)
-            network.train(was_training and self.config.ema == 0)
+            with self.players.evaluation() as networks, torch.no_grad():
+                scores = self.task.evaluate(networks, device)
+                self.metrics = {name: float(value) for name, value in scores.items()}
+                picture = self.task.picture(networks, device)
             seconds = self.clock.seconds
             row = {"step": self.step, "seconds": round(seconds, 3), **self.metrics}
             self.log.add_validation(row, picture)
@@ -318,7 +326,7 @@ class _Run:
     def _save(self, *, finished: bool = False) -> None:
         self.watch.flush()  # nothing is saved that a broken step has touched
         if self.fabric.is_global_zero:
-            tensors, others = optimiser_to_parts(self.optimiser.optimizer)
+            parts = self.players.parts()
             checkpoint = Checkpoint(
                 recipe=self.recipe.name,
                 settings=settings_to_json(self.config),
@@ -326,14 +334,15 @@ class _Run:
                 seconds=self.clock.seconds,
                 finished=finished,
                 metrics=self.metrics,
-                network=self.task.network.state_dict(),
-                average=self.average.network.state_dict(),
-                optimiser=tensors,
+                networks=parts["networks"],
+                averages=parts["averages"],
+                optimisers=parts["optimisers"],
                 facts={
-                    "optimiser": others,
+                    **parts["facts"],
+                    "latest": self.latest,
                     "precision": precision_state(self.fabric),
                     "validated_at": self.validated_at,
-                    "card": card_facts(self.recipe, self.task),
+                    "card": self.card,
                 },
             )
             save_checkpoint(self.folder / CHECKPOINT_NAME, checkpoint)
@@ -341,11 +350,7 @@ class _Run:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         try:
-            self.task.network.load_state_dict(dict(checkpoint.network))
-            self.average.network.load_state_dict(dict(checkpoint.average))
-            optimiser_from_parts(
-                self.optimiser.optimizer, checkpoint.optimiser, checkpoint.facts["optimiser"]
-            )
+            self.players.restore(checkpoint)
         except (RuntimeError, ValueError, KeyError) as error:
             raise TrainingError(
                 f"{self.folder / CHECKPOINT_NAME} does not fit the recipe {self.recipe.name!r} with these "
@@ -354,6 +359,7 @@ class _Run:
         restore_precision(self.fabric, checkpoint.facts.get("precision", {}))
         self.step = checkpoint.step
         self.metrics = dict(checkpoint.metrics)
+        self.latest = dict(checkpoint.facts.get("latest", {}))
         self.validated_at = checkpoint.facts["validated_at"]
 
     def _progress(self) -> float:
@@ -375,3 +381,17 @@ class _Run:
 
     def _outcome(self, status: Literal["finished", "paused", "interrupted"]) -> Outcome:
         return Outcome(status, self.step, self.clock.seconds, self.metrics, self.folder / CHECKPOINT_NAME)
+
+
+def _parts(batch: Batch, rows: int, count: int) -> list[tuple[float, Batch]]:
+    """A batch cut into ``count`` parts (fewer where it has fewer rows), each with its share of the rows."""
+    if count == 1:
+        return [(1.0, batch)]
+    if wrong := [name for name, tensor in batch.items() if tensor.ndim == 0 or len(tensor) != rows]:
+        raise TrainingError(
+            f"accumulate={count} cuts batches by their rows, but {', '.join(wrong)} of a batch of {rows} samples has "
+            "no row for each; train with accumulate=1"
+        )
+    cuts = {name: torch.tensor_split(tensor, min(count, rows)) for name, tensor in batch.items()}
+    sizes = [len(part) for part in torch.tensor_split(torch.empty(rows), min(count, rows))]
+    return [(n / rows, {name: cuts[name][i] for name in batch}) for i, n in enumerate(sizes)]

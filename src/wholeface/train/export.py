@@ -16,15 +16,19 @@ from .checkpoint import Checkpoint, load_checkpoint
 __all__ = ["card_of", "export_weights"]
 
 
-def card_of(checkpoint: Checkpoint, *, name: str | None = None, version: str | None = None) -> WeightCard:
+def card_of(
+    checkpoint: Checkpoint, *, name: str | None = None, version: str | None = None, network: str | None = None
+) -> WeightCard:
     """What a checkpoint says about its weights.
 
     Args:
         checkpoint: of a run.
         name: of the weights (default: the recipe's).
         version: of the weights (default: the package's and the step).
+        network: whose weights, where the run has several.
     """
     facts = checkpoint.facts["card"]
+    facts = {**facts, **facts.get("networks", {}).get(checkpoint.sole(network), {})}
     return WeightCard(
         name=name or checkpoint.recipe,
         version=version or f"{__version__}-{checkpoint.step}",
@@ -63,6 +67,7 @@ def export_weights(
     name: str | None = None,
     version: str | None = None,
     average: bool = True,
+    network: str | None = None,
 ) -> WeightCard:
     """Write the weights of a checkpoint and their card.
 
@@ -73,19 +78,21 @@ def export_weights(
         name: of the weights (default: the recipe's).
         version: of the weights (default: the package's and the step).
         average: take the running average (which was validated), not the last weights.
+        network: name of the network in the run; needed where it has several.
 
     Returns:
         The card as written.
 
     Raises:
         ModelFileError: the checkpoint is missing or damaged.
-        UsageError: the target has another ending.
+        UsageError: the target has another ending; the run has several networks, or none of that name.
     """
     checkpoint = load_checkpoint(checkpoint_file)
-    state = checkpoint.average if average else checkpoint.network
+    which = checkpoint.sole(network)
+    state = checkpoint.averaged(which) if average else checkpoint.networks[which]
     # A counter that evaluation never reads.
     tensors: dict[str, Tensor] = {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")}
-    card = card_of(checkpoint, name=name, version=version)
+    card = card_of(checkpoint, name=name, version=version, network=which)
     if not average:
         card = replace(card, scores={})
     return save_weights(target, tensors, card, storage=storage)

@@ -214,12 +214,13 @@ class LandmarkTask(Task):
         """AdamW; the last layer learns more slowly, see ``head_rate``."""
         network = self.network
         assert isinstance(network, LandmarkNet)
-        head = set(network.last_layers())
-        rest = [p for p in network.parameters() if p not in head]
+        last = set(network.last_layers())
+        head = [p for p in network.parameters() if p in last]  # in an order that every process has
+        rest = [p for p in network.parameters() if p not in last]
         groups = [
             {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
             {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
-            {"params": list(head), "weight_decay": 0.0, "lr": config.learning_rate * self.config.head_rate},
+            {"params": head, "weight_decay": 0.0, "lr": config.learning_rate * self.config.head_rate},
         ]
         return torch.optim.AdamW(groups, lr=config.learning_rate, foreach=True)
 

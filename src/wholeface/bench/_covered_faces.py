@@ -16,7 +16,7 @@ from ..errors import NoFaceError, UsageError, WholeFaceError
 
 if TYPE_CHECKING:
     from ..data import FaceSample
-    from ..data.layer import Layer
+    from ..data.layer import Layer, Split
     from ..data.occluders import OccluderLibrary
     from ..reconstructor import Reconstructor
 
@@ -94,12 +94,13 @@ class Cover:
     Args:
         root: folder of source material with ``occluders/``, or None: everything procedural.
         seed: of the choices.
+        designs: that are laid over faces; ``held_out`` ones are never trained on.
     """
 
-    def __init__(self, root: Path | None, seed: int) -> None:
+    def __init__(self, root: Path | None, seed: int, designs: Split = "held_out") -> None:
         from ..data.occluders import OccluderLibrary
 
-        self._library: OccluderLibrary = OccluderLibrary(root, "held_out")
+        self._library: OccluderLibrary = OccluderLibrary(root, designs)
         self._seed = seed
 
     def __call__(self, face: CleanFace, kind: str, share: float | None = None) -> CoveredFace:
@@ -141,7 +142,7 @@ class Cover:
         return (
             _pixels(sample, rng)
             if kind == PIXELS
-            else self._library.source(kind).layer(sample, rng, "held_out")
+            else self._library.source(kind).layer(sample, rng, self._library.split)
         )
 
 

@@ -116,7 +116,7 @@ def run(
         raise UsageError(f"--kinds {','.join(unknown)}: choose from {', '.join((*KINDS, PIXELS))}")
     if not all(0 < size < 1 for size in sizes):
         raise UsageError(f"--sizes {','.join(map(str, sizes))}: shares of the face between 0 and 1")
-    cover = Cover(occluders, options.seed)
+    cover = Cover(occluders, options.seed, options.designs)
     reconstructor = reconstructor or Reconstructor(texture_size=_TEXTURE)
     missing: list[Missing] = []
     measured: list[_Measured] = []

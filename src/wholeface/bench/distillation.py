@@ -104,7 +104,7 @@ def run(
     kinds = tuple(kinds or (_QUICK_KINDS if options.quick else (PIXELS, *KINDS)))
     if unknown := sorted(set(kinds) - {*KINDS, PIXELS}):
         raise UsageError(f"--kinds {','.join(unknown)}: choose from {', '.join((PIXELS, *KINDS))}")
-    cover = Cover(occluders, options.seed)
+    cover = Cover(occluders, options.seed, options.designs)
     if systems is None or (options.data is not None and reconstructor is None):
         from ..reconstructor import Reconstructor
 

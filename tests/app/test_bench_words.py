@@ -162,12 +162,14 @@ def test_all_passes_its_words_on_and_fails_when_one_fails(monkeypatch, tmp_path,
     assert seen["systems"] is None
 
 
-def test_the_older_measurements_are_still_there(capsys):
-    for name in ("speed", "render", "occluders", "shrinkage", "perception"):
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["bench", name, "--help"])
-        assert stop.value.code == 0
-        assert f"bench {name}" in capsys.readouterr().out
+@pytest.mark.parametrize("name", PROTOCOL_MODULES)
+def test_every_protocol_has_the_common_options(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["bench", name, "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    for option in ("--data", "--systems", "--quick", "--count", "--seed", "--split", "--json", "--out"):
+        assert option in shown
     assert _bench_protocol.LazyParser.lazy is None
 
 

@@ -176,11 +176,11 @@ def test_now_test_split_has_no_scans_and_only_writes(
     (copy / "imagepathsvalidation.txt").rename(copy / "imagepathstest.txt")
     shutil.rmtree(copy / "scans")
     _systems(monkeypatch, now, Oracle(persons))
-    report = now.run(RunOptions(data=copy), split="test", submission=tmp_path / "out")
+    report = now.run(RunOptions(data=copy), part="test", submission=tmp_path / "out")
     assert not report.tables
     assert len(list((tmp_path / "out").rglob("*.obj"))) == 8
     with pytest.raises(UsageError, match="--submission"):
-        now.run(RunOptions(data=copy), split="test")
+        now.run(RunOptions(data=copy), part="test")
 
 
 def test_now_gaps_in_the_set_are_said(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
 from wholeface.bench.occluders import pool, run, score
+from wholeface.bench.protocol import RunOptions
 from wholeface.errors import UsageError
 
 
@@ -83,4 +84,4 @@ def test_bad_input():
 
 def test_folder_without_photos(tmp_path):
     with pytest.raises(UsageError, match="no annotated photos"):
-        run(tmp_path, tmp_path / "out")
+        run(RunOptions(data=tmp_path))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from wholeface.bench.perception import run
+from wholeface.bench.outputs import run_protocol
+from wholeface.bench.perception import PROTOCOL, run
+from wholeface.bench.protocol import RunOptions
 from wholeface.errors import UsageError
 from wholeface.perceive import networks
 from wholeface.weights import WeightCard, save_weights
@@ -40,13 +43,18 @@ def blind(tmp_path: Path) -> Path:
     return folder
 
 
-def test_networks_that_find_nothing(blind: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "out.json"
-    parts = ("detector", "landmarks", "shape", "parsing")
-    assert run(count=4, weights=blind, json_file=file, only=parts, teacher=False) == 0
-    record = json.loads(file.read_text())
-    assert set(record["weights"]) == {"detector", "landmarks", "parsing"}
-    assert len(record["weights"]["parsing"]["sha256"]) == 64
+def measured(weights: Path, only: tuple[str, ...], seed: int = 0) -> dict[str, Any]:
+    """What the JSON of a run without mediapipe holds."""
+    own = {"weights": weights, "only": only, "no_teacher": True}
+    record = run_protocol(PROTOCOL, RunOptions(count=4, seed=seed), own).record
+    loaded: dict[str, Any] = json.loads(json.dumps(record, allow_nan=False))
+    return loaded
+
+
+def test_networks_that_find_nothing(blind: Path) -> None:
+    record = measured(blind, ("detector", "landmarks", "shape", "parsing"))
+    assert set(record["settings"]["weights"]) == {"detector", "landmarks", "parsing"}
+    assert len(record["settings"]["weights"]["parsing"]["sha256"]) == 64
     tables = {table["title"]: table["rows"] for table in record["tables"]}
     errors = tables["Landmarks: error against the truth of synthetic faces"]
     assert {row["system"] for row in errors} == {"ours"}
@@ -57,46 +65,43 @@ def test_networks_that_find_nothing(blind: Path, tmp_path: Path, capsys: pytest.
     classes = tables["Parsing: IoU of the classes on held-out composites"]
     assert classes[-1]["class"] == "mean"
     assert classes[-1]["synthetic, held-out occluders"] < 0.3
-    out = capsys.readouterr().out
-    assert "without the source material" in out
-    assert "left out, because they are not at hand: avatars." in out
+    told = [note for table in record["tables"] for note in table["notes"]]
+    assert any("without the source material" in note for note in told)
+    assert "left out, because they are not at hand: avatars." in told
+    ours = [m for m in record["metrics"] if m["name"] == "Detector: false faces: false faces"]
+    assert {m["system"] for m in ours} >= {"our detector alone"}
+    assert all(m["value"] == 0 for m in ours if m["system"] == "our detector alone")
 
 
 def test_a_landmark_network_alone_gets_the_true_crop(tmp_path: Path) -> None:
     write(tmp_path, "landmarks", "LandmarkNet", width=0.25, features=16)
-    file = tmp_path / "out.json"
-    assert run(count=4, weights=tmp_path, json_file=file, only=("landmarks",), teacher=False) == 0
-    record = json.loads(file.read_text())
-    rows = record["tables"][0]["rows"]
+    record = measured(tmp_path, ("landmarks",))
+    rows = record["tables"][1]["rows"]
     assert {row["system"] for row in rows} == {"ours, true crop"}
     assert {row["points"] for row in rows} == {"68", "478", "668"}
     # Random points are not those of the face, whether they are taken for one or not.
     assert all(row["failed at 8 %"] == 1.0 for row in rows)
     assert (
         "left out, because there are no weights in the folder of weights: detector, parsing"
-        in record["notes"]
+        in record["settings"]["notes"]
     )
 
 
 def test_the_same_seed_gives_the_same_tables(tmp_path: Path) -> None:
     write(tmp_path, "parsing", "ParsingNet", width=0.25)
-    records = []
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        file = tmp_path / f"{name}.json"
-        run(count=4, weights=tmp_path, json_file=file, only=("parsing",), teacher=False, seed=seed)
-        records.append(json.loads(file.read_text())["tables"])
+    records = [measured(tmp_path, ("parsing",), seed)["tables"] for seed in (0, 0, 1)]
     assert records[0] == records[1]
     assert records[0] != records[2]
 
 
 def test_bad_options(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="choose from detector"):
-        run(only=("detector", "noses"))
+        run(RunOptions(), only=("detector", "noses"))
     with pytest.raises(UsageError, match="at least 4"):
-        run(count=1)
+        run(RunOptions(count=1))
     with pytest.raises(UsageError, match="no such folder"):
-        run(data=tmp_path / "nowhere")
+        run_protocol(PROTOCOL, RunOptions(data=tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="no weight files"):
-        run(weights=tmp_path, teacher=False)
+        run(RunOptions(), weights=tmp_path, no_teacher=True)
     with pytest.raises(UsageError, match="must not enter"):
-        run(weights=tmp_path, sheet=tmp_path / "docs" / "x.png")
+        run(RunOptions(), weights=tmp_path, sheet=tmp_path / "docs" / "x.png")

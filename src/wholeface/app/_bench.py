@@ -21,58 +21,6 @@ def add_bench_parser(commands: Any) -> None:
     _add_all(protocols)
     add_protocols(protocols)
 
-    speed = protocols.add_parser("speed", help="time and memory of each room, end to end, on this machine")
-    speed.add_argument(
-        "photos", nargs="*", help="photos to time (default: example pictures of installed packages)"
-    )
-    speed.add_argument("--repeat", type=int, default=5, help="runs after the first (default: 5)")
-    speed.add_argument("--json", type=path_of, metavar="FILE", help="also write the rows as JSON")
-    speed.set_defaults(run=_speed)
-
-    render = protocols.add_parser("render", help="rasteriser, shading and the differentiable chain")
-    render.set_defaults(run=_render)
-
-    occluders = protocols.add_parser("occluders", help="occluder masks against hand-drawn ones")
-    occluders.add_argument(
-        "--data", type=path_of, required=True, help="folder with photo_XX.png, _face.png, _occluder.png"
-    )
-    occluders.add_argument("-o", "--out", type=path_of, required=True, help="folder for the results")
-    occluders.set_defaults(run=_occluders)
-
-    shrinkage = protocols.add_parser(
-        "shrinkage", help="does the fitted identity beat the mean face, and at what strength"
-    )
-    shrinkage.add_argument("--json", type=path_of, metavar="FILE", help="also write the table as JSON")
-    shrinkage.add_argument("--data", type=path_of, help="video_faces folder for the same-person table")
-    shrinkage.add_argument("--count", type=int, default=80, help="held-out synthetic faces (default: 80)")
-    shrinkage.set_defaults(run=_shrinkage)
-
-    perception = protocols.add_parser(
-        "perception",
-        help="detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",
-        description="Held-out synthetic faces, held-out portraits and annotated photos; all from fixed seeds.",
-    )
-    perception.add_argument("--count", type=int, default=50, help="pictures per set (default: 50)")
-    perception.add_argument(
-        "--data", type=path_of, help="folder of source material (default: synthetic faces only)"
-    )
-    perception.add_argument(
-        "--weights",
-        type=path_of,
-        metavar="DIR",
-        help="weight files or training runs (default: the shipped weights)",
-    )
-    perception.add_argument("--json", type=path_of, metavar="FILE", help="also write the tables as JSON")
-    perception.add_argument(
-        "--sheet", type=path_of, metavar="FILE", help="also write a contact sheet of the annotated photos"
-    )
-    perception.add_argument(
-        "--only", metavar="PARTS", help="some of detector,landmarks,shape,parsing,speed (default: all)"
-    )
-    perception.add_argument("--no-teacher", action="store_true", help="leave mediapipe out")
-    perception.add_argument("--seed", type=int, default=0, help="of the pictures (default: 0)")
-    perception.set_defaults(run=_perception)
-
 
 def _add_all(protocols: Any) -> None:
     everything = protocols.add_parser(
@@ -88,6 +36,9 @@ def _add_all(protocols: Any) -> None:
         "--systems",
         metavar="LIST",
         help="between commas (default: mean face, wholeface and, if installed, mediapipe)",
+    )
+    everything.add_argument(
+        "--data", type=path_of, metavar="DIR", help="source material, for the protocols that can use it"
     )
     everything.add_argument("--only", metavar="LIST", help="some protocols, between commas (default: all)")
     everything.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
@@ -106,6 +57,7 @@ def _all(options: argparse.Namespace) -> int:
 
     result = all_protocols.run_all(
         quick=options.quick,
+        data=options.data,
         systems=None if options.systems is None else _split(options.systems),
         only=None if options.only is None else _split(options.only),
         seed=options.seed,
@@ -126,42 +78,3 @@ def _all(options: argparse.Namespace) -> int:
 
 def _split(text: str) -> list[str]:
     return [word for part in text.split(",") if (word := part.strip())]
-
-
-def _speed(options: argparse.Namespace) -> int:
-    from ..bench import speed
-
-    return speed.run(options.photos, repeat=options.repeat, json_file=options.json)
-
-
-def _render(options: argparse.Namespace) -> int:
-    from ..bench import render_speed
-
-    return render_speed.run()
-
-
-def _occluders(options: argparse.Namespace) -> int:
-    from ..bench import occluders
-
-    return occluders.run(options.data, options.out)
-
-
-def _shrinkage(options: argparse.Namespace) -> int:
-    from ..bench import shrinkage
-
-    return shrinkage.run(count=options.count, data=options.data, json_file=options.json)
-
-
-def _perception(options: argparse.Namespace) -> int:
-    from ..bench import perception
-
-    return perception.run(
-        count=options.count,
-        data=options.data,
-        weights=options.weights,
-        json_file=options.json,
-        sheet=options.sheet,
-        only=perception.PARTS if options.only is None else options.only.split(","),
-        teacher=not options.no_teacher,
-        seed=options.seed,
-    )

@@ -23,6 +23,11 @@ PROTOCOL_HELP = {
     "verification": "are two photos the same person: LFW protocol on identity coefficients",
     "identity": "spread between people over spread within, and the best strength of the identity",
     "scaling": "speed and memory of each room: cold, warm, 1 and 32 photos, 1 and 2 threads",
+    "occluders": "occluder masks against hand-drawn ones",
+    "shrinkage": "does the fitted identity beat the mean face, and at what strength",
+    "perception": "detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",
+    "speed": "time and memory of each room, end to end, on this machine",
+    "render": "rasteriser, shading and the differentiable chain",
 }
 """What ``wholeface bench --help`` says of each protocol, known without importing any."""
 
@@ -68,6 +73,12 @@ def add_protocols(protocols: Any) -> None:
         parser.add_argument(
             "--seed", type=int, default=0, metavar="N", help="of everything random (default: 0)"
         )
+        parser.add_argument(
+            "--split",
+            choices=("test", "validation"),
+            default="test",
+            help="people and occluders of drawn sets: test for reports (default), validation for choosing settings",
+        )
         parser.add_argument("--json", type=path_of, metavar="FILE", help="also write every number as JSON")
         parser.add_argument(
             "-o", "--out", type=path_of, metavar="DIR", help="also write pictures and further files there"
@@ -112,6 +123,7 @@ def _run(options: argparse.Namespace) -> int:
         quick=options.quick,
         count=options.count,
         seed=options.seed,
+        split=options.split,
     )
     own = {name: getattr(options, name) for name in options.own_options}
     outcome = run_protocol(load_protocol(options.protocol), settings, own)

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NoFaceError, UsageError, WholeFaceError
+from .protocol import Missing, RunOptions
 
 if TYPE_CHECKING:
     from ..data import FaceSample
-    from ..data.layer import Layer
+    from ..data.layer import Layer, Split
     from ..data.occluders import OccluderLibrary
     from ..reconstructor import Reconstructor
 
@@ -27,6 +28,8 @@ __all__ = [
     "Cover",
     "CoveredFace",
     "add_occluders",
+    "chosen_kinds",
+    "clean_faces",
     "photo_faces",
     "photo_files",
     "rendered_faces",
@@ -94,12 +97,13 @@ class Cover:
     Args:
         root: folder of source material with ``occluders/``, or None: everything procedural.
         seed: of the choices.
+        designs: that are laid over faces; ``held_out`` ones are never trained on.
     """
 
-    def __init__(self, root: Path | None, seed: int) -> None:
+    def __init__(self, root: Path | None, seed: int, designs: Split = "held_out") -> None:
         from ..data.occluders import OccluderLibrary
 
-        self._library: OccluderLibrary = OccluderLibrary(root, "held_out")
+        self._library: OccluderLibrary = OccluderLibrary(root, designs)
         self._seed = seed
 
     def __call__(self, face: CleanFace, kind: str, share: float | None = None) -> CoveredFace:
@@ -141,7 +145,7 @@ class Cover:
         return (
             _pixels(sample, rng)
             if kind == PIXELS
-            else self._library.source(kind).layer(sample, rng, "held_out")
+            else self._library.source(kind).layer(sample, rng, self._library.split)
         )
 
 
@@ -332,13 +336,54 @@ def _from_photo(path: Path, number: int, reconstructor: Reconstructor) -> CleanF
     return CleanFace(path.name, sample, None)
 
 
+def clean_faces(
+    options: RunOptions,
+    usual: tuple[int, int, int],
+    reconstructor: Reconstructor | None,
+    missing: list[Missing],
+) -> Iterator[CleanFace]:
+    """The faces of a protocol: rendered ones, or those of the folder ``data``.
+
+    Args:
+        options: of the run.
+        usual: how many where nobody says: when it should be quick, rendered, photos.
+        reconstructor: finds the faces of photos; not needed without ``data``.
+        missing: photos that cannot be used are added.
+    """
+    quick, rendered, photos = usual
+    if options.data is None:
+        yield from rendered_faces(options.count or (quick if options.quick else rendered), options.seed)
+        return
+    assert reconstructor is not None
+    for path, face in photo_faces(
+        photo_files(options.data, options.count or (quick if options.quick else photos)), reconstructor
+    ):
+        if isinstance(face, WholeFaceError):
+            missing.append(Missing(path.name, "", str(face)))
+        else:
+            yield face
+
+
+def chosen_kinds(kinds: Sequence[str] | None, usual: Sequence[str]) -> tuple[str, ...]:
+    """The kinds of occluders that were asked for, or the usual ones.
+
+    Raises:
+        UsageError: an unknown kind.
+    """
+    kinds = tuple(kinds or usual)
+    if unknown := sorted(set(kinds) - {*KINDS, PIXELS}):
+        raise UsageError(f"--kinds {','.join(unknown)}: choose from {', '.join((PIXELS, *KINDS))}")
+    return kinds
+
+
 def words(text: str) -> list[str]:
     """What stands between commas, for the options of protocols."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def add_occluders(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the folder of things to lay over faces."""
+    """Add the options that say what is laid over faces: ``--kinds`` and ``--occluders``."""
+    parser.add_argument("--kinds", type=words, metavar="A,B,…", help=f"of {', '.join((PIXELS, *KINDS))}")
     parser.add_argument(
         "--occluders",
         type=Path,

@@ -14,6 +14,7 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..data import FaceSample
+    from ..data.layer import Split
     from ..data.occluders.glasses import GlassesSource
     from ..data.occluders.hands import HandSource
     from .peers.own import Shared
@@ -33,24 +34,27 @@ class PhotoOccluder:
 
     Hands: a box of 75 × 75 pixels on average for photos of 250 × 250, in a random place and orientation anywhere in
     the photo, as in Tran et al. 2018, §5.1. Eyeglasses: on the nose, by the fitted pose, as in Zhao & Qi 2022.
-    Designs are of the split that is never trained on.
 
     Args:
         kind: ``hands`` or ``glasses``.
         root: folder of source material (with ``occluders/``); None = drawn hands and parametric glasses.
         seed: of places and designs.
         shared: model and detector, to find the face of a real photo under eyeglasses.
+        designs: ``held_out`` ones are never trained on.
 
     Raises:
         UsageError: an unknown kind.
     """
 
-    def __init__(self, kind: str, root: Path | None, seed: int, shared: Shared) -> None:
+    def __init__(
+        self, kind: str, root: Path | None, seed: int, shared: Shared, designs: Split = "held_out"
+    ) -> None:
         if kind not in OCCLUDERS[1:]:
             raise UsageError(f"unknown occluder {kind!r}; choose from {', '.join(OCCLUDERS[1:])}")
         if root is not None and not root.is_dir():
             raise UsageError(f"{root}: no such folder; expected source material with occluders/")
         self.kind, self._root, self._seed, self._shared = kind, root, seed, shared
+        self._designs: Split = designs
 
     def __call__(self, pixels: Pixels, name: str, sample: FaceSample | None = None) -> Pixels:
         """The photo behind the occluder.
@@ -92,7 +96,7 @@ class PhotoOccluder:
             # Drawn large, then cut to the box of the hand: it ends at the wrist
             canvas = _blank(pixels, 3 * edge)
             middle = np.full(2, 1.5 * edge, np.float32)
-            layer = self._hands.hold(canvas, rng, "held_out", HandPlace(middle, 0.5, arm, 0.3 * edge))
+            layer = self._hands.hold(canvas, rng, self._designs, HandPlace(middle, 0.5, arm, 0.3 * edge))
             if layer is None:
                 continue
             start = int(middle[0]) - edge // 2
@@ -112,7 +116,7 @@ class PhotoOccluder:
 
         face = photo_sample(pixels, self._shared) if sample is None else sample
         for _ in range(_TRIES):
-            layer = self._spectacles.layer(face, rng, "held_out")
+            layer = self._spectacles.layer(face, rng, self._designs)
             if layer is not None:
                 height, width = pixels.shape[:2]
                 return apply_layer(face, layer, rng).image[:height, :width]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ SETS = {
 }
 """Sets of samples and their names in tables. Nobody in them, and no occluder, is ever trained on."""
 
+Occluded = Literal["test", "held_out"]
 _SEED = 7_700  # of the test pictures: another series than the training runs' own checks
 
 
@@ -39,11 +40,15 @@ class Context:
         data: folder of the source material, or None.
         count: pictures per set.
         seed: added to the bench's own.
+        occluded: the data engine's split for occluded faces.
     """
 
-    def __init__(self, systems: Systems, data: Path | None, count: int, seed: int = 0) -> None:
+    def __init__(
+        self, systems: Systems, data: Path | None, count: int, seed: int = 0, occluded: Occluded = "held_out"
+    ) -> None:
         self.systems, self.data, self.count = systems, data, count
         self.seed = _SEED + seed
+        self._occluded: Occluded = occluded
         self.model: MorphableModel = load_model()
         self.finders = systems.finders()
         self._samples: dict[str, list[FaceSample]] = {}
@@ -69,7 +74,7 @@ class Context:
             settings = EngineSettings(
                 portraits=1.0 if name == "portraits" else 0.0, clean=1.0 if name == "clean" else 0.0
             )
-            split = "test" if name == "clean" else "held_out"
+            split = "test" if name == "clean" else self._occluded
             engine = FaceEngine(self.data, seed=self.seed, split=split, settings=settings)
             self._samples[name] = [engine.sample(i) for i in range(self.count)]
         return self._samples[name]

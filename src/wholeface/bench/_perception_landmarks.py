@@ -83,7 +83,6 @@ def _truth_table(context: Context) -> Table:
         _UNIT,
         "668: the 68, the 478 and 122 more of cheeks, forehead, jaw, ears and neck. mediapipe's 68 follow from its "
         "478 (which adds about 0.6 %).",
-        "asked of ours: mean of all points at most 2.5 % clean and 3.5 % under held-out occluders.",
     ]
     return Table("Landmarks: error against the truth of synthetic faces", _COLUMNS, rows, notes)
 
@@ -158,7 +157,7 @@ def _portrait_table(context: Context) -> Table:
         "offset: our points name places on the mesh of our model, mediapipe's habit lies "
         f"{100 * float(np.linalg.norm(offset, axis=1).mean()):.1f} % beside them on average (most at the forehead's "
         "edge); each point is moved by a constant of its own, from the portraits that the networks learned from.",
-        "asked of ours: better than mediapipe on the same covered pictures. portraits, clean: how far the two differ "
+        "portraits, clean: how far the two differ "
         "without any occluder, which no robustness can undo. own clean points: how far occluders move each system.",
     ]
     if len(per_system) > 1 and both:

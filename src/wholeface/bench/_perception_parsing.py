@@ -95,7 +95,6 @@ def _composite_tables(context: Context, parser: FaceParser) -> list[Table]:
             totals,
             [
                 "inside the true outline of the whole face; IoU over all pixels, the others as means over pictures.",
-                "asked: visible-face F1 of at least 0.95.",
             ],
         ),
     ]
@@ -173,7 +172,6 @@ def _real_table(context: Context) -> Table:
     notes = [
         f"drawn by hand, inside the outline of the whole face, with {with_whom} landmarks; a photo without a result "
         "counts as a mask that found nothing.",
-        "asked: occluder IoU of at least 0.70 and visible-face F1 of at least 0.96, both better than training-free.",
     ]
     return Table("Occluder mask on real photos", columns, rows, notes)
 

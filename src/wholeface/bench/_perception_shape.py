@@ -38,7 +38,6 @@ def shape_tables(context: Context) -> list[Table]:
     notes = [
         "median distance in mm as NoW measures it, after alignment with scale; the identity times each factor, 0 is "
         "the mean face. ratio: shipped strength over mean face; better: share of faces nearer than the mean face.",
-        "asked of ours: ratio of at most 0.75 clean and 0.85 under held-out occluders.",
     ]
     if context.has("avatars"):
         rows += _avatars(context)

@@ -20,7 +20,6 @@ from .table import Cell, Table
 __all__ = ["main", "one_core", "speed_tables"]
 
 _REPEATS = 30
-_ASKED = {"detection + landmarks": 20.0, "parsing": 30.0}
 
 
 def speed_tables(weights: Path, *, teacher: bool, photo: Path | None = None) -> list[Table]:
@@ -44,9 +43,8 @@ def speed_tables(weights: Path, *, teacher: bool, photo: Path | None = None) -> 
         raise WholeFaceError(f"the measuring process failed: {done.stderr.strip()[-1000:]}")
     rows: list[tuple[Cell, ...]] = []
     for name, step, least, median in json.loads(done.stdout.splitlines()[-1]):
-        asked = _ASKED.get(step) if name != "mediapipe" else None
-        rows.append((step, name, least, median, None if asked is None else f"<= {asked:.0f} ms"))
-    columns = (("step", ""), ("system", ""), ("min ms", ".1f"), ("median ms", ".1f"), ("asked", ""))
+        rows.append((step, name, least, median))
+    columns = (("step", ""), ("system", ""), ("min ms", ".1f"), ("median ms", ".1f"))
     notes = [f"{photo.name}, one core, {_REPEATS} runs after two that are not counted."]
     return [Table("Speed on one core", columns, rows, notes)]
 

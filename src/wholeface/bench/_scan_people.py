@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class Person:
         seed: of the series.
         identity: (K,) standard deviations.
         scan: neutral, somewhere in space, as scanners leave it.
+        split: of the data engine, for the occluders.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Person:
     seed: int
     identity: NDArray[np.float32]
     scan: Scan
+    split: Literal["test", "held_out"] = "held_out"
 
     def photo(self, which: int, root: Path | None, *, occluded: bool, neutral: bool = False) -> FaceSample:
         """A picture of the person; pose, light, skin and expression follow from ``which``.
@@ -58,7 +60,7 @@ class Person:
         from ..data.engine import EngineSettings, FaceEngine
 
         settings = EngineSettings(portraits=0.0, clean=0.0 if occluded else 1.0)
-        engine = FaceEngine(root, size=_SIZE, split="held_out", seed=self.seed, settings=settings)
+        engine = FaceEngine(root, size=_SIZE, split=self.split, seed=self.seed, settings=settings)
         engine.synthetic = _PersonFaces(self, neutral)
         return engine.sample(self.number * 100 + which)
 
@@ -68,7 +70,7 @@ class _PersonFaces(SyntheticFaces):
 
     def __init__(self, person: Person, neutral: bool) -> None:
         still = SyntheticSettings(identity=0.0)
-        super().__init__(seed=person.seed, size=_SIZE, split="held_out", settings=still)
+        super().__init__(seed=person.seed, size=_SIZE, split=person.split, settings=still)
         head = super().head
         mean = head.mean + (person.identity.astype(np.float64) @ head.identity).astype(np.float32)
         self._person = replace(head, mean=mean)
@@ -81,13 +83,16 @@ class _PersonFaces(SyntheticFaces):
         return self._person
 
 
-def people(model: MorphableModel, count: int, seed: int) -> list[Person]:
+def people(
+    model: MorphableModel, count: int, seed: int, split: Literal["test", "held_out"] = "held_out"
+) -> list[Person]:
     """So many people, the same for the same seed.
 
     Args:
         model: the shipped face model.
         count: how many.
         seed: of the series; training never meets any of them.
+        split: of the data engine, for the occluders.
     """
     import torch
     from scipy.spatial.transform import Rotation
@@ -106,7 +111,7 @@ def people(model: MorphableModel, count: int, seed: int) -> list[Person]:
         part = triangles[skin[triangles].all(axis=1)]
         used, corners = np.unique(part, return_inverse=True)
         scan = Scan(neutral.numpy()[used] @ turn.T + place, marks @ turn.T + place, corners.reshape(-1, 3))
-        out.append(Person(f"person_{number + 1:02d}", number, _FIRST_SEED + seed, identity, scan))
+        out.append(Person(f"person_{number + 1:02d}", number, _FIRST_SEED + seed, identity, scan, split))
     return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,12 @@ __all__ = ["MaskItem", "load_items"]
 Mask = NDArray[np.bool_]
 _SEED = 9_200  # of the built-in faces: a series of its own
 _AR = ("neutral", "glasses", "scarf")
-_RENDERED = {  # group: (split, share of clean faces, occluders)
-    "unoccluded": ("test", 1.0, None),
-    "occluded": ("held_out", 0.0, None),
-    "glasses": ("held_out", 0.0, {"sunglasses": 1.0}),
-    "scarf": ("held_out", 0.0, {"scarves": 1.0}),
+Split = Literal["test", "held_out"]
+_RENDERED = {  # group: (share of clean faces, occluders)
+    "unoccluded": (1.0, None),
+    "occluded": (0.0, None),
+    "glasses": (0.0, {"sunglasses": 1.0}),
+    "scarf": (0.0, {"scarves": 1.0}),
 }
 
 
@@ -42,7 +44,12 @@ class MaskItem:
 
 
 def load_items(
-    data: Path | None, masks: Path | None, count: int | None, quick: bool, seed: int
+    data: Path | None,
+    masks: Path | None,
+    count: int | None,
+    quick: bool,
+    seed: int,
+    split: Split = "held_out",
 ) -> tuple[Iterator[MaskItem], str, list[str]]:
     """Items, the name of the set, and notes about it.
 
@@ -53,6 +60,7 @@ def load_items(
         count: photos per group at most; None for all.
         quick: few.
         seed: of rendered faces.
+        split: of the data engine, for the occluded ones.
 
     Raises:
         UsageError: a folder that is none of these.
@@ -65,7 +73,7 @@ def load_items(
             "rendered faces of people and behind things that are never trained on; exact masks. "
             "glasses and scarf stand for AR's subsets: sunglasses, and scarves over mouth and nose."
         )
-        return _rendered(groups, number, seed), "held-out rendered faces", [note]
+        return _rendered(groups, number, seed, split), "held-out rendered faces", [note]
     if not data.is_dir():
         raise UsageError(f"--data {data}: no such folder; expected CelebAMask-HQ, AR, or annotated photos")
     limit = count or (8 if quick else None)
@@ -95,7 +103,7 @@ def _chosen(count: int, limit: int | None) -> list[int]:
     return [int(i) for i in np.unique(np.linspace(0, count - 1, limit).astype(np.int64))]
 
 
-def _rendered(groups: tuple[str, ...], count: int, seed: int) -> Iterator[MaskItem]:
+def _rendered(groups: tuple[str, ...], count: int, seed: int, occluded: Split) -> Iterator[MaskItem]:
     from ..data import FaceSample
     from ..data.engine import EngineSettings, FaceEngine
 
@@ -103,7 +111,8 @@ def _rendered(groups: tuple[str, ...], count: int, seed: int) -> Iterator[MaskIt
         return lambda: (sample.image, sample.face & (sample.occluder == 0), sample.occluder > 0)
 
     for number, group in enumerate(groups):
-        split, clean, occluders = _RENDERED[group]
+        clean, occluders = _RENDERED[group]
+        split: Split = "test" if clean else occluded
         settings = EngineSettings(
             portraits=0.0, clean=clean, occluders=occluders, hair=0.75 if clean else 0.4
         )

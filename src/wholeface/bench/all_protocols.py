@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, UsageError
-from .protocol import PROTOCOL_MODULES
+from .protocol import PROTOCOL_MODULES, load_protocol
 from .provenance import SCHEMA, Provenance, gather, plain
 from .table import Cell, Table
 
 __all__ = ["AllResult", "Headline", "ProtocolRun", "headline", "run_all", "usual_systems"]
 
-_ALONE = ("scaling",)  # measures time: nothing else may run beside it
+_ALONE = ("scaling", "speed", "render")  # measure time: nothing else may run beside it
 _LONGEST = 600.0  # seconds after which a quick protocol is stopped
 _MOST_JOBS = 2
 _SHOWN_ERROR = 300  # characters
@@ -172,6 +172,7 @@ def usual_systems() -> list[str]:
 def run_all(
     *,
     quick: bool,
+    data: Path | None = None,
     systems: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
     seed: int = 0,
@@ -185,6 +186,8 @@ def run_all(
 
     Args:
         quick: on miniature sets.
+        data: folder of source material for the protocols that can use it; without it those that have no set of
+            their own are left out.
         systems: to compare; None takes :func:`usual_systems`.
         only: names of protocols, or None for all.
         seed: of everything random.
@@ -208,6 +211,8 @@ def run_all(
     jobs = min(_MOST_JOBS, cores) if jobs is None else jobs
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least 1")
+    folders = {name: _material(name, data) for name in chosen}
+    chosen = [name for name in chosen if folders[name] is not None]
     compared = usual_systems() if systems is None else list(systems)
     provenance = gather(seed)
     words = ["--systems", ",".join(compared), "--seed", str(seed), *(["--quick"] if quick else [])]
@@ -217,7 +222,13 @@ def run_all(
 
     def one(name: str) -> ProtocolRun:
         own = dict(os.environ) if name in _ALONE else environment
-        run = _run_one(name, words, own, None if out is None else out / name, _LONGEST if quick else None)
+        run = _run_one(
+            name,
+            [*words, *(folders[name] or ())],
+            own,
+            None if out is None else out / name,
+            _LONGEST if quick else None,
+        )
         progress(f"{name}: {'failed' if run.error else 'done'} after {run.seconds:.0f} s")
         return run
 
@@ -229,6 +240,15 @@ def run_all(
     return AllResult(
         [runs[name] for name in chosen], compared, provenance, quick, time.perf_counter() - start
     )
+
+
+def _material(name: str, data: Path | None) -> list[str] | None:
+    """The words that give a protocol its folder of the source material; None where it cannot run without."""
+    protocol = load_protocol(name)
+    folder = None if data is None or not protocol.material else data / protocol.material
+    if folder is not None and folder.is_dir():
+        return ["--data", str(folder)]
+    return None if protocol.needs_data else []
 
 
 def _run_one(

@@ -23,7 +23,7 @@ Faces: rendered people who are never trained on; or, with ``--data``, a folder o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,15 +33,12 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError, WholeFaceError
 from ._covered_faces import (
-    KINDS,
-    PIXELS,
     CleanFace,
     Cover,
     CoveredFace,
     add_occluders,
-    photo_faces,
-    photo_files,
-    rendered_faces,
+    chosen_kinds,
+    clean_faces,
     words,
 )
 from ._drawn import drawn
@@ -110,19 +107,17 @@ def run(
     """
     from ..reconstructor import Reconstructor
 
-    kinds = tuple(kinds or (_USUAL_KINDS[:3] if options.quick else _USUAL_KINDS))
+    kinds = chosen_kinds(kinds, _USUAL_KINDS[:3] if options.quick else _USUAL_KINDS)
     sizes = tuple(sizes or (_USUAL_SIZES[::2] if options.quick else _USUAL_SIZES))
-    if unknown := sorted(set(kinds) - {*KINDS, PIXELS}):
-        raise UsageError(f"--kinds {','.join(unknown)}: choose from {', '.join((*KINDS, PIXELS))}")
     if not all(0 < size < 1 for size in sizes):
         raise UsageError(f"--sizes {','.join(map(str, sizes))}: shares of the face between 0 and 1")
-    cover = Cover(occluders, options.seed)
+    cover = Cover(occluders, options.seed, options.designs)
     reconstructor = reconstructor or Reconstructor(texture_size=_TEXTURE)
     missing: list[Missing] = []
     measured: list[_Measured] = []
     tried: dict[tuple[str, float], int] = {}
     people = 0
-    for face in _faces(options, reconstructor, missing):
+    for face in clean_faces(options, (2, 6, 12), reconstructor, missing):
         people += 1
         image = face.photographed(face.sample.clean)
         try:
@@ -156,18 +151,6 @@ def run(
 def others(options: RunOptions) -> list[str]:
     """Systems that are asked for but cannot be measured here."""
     return [name for name in options.systems if name not in ("mean face", "wholeface")]
-
-
-def _faces(options: RunOptions, reconstructor: Reconstructor, missing: list[Missing]) -> Iterator[CleanFace]:
-    if options.data is None:
-        yield from rendered_faces(options.count or (2 if options.quick else 6), options.seed)
-        return
-    files = photo_files(options.data, options.count or (2 if options.quick else 12))
-    for path, face in photo_faces(files, reconstructor):
-        if isinstance(face, WholeFaceError):
-            missing.append(Missing(path.name, "", str(face)))
-        else:
-            yield face
 
 
 def _compare(
@@ -363,12 +346,6 @@ def shares(text: str) -> list[float]:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--kinds",
-        type=lambda text: text.split(","),
-        metavar="A,B,…",
-        help=f"of {', '.join((*KINDS, PIXELS))}",
-    )
     parser.add_argument(
         "--sizes",
         type=shares,

@@ -17,7 +17,7 @@ Faces: rendered people who are never trained on; or, with ``--data``, a folder o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,13 +29,10 @@ from ..errors import UsageError, WholeFaceError
 from ._covered_faces import (
     KINDS,
     PIXELS,
-    CleanFace,
     Cover,
     add_occluders,
-    photo_faces,
-    photo_files,
-    rendered_faces,
-    words,
+    chosen_kinds,
+    clean_faces,
 )
 from ._drawn import drawn
 from .metrics.discrepancy import coefficient_mse, half_width
@@ -101,10 +98,8 @@ def run(
     Raises:
         UsageError: an unknown kind or system, no photos, or nothing could be measured.
     """
-    kinds = tuple(kinds or (_QUICK_KINDS if options.quick else (PIXELS, *KINDS)))
-    if unknown := sorted(set(kinds) - {*KINDS, PIXELS}):
-        raise UsageError(f"--kinds {','.join(unknown)}: choose from {', '.join((PIXELS, *KINDS))}")
-    cover = Cover(occluders, options.seed)
+    kinds = chosen_kinds(kinds, _QUICK_KINDS if options.quick else (PIXELS, *KINDS))
+    cover = Cover(occluders, options.seed, options.designs)
     if systems is None or (options.data is not None and reconstructor is None):
         from ..reconstructor import Reconstructor
 
@@ -115,7 +110,7 @@ def run(
     missing: list[Missing] = []
     measured: list[_Measured] = []
     people = 0
-    for face in _faces(options, reconstructor, missing):
+    for face in clean_faces(options, (3, 12, 20), reconstructor, missing):
         people += 1
         clean = {
             name: _asked(answers, face.photographed(face.sample.clean), f"{face.name}, clean", name, missing)
@@ -210,21 +205,6 @@ def _of_reconstruction(reconstructor: Reconstructor, pixels: NDArray[np.uint8]) 
     return Answer(head_parts(head.model, p, head.camera).landmarks, blocks)
 
 
-def _faces(
-    options: RunOptions, reconstructor: Reconstructor | None, missing: list[Missing]
-) -> Iterator[CleanFace]:
-    if options.data is None:
-        yield from rendered_faces(options.count or (3 if options.quick else 12), options.seed)
-        return
-    files = photo_files(options.data, options.count or (3 if options.quick else 20))
-    assert reconstructor is not None
-    for path, face in photo_faces(files, reconstructor):
-        if isinstance(face, WholeFaceError):
-            missing.append(Missing(path.name, "", str(face)))
-        else:
-            yield face
-
-
 def _report(
     options: RunOptions,
     measured: Sequence[_Measured],
@@ -314,12 +294,6 @@ def _report(
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--kinds",
-        type=words,
-        metavar="A,B,…",
-        help=f"of {', '.join((PIXELS, *KINDS))}",
-    )
     add_occluders(parser)
 
 

@@ -122,7 +122,7 @@ def run(
     if frames < 1 or (options.count is not None and options.count < 1) or not radius > 0:
         raise UsageError("frames, count and radius must be positive")
     drawn = tuple(dict.fromkeys(occluders)) or (OCCLUDERS[-1:] if options.quick else OCCLUDERS)
-    library = OccluderLibrary(material, "held_out", dict.fromkeys(drawn, 1.0))
+    library = OccluderLibrary(material, options.designs, dict.fromkeys(drawn, 1.0))
     systems = load_systems(["mean face", *(n for n in options.systems if n != "mean face")])
 
     def evaluate(folder: Path, made: str) -> Report:
@@ -155,7 +155,9 @@ def run(
         from ._scan_people import people, write_florence
 
         count = options.count or (_QUICK_PEOPLE if options.quick else _PEOPLE)
-        write_florence(Path(temporary), people(load_model(), count, options.seed), material)
+        write_florence(
+            Path(temporary), people(load_model(), count, options.seed, options.occluded_split), material
+        )
         return evaluate(Path(temporary), "a miniature of the set made of synthetic people: not comparable")
 
 

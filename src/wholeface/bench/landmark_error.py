@@ -134,7 +134,7 @@ def _items(options: RunOptions) -> tuple[Iterator[_Item], str, list[str]]:
     if options.data is None:
         count = options.count or (_QUICK if options.quick else _USUAL)
         notes = ["rendered faces, clean and behind held-out occluders; all 68 points count, hidden ones too."]
-        return _rendered(count, options.seed), "Landmarks: held-out rendered faces", notes
+        return _rendered(count, options), "Landmarks: held-out rendered faces", notes
     if not options.data.is_dir():
         raise UsageError(f"--data {options.data}: no such folder; expected that of 300-W or of WFLW")
     limit = options.count or (20 if options.quick else None)
@@ -179,12 +179,12 @@ def _chosen(count: int, limit: int | None) -> list[int]:
     return [int(i) for i in np.unique(np.linspace(0, count - 1, limit).astype(np.int64))]
 
 
-def _rendered(count: int, seed: int) -> Iterator[_Item]:
+def _rendered(count: int, options: RunOptions) -> Iterator[_Item]:
     from ..data.engine import EngineSettings, FaceEngine
 
-    for group, split, clean in (("clean", "test", 1.0), ("occluded", "held_out", 0.0)):
+    for group, split, clean in (("clean", "test", 1.0), ("occluded", options.occluded_split, 0.0)):
         settings = EngineSettings(portraits=0.0, clean=clean)
-        engine = FaceEngine(None, seed=_SEED + seed, split=split, settings=settings)
+        engine = FaceEngine(None, seed=_SEED + options.seed, split=split, settings=settings)
         for i in range(count):
             sample = engine.sample(i)
             column, row = np.clip(np.rint(sample.landmarks_68), 0, sample.size - 1).astype(np.int64).T

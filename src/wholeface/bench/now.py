@@ -100,7 +100,7 @@ class SubmissionFolder:
 def run(
     options: RunOptions,
     *,
-    split: str = "val",
+    part: str = "val",
     radius: float | None = None,
     uncropped: bool = False,
     submission: Path | None = None,
@@ -112,7 +112,7 @@ def run(
     Args:
         options: see :class:`RunOptions`; ``data`` is the folder that the benchmark hands out, ``count`` photos at
             most, spread over the list (of the miniature: people).
-        split: ``val``, or ``test``: there are no scans, so only ``submission`` is written.
+        part: ``val``, or ``test``: there are no scans, so only ``submission`` is written.
         radius: mm, a fixed region in place of the published formula.
         uncropped: whole photos, boxes or not.
         submission: folder for the predictions in the official layout, one folder for each system.
@@ -123,7 +123,7 @@ def run(
         DataError: the set is incomplete or laid out differently.
         UsageError: wrong options.
     """
-    if split == "test" and (submission is None or options.data is None):
+    if part == "test" and (submission is None or options.data is None):
         raise UsageError(
             "the test set has no scans: give --data and --submission, a folder for the predictions"
         )
@@ -134,22 +134,22 @@ def run(
             raise UsageError(f"predictions {text!r}: write NAME=FOLDER")
         systems.append(SubmissionFolder(name, Path(folder), unit))
     if options.data is not None:
-        whole = load_now(options.data, split)
+        whole = load_now(options.data, part)
         chosen = _spread(
             whole.items, options.count if options.count is not None else 8 if options.quick else None
         )
         return _evaluate(
-            NowSet(whole.root, chosen), systems, options, split, radius, uncropped, submission, ""
+            NowSet(whole.root, chosen), systems, options, part, radius, uncropped, submission, ""
         )
     with tempfile.TemporaryDirectory() as temporary:
         from ..morphable import load_model
         from ._scan_people import people, write_now
 
         count = options.count or (_QUICK_PEOPLE if options.quick else _PEOPLE)
-        write_now(Path(temporary), people(load_model(), count, options.seed), None)
+        write_now(Path(temporary), people(load_model(), count, options.seed, options.occluded_split), None)
         made = "a miniature of the set made of synthetic people: not comparable with published numbers"
         return _evaluate(
-            load_now(Path(temporary)), systems, options, split, radius, uncropped, submission, made
+            load_now(Path(temporary)), systems, options, part, radius, uncropped, submission, made
         )
 
 
@@ -306,7 +306,9 @@ def _report(
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--split", choices=("val", "test"), default="val", help="validation or test set")
+    parser.add_argument(
+        "--part", choices=("val", "test"), default="val", help="validation or test set of NoW"
+    )
     parser.add_argument(
         "--radius", type=float, metavar="MM", help="fixed region in place of the published formula"
     )

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import UsageError, WholeFaceError
+from .protocol import Metric, Missing, Protocol, Report, RunOptions
+from .table import Cell, Table
 
-__all__ = ["MaskScore", "PooledScore", "pool", "run", "score"]
+__all__ = ["PROTOCOL", "MaskScore", "PooledScore", "pool", "run", "score"]
 
 _Bool = NDArray[np.bool_]
 
@@ -109,15 +111,12 @@ def pool(scores: Sequence[MaskScore]) -> PooledScore:
     )
 
 
-def run(data: Path, out: Path) -> int:
-    """Find the occluders of every annotated photo, write ``out/<stem>/occluder.png`` and print the table.
+def run(options: RunOptions) -> Report:
+    """Find the occluders of every annotated photo; the masks are the report's pictures.
 
     Args:
-        data: folder with ``<stem>.png``, ``<stem>_face.png`` and ``<stem>_occluder.png``.
-        out: folder for the masks, created when missing.
-
-    Returns:
-        Exit code: 0, or 1 when a photo got no mask (it then counts as one that found nothing).
+        options: ``data`` is a folder with ``<stem>.png``, ``<stem>_face.png`` and ``<stem>_occluder.png``; ``count``:
+            photos at most (2 where it should be quick).
 
     Raises:
         UsageError: no annotated photos in ``data``.
@@ -125,38 +124,58 @@ def run(data: Path, out: Path) -> int:
     from ..photo import read_photo
     from ..reconstructor import Reconstructor
 
-    outlines = sorted(data.glob("*_face.png"))
-    if not outlines:
+    data = options.data
+    outlines = [] if data is None else sorted(data.glob("*_face.png"))
+    if data is None or not outlines:
         raise UsageError(
             f"{data}: no annotated photos (<stem>.png with <stem>_face.png, <stem>_occluder.png)"
         )
+    outlines = outlines[: options.count or (2 if options.quick else None)]
     reconstructor = Reconstructor(texture_size=64, refine=False)  # neither has a say in the mask
-    scores, failed = [], []
+    scores: list[MaskScore] = []
+    missing: list[Missing] = []
+    pictures: dict[str, NDArray[np.uint8]] = {}
     for outline in outlines:
         stem = outline.name[: -len("_face.png")]
         photo = read_photo(data / f"{stem}.png")
         found = np.zeros(photo.pixels.shape[:2], dtype=bool)
         try:
             found = reconstructor(photo).occluder > 0.5
-            (out / stem).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(found.astype(np.uint8) * 255).save(out / stem / "occluder.png")
+            pictures[f"{stem}/occluder"] = np.repeat(found[..., None], 3, axis=2).astype(np.uint8) * 255
         except WholeFaceError as error:
-            failed.append(f"{stem}: {error}")
-        result = score(stem, found, _read(data / f"{stem}_occluder.png"), _read(outline))
-        scores.append(result)
-        print(
-            f"{stem}  occluded {result.occluded:5.1%}  IoU {result.iou:.3f}  visible face "
-            f"ACC {result.accuracy:.3f} PPV {result.precision:.3f} TPR {result.recall:.3f} F1 {result.f1:.3f}"
-        )
+            missing.append(Missing(stem, "wholeface", f"{error}; it counts as a mask that finds nothing"))
+        scores.append(score(stem, found, _read(data / f"{stem}_occluder.png"), _read(outline)))
     total = pool(scores)
-    for line in failed:
-        print(f"no mask: {line}")
-    print(f"{total.photos} photos, {len(failed)} without a result")
-    print(
-        f"pooled occluder IoU {total.iou:.3f}   visible face ACC {total.accuracy:.3f} "
-        f"PPV {total.precision:.3f} TPR {total.recall:.3f} F1 {total.f1:.3f}"
+    rows: list[tuple[Cell, ...]] = [
+        (s.stem, s.occluded, s.iou, s.accuracy, s.precision, s.recall, s.f1) for s in scores
+    ]
+    rows.append(("all", None, total.iou, total.accuracy, total.precision, total.recall, total.f1))
+    columns = (
+        ("photo", ""), ("occluded", ".1%"), ("occluder IoU", ".3f"), ("ACC", ".3f"), ("PPV", ".3f"), ("TPR", ".3f"),
+        ("visible F1", ".3f"),
+    )  # fmt: skip
+    note = "all: the IoU over the pixels of all photos together, the others as means over photos."
+    done = total.photos - len(missing)
+    numbers = {"occluder IoU": total.iou, "visible face, F1": total.f1, "visible face, ACC": total.accuracy}
+    numbers |= {"visible face, PPV": total.precision, "visible face, TPR": total.recall}
+    metrics = [
+        Metric(name, "wholeface", "all", value, "1", "higher", count=done, total=total.photos)
+        for name, value in numbers.items()
+    ]
+    return Report(
+        [Table("Occluder masks on annotated photos", columns, rows, [note])], metrics, pictures, missing
     )
-    return 1 if failed else 0
+
+
+PROTOCOL = Protocol(
+    name="occluders",
+    title="Occluder masks on annotated photos",
+    summary="occluder masks against hand-drawn ones",
+    source="",
+    run=run,
+    needs_data=True,
+    material="real_occluded",
+)
 
 
 def _read(path: Path) -> _Bool:

@@ -80,7 +80,9 @@ def run(
     """
     from ..reconstructor import Reconstructor
 
-    items, title, notes = load_items(options.data, masks, options.count, options.quick, options.seed)
+    items, title, notes = load_items(
+        options.data, masks, options.count, options.quick, options.seed, options.occluded_split
+    )
     if reconstructor is None:
         reconstructor = Reconstructor(texture_size=64)  # the texture has no say
     makers: dict[str, Maker] = {_NOTHING: lambda head: np.zeros_like(head.face_region), _FREE: _training_free}

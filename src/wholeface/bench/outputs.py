@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from .provenance import Provenance, gather, report_record
 
 __all__ = ["Outcome", "missing_lines", "printed", "run_protocol", "write_json", "write_outputs"]
 
+_VALIDATION = 10_000_000  # added to its seeds: no series of the test begins there
+_SEEDS = 1_000_000  # more would reach the other split's
 _SHOWN = 10  # missing items that are printed one by one
 
 
@@ -52,8 +54,8 @@ def run_protocol(protocol: Protocol, options: RunOptions, own: Mapping[str, Any]
     own = dict(own or {})
     if options.count is not None and options.count < 1:
         raise UsageError(f"--count {options.count}: at least 1")
-    if options.seed < 0:
-        raise UsageError(f"--seed {options.seed}: at least 0")
+    if not 0 <= options.seed < _SEEDS:
+        raise UsageError(f"--seed {options.seed}: at least 0 and below {_SEEDS:,}")
     if options.data is not None and not options.data.exists():
         raise UsageError(f"--data {options.data}: no such folder")
     if options.data is None and protocol.needs_data:
@@ -67,7 +69,8 @@ def run_protocol(protocol: Protocol, options: RunOptions, own: Mapping[str, Any]
         raise UsageError(f"bench {protocol.name} does not know the option {unknown[0]!r}")
     provenance = gather(options.seed)
     start = time.perf_counter()
-    report = protocol.run(options, **own)
+    drawn = replace(options, seed=options.seed + _VALIDATION) if options.split == "validation" else options
+    report = protocol.run(drawn, **own)
     seconds = time.perf_counter() - start
     return Outcome(
         report, report_record(protocol, options, own, report, seconds, provenance), provenance, seconds
@@ -89,6 +92,8 @@ def printed(outcome: Outcome) -> str:
         about.machine,
         f"commit {about.commit or 'unknown'}, seed {about.seed}, faces by {about.detector}",
     ]
+    if outcome.record["options"]["split"] == "validation":
+        head.append("validation split: for choosing settings, not for reports")
     blocks = ["\n".join(head), *(table.text() for table in outcome.report.tables)]
     if lines := missing_lines(outcome.report.missing):
         blocks.append("\n".join(lines))

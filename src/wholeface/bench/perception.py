@@ -8,104 +8,87 @@ left out. Everything is drawn from fixed seeds.
 
 from __future__ import annotations
 
-import json
-import sys
-import time
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
-from ._machine import machine_line
+from ._covered_faces import words
 from ._perception_context import Context
 from ._perception_sheet import refuse_docs, write_sheet
 from ._perception_systems import load_systems
-from ._perception_targets import target_table
-from .provenance import commit
+from .protocol import Metric, Protocol, Report, RunOptions
 from .table import Table
 
-__all__ = ["PARTS", "run"]
+__all__ = ["PARTS", "PROTOCOL", "run", "table_metrics"]
 
 PARTS = ("detector", "landmarks", "shape", "parsing", "speed")
 
 
 def run(
+    options: RunOptions,
     *,
-    count: int = 50,
-    data: Path | None = None,
     weights: Path | None = None,
-    json_file: Path | None = None,
     sheet: Path | None = None,
-    only: Sequence[str] = PARTS,
-    teacher: bool = True,
-    seed: int = 0,
-) -> int:
-    """Measure, print the tables, write JSON and the contact sheet if asked; returns the exit code.
+    only: Sequence[str] | None = None,
+    no_teacher: bool = False,
+) -> Report:
+    """See the module's docstring; writes the contact sheet if asked.
 
     Args:
-        count: pictures per set.
-        data: folder of the source material, or None.
+        options: ``data`` is the folder of the source material; ``count``: pictures per set (50, or 4 where it should
+            be quick).
         weights: folder of weight files or of training runs; None takes the shipped weights.
-        json_file: also write the tables there.
         sheet: also write a contact sheet of the real photos there (not into the documentation).
-        only: parts to run, of :data:`PARTS`.
-        teacher: also measure mediapipe.
-        seed: of the pictures.
+        only: parts to run, of :data:`PARTS`; None = all.
+        no_teacher: leave mediapipe out.
 
     Raises:
         UsageError: an option is out of range, or there is nothing to measure.
     """
+    only = PARTS if only is None else only
+    count = (4 if options.quick else 50) if options.count is None else options.count
     unknown = sorted(set(only) - set(PARTS))
     if unknown:
         raise UsageError(f"--only {','.join(unknown)}: choose from {', '.join(PARTS)}")
     if count < 4:
         raise UsageError(f"--count {count}: at least 4")
-    if data is not None and not data.is_dir():
-        raise UsageError(f"--data {data}: no such folder")
     if sheet is not None:
         refuse_docs(sheet)
-    systems = load_systems(weights, teacher=teacher)
-    header = [machine_line(), f"commit {commit() or 'unknown'}, {count} pictures per set, seed {seed}"]
-    header += [
-        f"{name}: {about['version']}, SHA-256 {about['sha256'][:16]}"
-        for name, about in systems.weights.about.items()
-    ]
-    header += systems.notes
-    if data is None:
-        header.append("without the source material (--data): only synthetic faces")
-    print("\n".join(header), flush=True)
-    context = Context(systems, data, count, seed)
+    systems = load_systems(weights, teacher=not no_teacher)
+    notes = list(systems.notes)
+    if options.data is None:
+        notes.append("without the source material (--data): only synthetic faces")
+    context = Context(systems, options.data, count, options.seed, options.occluded_split)
     tables: list[Table] = []
-    seconds: dict[str, float] = {}
     for part in PARTS:
         if part in only:
-            start = time.perf_counter()
-            for table in _tables(part, context, teacher=systems.teacher is not None):
-                print(f"\n{table.text()}", flush=True)
-                tables.append(table)
-            seconds[part] = round(time.perf_counter() - start, 1)
-    summary = target_table(tables)
-    if summary is not None:
-        print(f"\n{summary.text()}", flush=True)
-        tables.append(summary)
+            tables += _tables(part, context, teacher=systems.teacher is not None)
     if sheet is not None:
         write_sheet(context, sheet)
-    if json_file is not None:
-        record = {
-            "machine": machine_line(),
-            "commit": commit(),
-            "weights": systems.weights.about,
-            "count": count,
-            "seed": seed,
-            "notes": list(systems.notes),
-            "seconds": seconds,
-            "tables": [table.record() for table in tables],
-        }
-        json_file.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    print(
-        f"\n{sum(seconds.values()):.0f} s: {', '.join(f'{k} {v:.0f}' for k, v in seconds.items())}",
-        file=sys.stderr,
+    about = [
+        (name, str(what["version"]), str(what["sha256"])[:16]) for name, what in systems.weights.about.items()
+    ]
+    columns = (("weights", ""), ("version", ""), ("SHA-256", ""))
+    return Report(
+        [Table("What was measured", columns, about, notes), *tables],
+        [metric for table in tables for metric in table_metrics(table)],
+        settings={"count": count, "parts": list(only), "weights": systems.weights.about, "notes": notes},
     )
-    return 0
+
+
+def table_metrics(table: Table) -> list[Metric]:
+    """Every number of a table as a metric: its column is the name, the row's words are system and group."""
+    metrics = []
+    heads = [name for name, _ in table.columns]
+    for row in table.rows:
+        said = {head: cell for head, cell in zip(heads, row, strict=True) if isinstance(cell, str)}
+        system = said.pop("system", said.pop("landmarks", said.pop("mask", "wholeface")))
+        for head, cell in zip(heads, row, strict=True):
+            if isinstance(cell, (int, float)):
+                group = ", ".join(said.values()) or "all"
+                metrics.append(Metric(f"{table.title}: {head}", system, group, float(cell), "1", "none"))
+    return metrics
 
 
 def _tables(part: str, context: Context, *, teacher: bool) -> list[Table]:
@@ -129,3 +112,30 @@ def _tables(part: str, context: Context, *, teacher: bool) -> list[Table]:
     from ._perception_speed import speed_tables
 
     return speed_tables(context.systems.weights.folder, teacher=teacher)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="weight files or training runs (default: the shipped weights)",
+    )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="also write a contact sheet of the annotated photos"
+    )
+    parser.add_argument(
+        "--only", type=words, metavar="PARTS", help=f"some of {','.join(PARTS)} (default: all)"
+    )
+    parser.add_argument("--no-teacher", action="store_true", help="leave mediapipe out")
+
+
+PROTOCOL = Protocol(
+    name="perception",
+    title="Perception: our networks beside mediapipe",
+    summary="detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",
+    source="",
+    run=run,
+    add_arguments=_add_arguments,
+    material=".",
+)

@@ -15,9 +15,20 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .table import Table
 
-__all__ = ["PROTOCOL_MODULES", "Metric", "Missing", "Protocol", "Report", "RunOptions", "load_protocol"]
+__all__ = [
+    "PROTOCOL_MODULES",
+    "Metric",
+    "Missing",
+    "Protocol",
+    "Report",
+    "RunOptions",
+    "Split",
+    "load_protocol",
+]
 
 Better = Literal["lower", "higher", "one", "none"]
+Split = Literal["validation", "test"]
+"""Settings are chosen on ``validation``; ``test`` is what is reported. No person is in both."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,8 @@ class RunOptions:
         quick: small enough for about 20 seconds on two cores.
         count: items at most; None for all (or the protocol's usual number).
         seed: of everything random.
+        split: which of the two disjoint series the drawn sets are of; :func:`wholeface.bench.outputs.run_protocol`
+            keeps their seeds apart.
     """
 
     systems: Sequence[str] = ("mean face", "wholeface")
@@ -102,6 +115,17 @@ class RunOptions:
     quick: bool = False
     count: int | None = None
     seed: int = 0
+    split: Split = "test"
+
+    @property
+    def designs(self) -> Literal["train", "held_out"]:
+        """Occluder designs of drawn sets: what the test shows, no setting may have been chosen on."""
+        return "held_out" if self.split == "test" else "train"
+
+    @property
+    def occluded_split(self) -> Literal["test", "held_out"]:
+        """The data engine's split for occluded faces: people who are never trained on, behind :attr:`designs`."""
+        return "held_out" if self.split == "test" else "test"
 
 
 @dataclass(frozen=True)
@@ -116,6 +140,8 @@ class Protocol:
         run: does the work.
         add_arguments: adds the protocol's own options to a parser; their values reach ``run`` as keywords.
         needs_data: it has no set of its own; refuses to run without ``data``.
+        material: folder of the source material that ``bench all --data`` gives it, ``.`` for all of it; empty: its
+            own set even there.
     """
 
     name: str
@@ -125,6 +151,7 @@ class Protocol:
     run: Callable[..., Report]
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
     needs_data: bool = False
+    material: str = ""
 
 
 PROTOCOL_MODULES: Mapping[str, str] = {
@@ -138,6 +165,11 @@ PROTOCOL_MODULES: Mapping[str, str] = {
     "verification": "verification",
     "identity": "identity",
     "scaling": "scaling",
+    "occluders": "occluders",
+    "shrinkage": "shrinkage",
+    "perception": "perception",
+    "speed": "speed",
+    "render": "render_speed",
 }
 """Name of each protocol -> its module in this room, which holds ``PROTOCOL``."""
 

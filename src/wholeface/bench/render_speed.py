@@ -7,6 +7,7 @@ gradients in identity, expression, albedo, light, pose and focal length.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import statistics
 import time
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import WholeFaceError
+from ..errors import UsageError, WholeFaceError
 from ..morphable import AlbedoModel, MorphableModel, Parameters
 from ..render import Camera, ambient_light, rasterize, render_parameters, rotation_from_degrees, to_camera
-from ._machine import machine_line
+from .protocol import Metric, Protocol, Report, RunOptions
+from .table import Table
 
-__all__ = ["RenderSpeedRow", "measure", "run"]
+__all__ = ["PROTOCOL", "RenderSpeedRow", "measure", "run"]
 
 _DISTANCE = 600.0
 _FILL = 0.85  # of the image's height that the head takes
@@ -37,7 +39,6 @@ class RenderSpeedRow:
         median_ms: median of the warm runs.
         max_ms: slowest of the warm runs.
         cpu_ms: least processor time of a warm run, all threads together: what a busy machine does not blur.
-        floor_ms: what the step must stay under on two cores.
     """
 
     step: str
@@ -46,7 +47,6 @@ class RenderSpeedRow:
     median_ms: float
     max_ms: float
     cpu_ms: float
-    floor_ms: float
 
 
 def measure(model: MorphableModel | None = None, *, repeat: int = 50) -> list[RenderSpeedRow]:
@@ -65,8 +65,8 @@ def measure(model: MorphableModel | None = None, *, repeat: int = 50) -> list[Re
 
     with torch.no_grad():
         points = to_camera(head.vertices(), parameters.rotation, parameters.translation)
-        rows = [_time("rasterise 512×512", 4.0, repeat, lambda: rasterize(points, head.triangles, large))]
-        rows.append(_time("shaded 512×512", 15.0, repeat, lambda: render_parameters(head, parameters, large)))
+        rows = [_time("rasterise 512×512", repeat, lambda: rasterize(points, head.triangles, large))]
+        rows.append(_time("shaded 512×512", repeat, lambda: render_parameters(head, parameters, large)))
 
     leaves = {
         field.name: getattr(parameters, field.name).clone().requires_grad_()
@@ -79,28 +79,52 @@ def measure(model: MorphableModel | None = None, *, repeat: int = 50) -> list[Re
         rendering = render_parameters(head, Parameters(**leaves), camera)
         torch.autograd.grad(rendering.image.square().sum(), [*leaves.values(), focal], allow_unused=True)
 
-    rows.append(_time("forward + backward 224×224", 60.0, repeat, chain))
+    rows.append(_time("forward + backward 224×224", repeat, chain))
     return rows
 
 
-def run(*, repeat: int = 50) -> int:
-    """Measure and print the table; returns the exit code."""
+def run(options: RunOptions, *, repeat: int | None = None) -> Report:
+    """See the module's docstring.
+
+    Args:
+        options: only ``quick`` counts.
+        repeat: warm runs; None takes 50, or 10 where it should be quick.
+
+    Raises:
+        UsageError: ``repeat`` is below 1.
+    """
+    repeat = (10 if options.quick else 50) if repeat is None else repeat
+    if repeat < 1:
+        raise UsageError(f"--repeat {repeat}: at least 1")
     head = _shipped_or_synthetic()
-    print(machine_line())
-    print(f"model {head.name}: {head.vertex_count} vertices, {len(head.triangles)} triangles\n")
-    print(
-        f"{'step':<28}{'first ms':>9}{'min':>8}{'median':>8}{'max':>8}{'cpu':>8}{'floor':>8}"
-        f"   ({repeat} warm runs)"
+    rows = measure(head, repeat=repeat)
+    columns = (
+        ("step", ""),
+        ("first ms", ".1f"),
+        ("min", ".2f"),
+        ("median", ".2f"),
+        ("max", ".2f"),
+        ("cpu", ".2f"),
     )
-    for row in measure(head, repeat=repeat):
-        print(
-            f"{row.step:<28}{row.first_ms:9.1f}{row.min_ms:8.2f}{row.median_ms:8.2f}{row.max_ms:8.2f}"
-            f"{row.cpu_ms:8.2f}{row.floor_ms:8.0f}"
-        )
-    return 0
+    table = Table(
+        f"Model {head.name}: {head.vertex_count} vertices, {len(head.triangles)} triangles",
+        columns,
+        [(row.step, row.first_ms, row.min_ms, row.median_ms, row.max_ms, row.cpu_ms) for row in rows],
+        [f"{repeat} warm runs"],
+    )
+    metrics = [
+        Metric(f"{row.step}, {name}", "wholeface", "all", value, "ms", count=repeat)
+        for row in rows
+        for name, value in (("median", row.median_ms), ("least cpu", row.cpu_ms))
+    ]
+    return Report([table], metrics, settings={"repeat": repeat, "model": head.name})
 
 
-def _time(step: str, floor: float, repeat: int, work: Callable[[], object]) -> RenderSpeedRow:
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repeat", type=int, help="warm runs (default: 50)")
+
+
+def _time(step: str, repeat: int, work: Callable[[], object]) -> RenderSpeedRow:
     samples, processor = [], []
     for _ in range(max(1, repeat) + 3):
         start, used = time.perf_counter(), time.process_time()
@@ -108,9 +132,7 @@ def _time(step: str, floor: float, repeat: int, work: Callable[[], object]) -> R
         samples.append(1000 * (time.perf_counter() - start))
         processor.append(1000 * (time.process_time() - used))
     warm = samples[3:]
-    return RenderSpeedRow(
-        step, samples[0], min(warm), statistics.median(warm), max(warm), min(processor[3:]), floor
-    )
+    return RenderSpeedRow(step, samples[0], min(warm), statistics.median(warm), max(warm), min(processor[3:]))
 
 
 def _camera(model: MorphableModel, size: int) -> Camera:
@@ -177,3 +199,13 @@ def _synthetic(rings: int = 100, columns: int = 100) -> MorphableModel:
         triangles=torch.cat((sides, top, bottom)),
         albedo=AlbedoModel("log", torch.full((count, 3), -1.0), modes(80, 0.02)),
     )
+
+
+PROTOCOL = Protocol(
+    name="render",
+    title="Rendering",
+    summary="rasteriser, shading and the differentiable chain",
+    source="",
+    run=run,
+    add_arguments=_add_arguments,
+)

@@ -166,7 +166,12 @@ def run(
     model = load_model()
     settings = EngineSettings(portraits=0.0, clean=0.0, synthetic=SyntheticSettings(geometry=True))
     engine = FaceEngine(
-        options.data, seed=_SEED + options.seed, size=size, split="held_out", settings=settings, model=None
+        options.data,
+        seed=_SEED + options.seed,
+        size=size,
+        split=options.occluded_split,
+        settings=settings,
+        model=None,
     )
     systems = load_systems(["mean face", *(n for n in options.systems if n != "mean face")], model=model)
     groups = [f"{picture}, {part}" for picture in INPUTS for part in PARTS]
@@ -293,7 +298,7 @@ def _report(
         "points": points,
         "seed": engine.synthetic.seed,
         "size": engine.size,
-        "split": "held_out",
+        "split": options.split,
         "source material": options.data.name if options.data is not None else "procedural",
         "hidden share": share,
         "factors": list(sweep.factors),

@@ -60,7 +60,7 @@ SECTIONS = (
         "Occluder masks on annotated photos",
         "Sixteen photos with hand-drawn outlines, inside the outlined face only. A mask that finds nothing has an "
         "occluder IoU of 0 and a visible-face F1 of 0.92 on this set.",
-        ("bench", "occluders", "--data", "{data}/real_occluded", "-o", "{out}/occluders"),
+        ("bench", "occluders", "--data", "{data}/real_occluded"),
         needs_data=True,
     ),
     Section(
@@ -73,7 +73,7 @@ SECTIONS = (
     Section(
         "Perception: our networks beside mediapipe",
         "Held-out synthetic faces and held-out portraits, clean and behind occluders that were never trained on; the "
-        "annotated photos of covered faces; pictures without faces. What each table compares and what was asked for "
+        "annotated photos of covered faces; pictures without faces. What each table compares "
         "stands below it. Where the reference is mediapipe's own clean prediction, its systematic habits count "
         "against us.",
         ("bench", "perception", "--data", "{data}"),

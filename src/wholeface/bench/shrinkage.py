@@ -12,9 +12,8 @@ A system whose best factor is 0, or whose ratio is near 1, has learned nothing a
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,18 +28,19 @@ from ..morphable.learn.landmarks478_views import ViewSettings, random_view
 from ..perceive import FaceLandmarks, LandmarkDetector, MediapipeDetector, load_detector
 from ..photo import read_photo
 from ..reconstructor import Reconstructor
-from ._machine import machine_line
 from ._scan_error import SEVEN, scan_distances
+from .metrics.identity_spread import Spread, spread
+from .protocol import Metric, Protocol, Report, RunOptions
+from .table import Table
 
 __all__ = [
     "FACTORS",
-    "SpreadRatio",
+    "PROTOCOL",
     "SweepRow",
     "landmark_identities",
     "method_identities",
     "run",
     "same_person",
-    "spread_ratio",
     "sweep",
 ]
 
@@ -50,6 +50,14 @@ FACTORS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 """What the fitted identity is multiplied by; 0 is the mean face."""
 _HELD_OUT_SEED = 770_001  # far from the seeds that the model's noise statistics were rendered with
 _POINTS = 500
+_PEOPLE = (
+    ("people", "d"),
+    ("frames", "d"),
+    ("without a face", "d"),
+    ("between mm", ".2f"),
+    ("within mm", ".2f"),
+    ("ratio", ".2f"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,25 +79,6 @@ class SweepRow:
     median_mm: float
     mean_mm: float
     better: float
-
-
-@dataclass(frozen=True)
-class SpreadRatio:
-    """Shapes of several pictures of each of several people.
-
-    Args:
-        people: how many; ``pictures``: of all of them; ``missed``: pictures in which no face was found.
-        between_mm: root mean square distance of people's mean shapes from the mean of all.
-        within_mm: root mean square distance of a picture's shape from its person's mean shape.
-        ratio: of the two, corrected for the part of ``within`` that leaks into the means.
-    """
-
-    people: int
-    pictures: int
-    missed: int
-    between_mm: float
-    within_mm: float
-    ratio: float
 
 
 def sweep(
@@ -192,40 +181,9 @@ def _seven(model: MorphableModel, vertices: torch.Tensor) -> Array:
     return model.landmarks_68.points(vertices.double(), model.triangles).numpy()[list(SEVEN)]
 
 
-def spread_ratio(shapes: Sequence[Array], missed: int = 0) -> SpreadRatio:
-    r"""Between-person over within-person spread.
-
-    With :math:`s^2_w` the pooled variance within people and :math:`s^2_m` the variance of the people's means, the
-    means carry :math:`s^2_w / n` of noise, so :math:`\text{ratio} = \sqrt{\max(s^2_m - s^2_w / n, 0) / s^2_w}`.
-
-    Args:
-        shapes: one (n, D) array per person, n ≥ 2 pictures, D = 3 × points in mm.
-        missed: pictures without a face.
-
-    Raises:
-        UsageError: fewer than two people, or a person with one picture.
-    """
-    if len(shapes) < 2 or min(len(s) for s in shapes) < 2:
-        raise UsageError("the spread needs at least two people with at least two pictures each")
-    points = shapes[0].shape[1] / 3
-    means = np.stack([s.mean(axis=0) for s in shapes])
-    within = sum(((s - s.mean(axis=0)) ** 2).sum() for s in shapes) / sum(len(s) - 1 for s in shapes) / points
-    spread = ((means - means.mean(axis=0)) ** 2).sum() / (len(shapes) - 1) / points
-    leaked = within * float(np.mean([1 / len(s) for s in shapes]))
-    between = max(spread - leaked, 0.0)
-    return SpreadRatio(
-        people=len(shapes),
-        pictures=sum(len(s) for s in shapes),
-        missed=missed,
-        between_mm=float(np.sqrt(between)),
-        within_mm=float(np.sqrt(within)),
-        ratio=float(np.sqrt(between / within)) if within > 0 else float("inf"),
-    )
-
-
 def same_person(
     model: MorphableModel, data: Path, detector: LandmarkDetector, *, people: int = 60, pictures: int = 4
-) -> SpreadRatio:
+) -> tuple[Spread, int]:
     """Spread of the fitted neutral shapes over frames of the same people.
 
     Args:
@@ -233,6 +191,9 @@ def same_person(
         data: folder with frames and ``points_68.npz`` (image, person).
         detector: landmarks are found anew on the frames.
         people: at most so many; ``pictures``: of each, from different clips where there are.
+
+    Returns:
+        The spread, and the number of frames without a face.
 
     Raises:
         UsageError: the folder has another layout.
@@ -256,50 +217,77 @@ def same_person(
                 missed += 1
                 continue
             fit = fit_landmarks(model, found[0], pixels.shape[1], pixels.shape[0])
-            rows.append(model.vertices(fit.parameters.identity)[face].double().numpy().ravel())
+            rows.append(model.vertices(fit.parameters.identity)[face].double().numpy())
         if len(rows) >= 2:
             shapes.append(np.stack(rows))
-    return spread_ratio(shapes, missed)
+    return spread(shapes), missed
 
 
-def run(*, count: int = 100, data: Path | None = None, json_file: Path | None = None) -> int:
-    """Measure, print both tables, write JSON if asked; returns the exit code."""
+def run(options: RunOptions) -> Report:
+    """See the module's docstring.
+
+    Args:
+        options: ``data`` is a folder of video frames for the second table; ``count``: synthetic faces (80, or 4 where
+            it should be quick).
+
+    Raises:
+        UsageError: fewer than two faces, or a folder of another layout.
+    """
+    count = options.count or (4 if options.quick else 80)
     if count < 2:
         raise UsageError(f"--count {count}: at least 2")
     model, detector = load_model(), load_detector()
-    covered_views = ViewSettings(occluded=1.0)
-    print(machine_line())
-    rows: list[SweepRow] = []
+    first = _HELD_OUT_SEED + 2 * options.seed
+    sets = (("clean", first, ViewSettings()), ("covered", first + 1, ViewSettings(occluded=1.0)))
+    found: list[SweepRow] = []
     if importlib.util.find_spec("mediapipe") is not None:
-        for name, seed, settings in (
-            ("mediapipe's points, clean", _HELD_OUT_SEED, None),
-            ("mediapipe's points, covered", _HELD_OUT_SEED + 1, covered_views),
-        ):
-            samples = detections(model, MediapipeDetector(), count, seed, *([settings] if settings else []))
-            rows += sweep(model, landmark_identities(model, samples, told=False), samples.identity, name)
-    for name, seed, settings in (
-        ("whole method, clean", _HELD_OUT_SEED, ViewSettings()),
-        ("whole method, covered", _HELD_OUT_SEED + 1, covered_views),
-    ):
+        for name, seed, settings in sets:
+            samples = detections(model, MediapipeDetector(), count, seed, settings)
+            identities = landmark_identities(model, samples, told=False)
+            found += sweep(model, identities, samples.identity, f"mediapipe's points, {name}")
+    for name, seed, settings in sets:
         fitted, truth = method_identities(model, detector, max(2, count // 2), seed, settings)
-        rows += sweep(model, fitted, truth, name)
-    print(
-        f"{'held-out synthetic faces':<28}{'factor':>7}{'faces':>7}{'median mm':>11}{'mean mm':>9}{'better':>8}"
-    )
-    for row in rows:
-        note = "  mean face" if row.factor == 0 else "  shipped" if row.factor == 1 else ""
-        print(
-            f"{row.faces:<28}{row.factor:7.2f}{row.count:7d}{row.median_mm:11.3f}{row.mean_mm:9.3f}"
-            f"{row.better:8.0%}{note}"
+        found += sweep(model, fitted, truth, f"whole method, {name}")
+    known = {0.0: "mean face", 1.0: "shipped"}
+    columns = (
+        ("faces", ""), ("factor", ".2f"), ("count", "d"), ("median mm", ".3f"), ("mean mm", ".3f"), ("better", ".0%"),
+        ("what", ""),
+    )  # fmt: skip
+    rows = [
+        (r.faces, r.factor, r.count, r.median_mm, r.mean_mm, r.better, known.get(r.factor, "")) for r in found
+    ]
+    tables = [Table("Held-out synthetic faces: identity times a factor", columns, rows)]
+    metrics = [
+        Metric(
+            "scan distance, median",
+            {0.0: "mean face", 1.0: "wholeface"}.get(r.factor, f"wholeface × {r.factor:g}"),
+            r.faces,
+            r.median_mm,
+            "mm",
+            count=r.count,
         )
-    record: dict[str, object] = {"machine": machine_line(), "sweep": [asdict(row) for row in rows]}
-    if data is not None:
-        spread = same_person(model, data, detector)
-        print(
-            f"\nsame person, {spread.people} people, {spread.pictures} frames ({spread.missed} without a face): "
-            f"between {spread.between_mm:.2f} mm, within {spread.within_mm:.2f} mm, ratio {spread.ratio:.2f}"
+        for r in sorted(found, key=lambda r: not r.faces.startswith("whole"))
+    ]
+    if options.data is not None:
+        by, missed = same_person(model, options.data, detector, people=8 if options.quick else 60)
+        tables.append(
+            Table(
+                "Same person in video frames",
+                _PEOPLE,
+                [(by.people, by.photos, missed, by.between_mm, by.within_mm, by.ratio)],
+            )
         )
-        record["same_person"] = asdict(spread)
-    if json_file is not None:
-        json_file.write_text(json.dumps(record, indent=1) + "\n")
-    return 0
+        metrics.append(
+            Metric("between over within people", "wholeface", "video frames", by.ratio, "1", "higher")
+        )
+    return Report(tables, metrics, settings={"count": count, "factors": list(FACTORS)})
+
+
+PROTOCOL = Protocol(
+    name="shrinkage",
+    title="Does the fitted identity beat the mean face?",
+    summary="does the fitted identity beat the mean face, and at what strength",
+    source="",
+    run=run,
+    material="video_faces",
+)

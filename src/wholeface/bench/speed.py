@@ -6,7 +6,7 @@ and writing included. The warm rows come from one process that reconstructs the 
 
 from __future__ import annotations
 
-import json
+import argparse
 import resource
 import statistics
 import subprocess
@@ -14,13 +14,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
-from ._machine import machine_line
+from ._covered_faces import photo_files
+from .protocol import Metric, Protocol, Report, RunOptions
+from .table import Table
 
-__all__ = ["SpeedRow", "example_photos", "measure_first", "measure_warm", "run"]
+__all__ = ["PROTOCOL", "SpeedRow", "example_photos", "measure_first", "measure_warm", "run"]
 
 
 @dataclass(frozen=True)
@@ -88,25 +90,65 @@ def measure_warm(photo: Path, repeat: int) -> list[SpeedRow]:
     return [SpeedRow.of(photo.name, name, values) for name, values in samples.items()]
 
 
-def run(photos: Sequence[str], *, repeat: int = 5, json_file: Path | None = None) -> int:
-    """Measure, print the table, write JSON if asked; returns the exit code."""
+def run(options: RunOptions, *, photos: Sequence[Path] = (), repeat: int | None = None) -> Report:
+    """See the module's docstring.
+
+    Args:
+        options: ``data`` is a folder of photos; ``count``: of them at most.
+        photos: to time; none of these and no folder: example pictures of installed packages.
+        repeat: warm runs; None takes 5, or 1 where it should be quick.
+
+    Raises:
+        UsageError: ``repeat`` is below 1, or there are no photos.
+    """
+    repeat = (1 if options.quick else 5) if repeat is None else repeat
     if repeat < 1:
         raise UsageError(f"--repeat {repeat}: at least 1")
-    paths = [Path(p) for p in photos] or example_photos()
-    print(machine_line())
-    record: dict[str, object] = {"machine": machine_line(), "rows": []}
-    rows: list[SpeedRow] = []
+    paths = list(photos) or (
+        example_photos() if options.data is None else photo_files(options.data, options.count)
+    )
+    tables: list[Table] = []
+    metrics: list[Metric] = []
     for path in paths:
         seconds, mebibytes = measure_first(path)
-        print(
-            f"\n{path.name}: first photo in a fresh process {seconds:.2f} s, peak memory {mebibytes:.0f} MiB"
+        rows = measure_warm(path, repeat)
+        metrics += [
+            Metric(
+                "end to end, warm, median", "wholeface", path.name, rows[-1].median_ms, "ms", count=repeat
+            ),
+            Metric("first photo in a fresh process", "wholeface", path.name, seconds, "s", count=1),
+            Metric("peak memory", "wholeface", path.name, mebibytes, "MiB", count=1),
+        ]
+        metrics += [
+            Metric(f"{row.step}, median", "wholeface", path.name, row.median_ms, "ms", count=row.runs)
+            for row in rows[:-1]
+        ]
+        tables.append(
+            Table(
+                f"{path.name}: first photo in a fresh process {seconds:.2f} s, peak memory {mebibytes:.0f} MiB",
+                (("room", ""), ("min ms", ".1f"), ("median", ".1f"), ("max", ".1f")),
+                [(row.step, row.min_ms, row.median_ms, row.max_ms) for row in rows],
+                [f"{repeat} warm runs"],
+            )
         )
-        record[f"first {path.name}"] = {"seconds": seconds, "peak_mib": mebibytes}
-        print(f"{'room':<24}{'min ms':>9}{'median':>9}{'max':>9}   ({repeat} warm runs)")
-        for row in measure_warm(path, repeat):
-            print(f"{row.step:<24}{row.min_ms:9.1f}{row.median_ms:9.1f}{row.max_ms:9.1f}")
-            rows.append(row)
-    record["rows"] = [asdict(row) for row in rows]
-    if json_file is not None:
-        json_file.write_text(json.dumps(record, indent=1) + "\n")
-    return 0
+    return Report(tables, metrics, settings={"photos": [path.name for path in paths], "repeat": repeat})
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "photos",
+        nargs="*",
+        type=Path,
+        help="photos to time (default: example pictures of installed packages)",
+    )
+    parser.add_argument("--repeat", type=int, help="runs after the first (default: 5)")
+
+
+PROTOCOL = Protocol(
+    name="speed",
+    title="Speed and memory, end to end",
+    summary="time and memory of each room, end to end, on this machine",
+    source="",
+    run=run,
+    add_arguments=_add_arguments,
+)

@@ -89,7 +89,7 @@ def run(
     clean, missing = predict_heads(photo_set, pairs.photos(), systems, represent)
     covered = None
     if occluder != "none":
-        cover = PhotoOccluder(occluder, occluder_root, options.seed, Shared())
+        cover = PhotoOccluder(occluder, occluder_root, options.seed, Shared(), options.designs)
         which = pairs.photos() if occluded_photos == "both" else np.unique(pairs.second)
         covered, lost = predict_heads(photo_set, which, systems, represent, occlude=cover)
         missing += [Missing(f"{m.item} ({occluder})", m.system, m.reason) for m in lost]

@@ -1,12 +1,19 @@
-"""What was asked of the networks, and whether the tables show it."""
+"""What was asked of the networks, and whether a record shows it.
+
+``python tests/bench/perception_targets.py perception.json`` reads what ``wholeface bench perception --json`` wrote,
+prints asked and measured, and exits with 1 where something is not met. The package itself knows no targets.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from .table import Cell, Table
+from wholeface.bench.table import Cell, Table
 
 __all__ = ["TARGETS", "Target", "target_table"]
 
@@ -18,7 +25,7 @@ class Target:
     Args:
         what: for people.
         table: start of the table's title.
-        row: column -> start of the cell, of the row that counts; the best one where several fit.
+        row: column -> start of the cell, of the row that counts; the worst one where several fit.
         column: where the number stands.
         most: it may be at most this, or None.
         least: it must be at least this, or None.
@@ -115,7 +122,7 @@ def target_table(tables: Sequence[Table], targets: Sequence[Target] = TARGETS) -
     rows: list[tuple[Cell, ...]] = []
     for target in targets:
         table = next((t for t in tables if t.title.startswith(target.table)), None)
-        measured = None if table is None else _number(table, target, target.row)
+        measured = None if table is None else _number(table, target, target.row, worst=True)
         if table is None or measured is None:
             continue
         bounds, met = [], True
@@ -123,7 +130,7 @@ def target_table(tables: Sequence[Table], targets: Sequence[Target] = TARGETS) -
             if bound is not None:
                 bounds.append(f"{sign} {bound:g}")
                 met = met and (measured <= bound if sign == "<=" else measured >= bound)
-        rival = _number(table, target, target.rival) if target.rival else None
+        rival = _number(table, target, target.rival, worst=False) if target.rival else None
         if rival is not None:
             sign = "<" if target.smaller_is_better else ">"
             bounds.append(f"{sign} {rival:{target.form}} ({'/'.join(target.rival.values()).split('/')[-1]})")
@@ -138,8 +145,8 @@ def target_table(tables: Sequence[Table], targets: Sequence[Target] = TARGETS) -
     return Table("Asked and measured", columns, rows)
 
 
-def _number(table: Table, target: Target, row: Mapping[str, str]) -> float | None:
-    """The best number among the rows that fit."""
+def _number(table: Table, target: Target, row: Mapping[str, str], *, worst: bool) -> float | None:
+    """The worst (or best) number among the rows that fit: ours must all meet it, the rivals' best is to be beaten."""
     heads = [name for name, _ in table.columns]
     column = heads.index(target.column)
     found: list[float] = []
@@ -154,4 +161,20 @@ def _number(table: Table, target: Target, row: Mapping[str, str]) -> float | Non
             found.append(float(cell))
     if not found:
         return None
-    return min(found) if target.smaller_is_better else max(found)
+    return max(found) if target.smaller_is_better == worst else min(found)
+
+
+def main(file: Path) -> int:
+    """Print asked and measured of a record; 1 where something is not met or not measured."""
+    tables = []
+    for record in json.loads(file.read_text())["tables"]:
+        heads = list(dict.fromkeys(head for row in record["rows"] for head in row))
+        rows = [tuple(row.get(head) for head in heads) for row in record["rows"]]
+        tables.append(Table(record["title"], [(head, "") for head in heads], rows))
+    found = target_table(tables)
+    print("nothing to compare" if found is None else found.text())
+    return 0 if found is not None and all(row[-1] == "yes" for row in found.rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

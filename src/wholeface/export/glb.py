@@ -55,6 +55,8 @@ def encode_glb(mesh: Mesh, *, morph_targets: bool = True, texture_format: str = 
       ``provenance`` and ``confidence`` (extension KHR_materials_variants; the plain look is the variant
       ``photo``). The provenance image is a palette PNG: its indices are the codes, its palette the colours
       that viewers show. The confidence image is grey, 255 = 1.
+    - A mesh with ``colours`` instead of a texture has them as ``COLOR_0`` (float, linear light, as glTF wants);
+      provenance and confidence are the vertex attributes alone, there are no material variants.
     - ``asset.extras``: ``schema``, ``units``, ``provenance_codes`` and everything in ``mesh.extras``.
 
     Args:
@@ -134,6 +136,14 @@ def _metres(millimetres: NDArray[np.float32]) -> NDArray[np.float32]:
     return (millimetres.astype(np.float64) * _METRES).astype(np.float32)
 
 
+def _linear_light(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Linear light of sRGB bytes (IEC 61966-2-1)."""
+    code = np.arange(256) / 255
+    table = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
+    linear: NDArray[np.float32] = table.astype(np.float32)[colours]
+    return linear
+
+
 def _attributes(buffer: GltfBuffer, mesh: Mesh, split: SplitMesh) -> dict[str, int]:
     """Accessors of the vertex attributes, shared by all primitives."""
     positions = _metres(mesh.vertices[split.vertex])
@@ -142,6 +152,15 @@ def _attributes(buffer: GltfBuffer, mesh: Mesh, split: SplitMesh) -> dict[str, i
         "POSITION": buffer.add_accessor(positions, target=ARRAY_BUFFER, bounds=True),
         "NORMAL": buffer.add_accessor(normals, target=ARRAY_BUFFER),
     }
+    if mesh.colours is not None:
+        linear = _linear_light(mesh.colours)[split.vertex]  # COLOR_0 is linear, unlike a base colour texture
+        attributes["COLOR_0"] = buffer.add_accessor(linear, target=ARRAY_BUFFER)
+        if mesh.provenance is not None:
+            codes = mesh.provenance[split.vertex]
+            attributes["_PROVENANCE"] = buffer.add_accessor(codes, target=ARRAY_BUFFER)
+        if mesh.confidence is not None:
+            confidence = mesh.confidence[split.vertex]
+            attributes["_CONFIDENCE"] = buffer.add_accessor(confidence, target=ARRAY_BUFFER)
     if mesh.uv is None:
         return attributes
     uv = mesh.uv[split.uv]
@@ -185,6 +204,8 @@ class _Textures:
 
 def _looks(mesh: Mesh, textures: _Textures, texture_format: str) -> dict[str, dict[str, Any]]:
     """Name of each material variant -> its base colour; the first is the plain look."""
+    if mesh.colours is not None:  # multiplied with COLOR_0 in every look, so there is only the plain one
+        return {"photo": {"baseColorFactor": [1.0, 1.0, 1.0, 1.0]}}
     looks: dict[str, dict[str, Any]] = {"photo": {"baseColorFactor": list(_CLAY)}}
     if mesh.texture is not None:
         if texture_format == "png":

@@ -22,8 +22,8 @@ def write_obj(path: str | os.PathLike[str], mesh: Mesh) -> tuple[Path, ...]:
     """Writes a mesh as OBJ in millimetres, with ``<stem>.mtl`` and ``<stem>_texture.png`` beside it.
 
     A mesh with ``colours`` instead of a texture has them, sRGB in [0, 1], behind each vertex's position, where most
-    readers look for them. Vertices keep their order and number; UV points have indices of their
-    own, so nothing is split. Characters on which OBJ readers stumble, such as spaces, become underscores in the names of the side
+    readers look for them. Vertices keep their order and number; UV points have indices of their own, so nothing
+    is split. Characters on which OBJ readers stumble, such as spaces, become underscores in the names of the side
     files. Provenance and morph targets have no place in OBJ.
 
     Returns:

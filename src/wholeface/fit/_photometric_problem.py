@@ -110,8 +110,8 @@ class State:
             added(self.identity, "identity"),
             np.clip(
                 added(self.expression, "expression"),
-                np.minimum(self.expression, expression_range[0]),
-                np.maximum(self.expression, expression_range[1]),
+                np.minimum(self.expression, expression_range[0, : len(self.expression)]),
+                np.maximum(self.expression, expression_range[1, : len(self.expression)]),
             ),
             turn @ self.rotation,
             self.translation + step[blocks["translation"]],

@@ -122,7 +122,7 @@ def test_deca_turns_about_the_root_joint(small_model: MorphableModel) -> None:
     model = _fitting(small_model, "236")
     parts = LAYOUTS["236"].split(_vector("236"))
     parts["pose"] = torch.tensor([0.0, 0.5, 0.0, math.radians(15), 0.0, 0.0], dtype=torch.float64)
-    turned, camera = parameters_from_vector(LAYOUTS["236"].join(parts), "236", model, CAMERA)
+    turned, _ = parameters_from_vector(LAYOUTS["236"].join(parts), "236", model, CAMERA)
     still = LAYOUTS["236"].join({**parts, "pose": torch.zeros(6, dtype=torch.float64)})
     straight, _ = parameters_from_vector(still, "236", model, CAMERA)
     assert float(turned.expression[-1]) == pytest.approx(1.0)

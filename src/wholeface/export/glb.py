@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.srgb import decode_srgb
 from ..errors import UsageError
 from ._files import write_file
 from ._geometry import SplitMesh, sample_map, split_seams, vertex_normals
@@ -138,9 +139,7 @@ def _metres(millimetres: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _linear_light(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Linear light of sRGB bytes (IEC 61966-2-1)."""
-    code = np.arange(256) / 255
-    table = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
-    linear: NDArray[np.float32] = table.astype(np.float32)[colours]
+    linear: NDArray[np.float32] = decode_srgb(np.arange(256) / 255).astype(np.float32)[colours]
     return linear
 
 

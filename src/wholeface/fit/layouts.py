@@ -5,7 +5,7 @@ between the systems is the pose, the camera and the light:
 
 | layout | rotation | camera | light |
 |---|---|---|---|
-| 257 Deep3D, FOCUS | Euler angles x, y, z; R = R_z R_y R_x | perspective, fixed; translation in dm, 10 dm ahead | 3 × 9 |
+| 257 Deep3D, FOCUS | Euler angles x, y, z; R = R_z R_y R_x | perspective, fixed; in dm, 10 dm ahead | 3 × 9 |
 | 239 eyeglasses | pitch, yaw, roll; R = R_z R_y R_x | scale f (pixels per mm), t2D (pixels) | 9, white |
 | 175 parsing-map guided | the same | the same | 9, white |
 | 236 DECA on FLAME | axis-angle of the root joint, and of the jaw | orthographic: scale, shift | 9 × 3 |
@@ -78,11 +78,12 @@ def parameters_from_vector(
         Parameters with as many coefficients as the model has modes, in the vector's dtype, and the camera.
 
     Raises:
-        UsageError: a vector of another length, basis sizes that do not fit without ``resize``, a camera too few or too
-            many, or a scale that is not positive.
+        UsageError: a vector of another length, basis sizes that do not fit without ``resize``, a camera that is
+            missing or not the layout's, or a scale that is not positive.
 
     Example:
-        >>> parameters, camera = parameters_from_vector(vector, "239", model, Camera.of_photo(224, 224))  # doctest: +SKIP
+        >>> crop = Camera.of_photo(224, 224)
+        >>> parameters, camera = parameters_from_vector(vector, "239", model, crop)  # doctest: +SKIP
     """
     parts = _layout(layout).split(vector)
     camera = _camera(layout, camera)

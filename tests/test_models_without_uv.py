@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +96,11 @@ def test_pictures_show_the_colours(
     shown = np.abs(clay - other).max(axis=2) > 0
     assert np.median(np.abs(own - other)[shown]) <= 4
     changed = (textured.deoccluded != textured.photo.pixels).any(axis=2)
-    assert np.array_equal((twin.deoccluded != twin.photo.pixels).any(axis=2), changed) or changed.sum() < 50
+    same = (twin.deoccluded != twin.photo.pixels).any(axis=2) == changed
+    assert same.mean() > 0.99
+    difference = np.abs(twin.deoccluded.astype(int) - textured.deoccluded)[changed]
+    assert changed.sum() > 1000
+    assert np.median(difference) <= 6
     assert head.preview.ndim == 3
     assert head.deoccluded.shape == head.photo.pixels.shape
 
@@ -113,11 +118,17 @@ def test_mesh_files_hold_the_colours(head: wholeface.Reconstruction, tmp_path: P
     np.testing.assert_array_equal(np.rint(255 * rows[:, 3:]), codes)
     data = (tmp_path / "out" / "face.glb").read_bytes()
     assert all(name in data for name in (b'"COLOR_0"', b'"_PROVENANCE"', b'"_CONFIDENCE"'))
-    glb = next(iter(trimesh.load(tmp_path / "out" / "face.glb", process=False).geometry.values()))
-    value = codes.astype(float) / 255  # glTF's COLOR_0 is linear light
+    document = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    accessor = document["accessors"][attributes["COLOR_0"]]
+    assert (accessor["componentType"], accessor["type"]) == (5126, "VEC3")
+    view = document["bufferViews"][accessor["bufferView"]]
+    start = 28 + int.from_bytes(data[12:16], "little") + view["byteOffset"]
+    shown = np.frombuffer(data, "<f4", 3 * accessor["count"], start).reshape(-1, 3)
+    used = np.unique(head.model.triangles.numpy())
+    value = codes[used].astype(float) / 255  # glTF's COLOR_0 is linear light
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    shown = np.asarray(glb.visual.vertex_colors, float)[:, :3] / 255
-    np.testing.assert_allclose(shown, linear, atol=1 / 254)
+    np.testing.assert_allclose(shown, linear, atol=1e-6)
 
 
 def test_a_pickled_result_names_its_model_and_renders_the_same(textured: wholeface.Reconstruction) -> None:

@@ -123,7 +123,7 @@ def test_gaussian_modes_take_any_sign_and_size_and_blendshapes_do_not(symmetric_
     gaussian = replace(symmetric_model, expression_prior=ExpressionPrior.gaussian(torch.ones(5)))
     landmarks, _, weights, _, _ = truth(gaussian, rng, expression=wanted)
     found = fit_landmarks(gaussian, landmarks, SIZE, SIZE, focal=900.0, settings=EXACT).parameters.expression
-    torch.testing.assert_close(found.double(), weights, rtol=0, atol=0.02)
+    torch.testing.assert_close(found.double(), weights, rtol=0.15, atol=0.02)
     plain = fit_landmarks(symmetric_model, landmarks, SIZE, SIZE, focal=900.0, settings=EXACT)
     assert 0.0 <= float(plain.parameters.expression.min()) <= float(plain.parameters.expression.max()) <= 1.0
 

@@ -115,7 +115,7 @@ class ExpressionPrior:
             torch.cat([part.lower for part in parts]),
             torch.cat([part.upper for part in parts]),
             torch.cat([part.rate for part in parts]),
-            torch.block_diag(*(part.precision for part in parts)),
+            torch.block_diag(*(part.precision for part in parts)),  # type: ignore[no-untyped-call]
         )
 
     def clamp(self, coefficients: Tensor) -> Tensor:

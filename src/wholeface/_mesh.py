@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UsageError
 from .export import Mesh
 from .morphable.expression_names import arkit_shapes, check_naming
 from .render import vertex_normals
@@ -25,12 +24,18 @@ def _glossy(model: MorphableModel) -> NDArray[np.bool_] | None:
     return model.region(*wet)[model.triangles].all(dim=1).numpy()
 
 
+def _colours(face: Reconstruction) -> dict[str, Any]:
+    """The texture with its UV, or colours at the vertices where the model has none."""
+    model, pixels = face.model, face.completed.texture
+    if face.completed.per_vertex or model.uv is None or model.uv_triangles is None:
+        return {"colours": pixels}
+    return {"uv": model.uv.numpy(), "uv_triangles": model.uv_triangles.numpy(), "texture": pixels}
+
+
 def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str = "arkit") -> Mesh:
     """See :meth:`wholeface.Reconstruction.mesh`."""
     check_naming(expression_names)
     model = face.model
-    if model.uv is None or model.uv_triangles is None:
-        raise UsageError(f"face model {model.name!r} has no UV coordinates, so it cannot carry a texture")
     shown = None if expressions else face.expression
     vertices = model.vertices(face.parameters.identity, shown)
     targets = {}
@@ -46,9 +51,7 @@ def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str
         vertices=vertices.numpy().astype(np.float32),
         triangles=model.triangles.numpy(),
         normals=vertex_normals(vertices, model.triangles).numpy().astype(np.float32),
-        uv=model.uv.numpy(),
-        uv_triangles=model.uv_triangles.numpy(),
-        texture=face.completed.texture,
+        **_colours(face),
         provenance=face.completed.provenance,
         confidence=face.completed.confidence,
         glossy=_glossy(model),

@@ -55,6 +55,12 @@ def _warnings(face: FaceState, face_px: float, tools: Tools) -> list[str]:
     left, top, right, bottom = face.landmarks.box
     if left < 0 or top < 0 or right > width - 1 or bottom > height - 1:
         found.append("the face leaves the photo; what lies outside is estimated")
+    if face.texture is not None and face.texture.per_vertex:
+        name = "" if face.fit is None else f" {face.fit.model.name!r}"
+        found.append(
+            f"the face model{name} has no UV coordinates: colours, provenance and confidence are those of its "
+            "vertices, in the mesh; there is no texture image"
+        )
     if face_px < 60:
         found.append(f"the face is only {face_px:.0f} pixels high; the texture has little detail to show")
     return found

@@ -57,8 +57,9 @@ def save(
             jobs.append(pool.submit(write_obj, new / "face.obj", mesh))
         if "ply" in formats:
             jobs.append(pool.submit(write_ply, new / "face.ply", mesh))
-        picture("texture", face.completed.texture)
-        picture("provenance", face.completed.provenance, palette=PROVENANCE_COLOURS)
+        if not face.completed.per_vertex:  # else they are in the mesh files alone
+            picture("texture", face.completed.texture)
+            picture("provenance", face.completed.provenance, palette=PROVENANCE_COLOURS)
         picture("occluder", np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)))
         picture("face_region", np.where(face.face_region, np.uint8(255), np.uint8(0)))
         picture("deoccluded", face.deoccluded)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from ._quality import Quality
 from .complete import CompletedTexture, deocclude
 from .errors import UsageError
 from .export import Mesh, encode_jpeg, encode_png
-from .morphable import MorphableModel, Parameters
+from .morphable import MorphableModel, Parameters, srgb_to_linear
 from .morphable.expression_names import check_weights
 from .perceive import FaceLandmarks
 from .photo import Photo
@@ -50,7 +51,8 @@ class Reconstruction:
         occluder: (H, W) float32, probability of something in front of the face; 0 outside ``face_region`` and
             what the parsing network holds for face beyond it.
         face_region: (H, W) bool, the projected face, hidden parts included.
-        completed: the whole UV texture with provenance and confidence.
+        completed: the whole UV texture with provenance and confidence; colours at the vertices where the model has
+            no UV coordinates.
         image: the photo without the occluder, where the method makes it itself; see :attr:`deoccluded`.
         relief: wrinkles and folds on the head, where the method finds any.
         quality: verdict in one word and the reasons.
@@ -60,7 +62,8 @@ class Reconstruction:
         timings_ms: milliseconds spent in each room.
         posed_expression: (E,) weights that :meth:`mesh` and :meth:`render` use instead of the fitted ones.
 
-    Images are computed when they are asked for, and kept.
+    Images are computed when they are asked for, and kept. A pickled reconstruction names its face model instead of
+    carrying it (see :class:`wholeface.morphable.MorphableModel`), and leaves out what can be computed again.
     """
 
     photo: Photo
@@ -142,7 +145,8 @@ class Reconstruction:
                 has them (``eyeBlink_L``).
 
         Returns:
-            :class:`wholeface.export.Mesh` with UV, texture, provenance and confidence.
+            :class:`wholeface.export.Mesh` with UV, texture, provenance and confidence, or all of these per vertex
+            where the face model has no UV coordinates.
 
         Raises:
             UsageError: an unknown naming.
@@ -206,11 +210,20 @@ class Reconstruction:
             yaw_deg=yaw,
             pitch_deg=pitch,
             size=size,
-            uv=self.model.uv if textured else None,
-            uv_triangles=self.model.uv_triangles if textured else None,
-            texture=self.completed.texture if textured else None,
+            **(self._colours() if textured else {}),
             light=self.parameters.light if photo_light else None,
         )
+
+    def _colours(self) -> dict[str, Any]:
+        """What :func:`render_view` needs to show the completed texture, or the colours of the vertices."""
+        if self.completed.per_vertex:
+            colours = torch.from_numpy(self.completed.texture).float() / 255
+            return {"vertex_colours": srgb_to_linear(colours)}
+        uv = {"uv": self.model.uv, "uv_triangles": self.model.uv_triangles}
+        return {**uv, "texture": self.completed.texture}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def save(
         self,

@@ -235,7 +235,12 @@ def _loaded(model: str | Path | MorphableModel) -> MorphableModel:
 
 
 def reconstruct(
-    photo: PhotoSource | Photo, *, face: int = 1, method: str | MethodSpec = "auto", device: str = "cpu"
+    photo: PhotoSource | Photo,
+    *,
+    face: int = 1,
+    method: str | MethodSpec = "auto",
+    device: str = "cpu",
+    model: str | Path | MorphableModel = "wholeface",
 ) -> Reconstruction:
     """One photo in, one whole face out.
 
@@ -244,6 +249,7 @@ def reconstruct(
         face: which face, 1 = the largest.
         method: name of the system to run.
         device: ``cpu`` or ``cuda``.
+        model: ``wholeface`` (shipped), the path of another face model, or a loaded one.
 
     Returns:
         :class:`wholeface.Reconstruction` with ``.save()``, ``.mesh()``, ``.render()`` and ``.animate()``.
@@ -259,4 +265,4 @@ def reconstruct(
         >>> head = wholeface.reconstruct("photo.jpg")        # doctest: +SKIP
         >>> head.save("out/photo")                           # doctest: +SKIP
     """
-    return Reconstructor(method=method, device=device)(photo, face=face)
+    return Reconstructor(method=method, device=device, model=model)(photo, face=face)

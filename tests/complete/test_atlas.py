@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -110,8 +111,37 @@ def test_many_models_do_not_confuse_the_cache(egg: Callable[[int, int], Morphabl
         assert atlas_of(model, 32).triangle.max() < len(model.triangles)
 
 
+def test_a_model_with_a_replaced_mean_has_a_surface_of_its_own(head: MorphableModel) -> None:
+    """Same triangles, same UV, another mean: the tables of the first model are millimetres off."""
+    before = surface_of(head)
+    wider = replace(head, mean=head.mean * torch.tensor([1.4, 1.0, 1.0]))
+    np.testing.assert_allclose(surface_of(wider).side, wider.mean[:, 0].numpy(), rtol=1e-6)
+    assert np.abs(surface_of(wider).side - before.side).max() > 20  # mm
+    assert surface_of(head) is before
+    mirrorless = replace(head, mirror=None)
+    assert atlas_of(mirrorless, 64) is not atlas_of(head, 64)
+
+
+def test_tables_are_made_once_for_all_threads(head: MorphableModel) -> None:
+    model = replace(head)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: atlas_of(model, 64), range(16)))
+    assert all(atlas is made[0] for atlas in made)
+
+
+def test_texels_of_a_model_without_uv_are_its_vertices(head: MorphableModel) -> None:
+    bare = replace(head, uv=None, uv_triangles=None)
+    atlas, triangles = atlas_of(bare, 64), head.triangles.numpy()
+    assert atlas.size == 0
+    np.testing.assert_array_equal(atlas.texel, np.arange(head.vertex_count))
+    at = np.einsum("tj,tjc->tc", atlas.barycentric, head.mean.numpy()[triangles[atlas.triangle]])
+    np.testing.assert_allclose(at, head.mean.numpy(), atol=1e-4)
+    twin = np.einsum(
+        "tj,tjc->tc", atlas.mirror_barycentric, head.mean.numpy()[triangles[atlas.mirror_triangle]]
+    )
+    np.testing.assert_allclose(twin, head.mean.numpy() * [-1, 1, 1], atol=1e-3)
+
+
 def test_errors_name_the_model(head: MorphableModel) -> None:
-    with pytest.raises(UsageError, match="'egg' has no UV"):
-        atlas_of(replace(head, uv=None), 64)
     with pytest.raises(UsageError, match=r"no UV coordinate .* lies inside"):
         atlas_of(replace(head, uv=head.uv + 3), 64)

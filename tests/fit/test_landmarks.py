@@ -14,7 +14,7 @@ from wholeface.fit._landmark_contour import slide
 from wholeface.fit._landmark_problem import POSE, State, exponential, jacobian, predict
 from wholeface.fit._landmark_solver import bounded_step
 from wholeface.fit.landmarks import LandmarkFitSettings, fit_landmarks
-from wholeface.morphable import Embedding
+from wholeface.morphable import Embedding, ExpressionPrior
 from wholeface.perceive import FaceLandmarks
 from wholeface.render import Camera, rotation_from_degrees, rotation_matrix, to_camera
 
@@ -101,6 +101,7 @@ def test_jacobian_equals_central_differences(symmetric_model, focal_free):
     )
     principal, choice = np.array([319.5, 319.5]), np.arange(len(basis.contour)) % 4
     left = generator.normal(size=(68, 2, 2))
+    endless = np.repeat([[-np.inf], [np.inf]], size, axis=1)
     exact = jacobian(basis, state, predict(basis, state, principal, choice), left, focal_free)
     assert exact.shape == (68, 2, POSE + size + modes)
     for column in range(POSE + size + modes):
@@ -109,11 +110,29 @@ def test_jacobian_equals_central_differences(symmetric_model, focal_free):
         step = np.zeros(POSE + size + modes)
         step[column] = 1e-5
         ahead, behind = (
-            predict(basis, state.moved(sign * step, slice(0, 0), focal_free), principal, choice).pixels
+            predict(basis, state.moved(sign * step, endless, focal_free), principal, choice).pixels
             for sign in (1, -1)
         )
         numeric = (left @ ((ahead - behind) / 2e-5)[..., None])[..., 0]
         np.testing.assert_allclose(exact[:, :, column], numeric, rtol=1e-6, atol=1e-5)
+
+
+def test_gaussian_modes_take_any_sign_and_size_and_blendshapes_do_not(symmetric_model, rng):
+    """The prior belongs to the model: what lies outside [0, 1] is found where the model allows it."""
+    wanted = (-0.8, 1.7, -0.4, 0.9, -1.2)
+    gaussian = replace(symmetric_model, expression_prior=ExpressionPrior.gaussian(torch.ones(5)))
+    landmarks, _, weights, _, _ = truth(gaussian, rng, expression=wanted)
+    found = fit_landmarks(gaussian, landmarks, SIZE, SIZE, focal=900.0, settings=EXACT).parameters.expression
+    torch.testing.assert_close(found.double(), weights, rtol=0.15, atol=0.02)
+    plain = fit_landmarks(symmetric_model, landmarks, SIZE, SIZE, focal=900.0, settings=EXACT)
+    assert 0.0 <= float(plain.parameters.expression.min()) <= float(plain.parameters.expression.max()) <= 1.0
+
+
+def test_a_changed_model_has_a_basis_of_its_own(symmetric_model):
+    before = landmark_basis(symmetric_model, "ibug68")
+    larger = replace(symmetric_model, mean=symmetric_model.mean * 1.5)
+    assert landmark_basis(symmetric_model, "ibug68") is before
+    np.testing.assert_allclose(landmark_basis(larger, "ibug68").mean, 1.5 * before.mean, rtol=1e-6)
 
 
 @pytest.mark.parametrize("yaw", [0.0, 15.0, -50.0])

@@ -136,7 +136,10 @@ def test_jacobian_by_central_differences(model, scene, space):
         for index in {block.start, (block.start + block.stop) // 2, block.stop - 1}:
             step = np.zeros(problem.size)
             step[index] = steps.get(name, 1e-2)
-            ahead, behind = (problem.residual(state.moved(s, problem.blocks)) for s in (step, -step))
+            ahead, behind = (
+                problem.residual(state.moved(s, problem.blocks, problem.expression_range))
+                for s in (step, -step)
+            )
             numeric = (ahead - behind) / (2 * step[index])
             error = np.linalg.norm(numeric - jacobian[..., index]) / max(np.linalg.norm(numeric), 1e-9)
             assert error < 2e-3, f"{name} {index}: {error}"
@@ -213,6 +216,7 @@ class _Overshooting:
 
     class problem:
         blocks = None
+        expression_range = None
 
     def value(self, state):
         return 0.5 * state.x**2
@@ -225,7 +229,7 @@ class _Line:
     def __init__(self, x):
         self.x = x
 
-    def moved(self, step, blocks):
+    def moved(self, step, blocks, expression_range):
         return _Line(self.x + step[0])
 
 

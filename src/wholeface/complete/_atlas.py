@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +23,7 @@ __all__ = [
     "Atlas",
     "Surface",
     "atlas_of",
+    "has_uv",
     "surface_of",
 ]
 
@@ -33,7 +32,8 @@ Array = np.ndarray[Any, Any]
 HIDDEN, FACE, OUTER, EYEBALL, TEETH, INNER = range(6)
 """Kind of a triangle: skin that is never sampled (scalp, neck), the face, the ears, and the rest."""
 
-_CACHE_ENTRIES = 4
+_RANK = np.array([5, 0, 1, 2, 3, 4], np.uint8)
+"""By kind: whose colour a vertex takes where triangles of several kinds meet."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,15 @@ class Surface:
 
 @dataclass(frozen=True)
 class Atlas:
-    """Texels that show the surface, in compact order.
+    """Texels that show the surface, in compact order; for a model without UV, its vertices.
 
     Args:
-        size: edge S of the texture.
-        texel: (T,) int32, flat index row · S + column.
+        size: edge S of the texture; 0 where the texels are vertices.
+        texel: (T,) int32, flat index row · S + column, or the vertex.
         triangle: (T,) int32.
         barycentric: (T, 3) float32.
-        nearest: (S, S) int32, compact index of the texel itself or of the nearest one that shows the surface.
+        nearest: (S, S) int32, compact index of the texel itself or of the nearest one that shows the surface; (V,)
+            where the texels are vertices.
         mirror_triangle, mirror_barycentric: the mirrored surface point of each texel, or −1.
         uv_area: (F,) float32, area of each triangle in texels.
     """
@@ -91,37 +92,51 @@ class Atlas:
     uv_area: Array
 
 
-_lock = threading.RLock()  # tables are also prepared in the background; who comes second waits
-_surfaces: OrderedDict[int, tuple[object, Surface]] = OrderedDict()
-_atlases: OrderedDict[tuple[int, int], tuple[object, Atlas]] = OrderedDict()
-
-
 def surface_of(model: MorphableModel) -> Surface:
-    """The facts of a model, computed once (the few latest models are kept)."""
-    key = id(model.triangles)
-    with _lock:
-        if key not in _surfaces:
-            _surfaces[key] = (model.triangles, _build_surface(model))
-            while len(_surfaces) > _CACHE_ENTRIES:
-                _surfaces.popitem(last=False)
-        return _surfaces[key][1]
+    """The facts of a model, computed once and kept with it."""
+    return model.table("surface", _build_surface)
 
 
 def atlas_of(model: MorphableModel, size: int) -> Atlas:
-    """The texels of a model at one size, computed once.
+    """The texels of a model at one size, computed once and kept with it; see :class:`Atlas`.
 
     Raises:
-        UsageError: the model has no UV coordinates, or none inside [0, 1].
+        UsageError: the model has UV coordinates, but none inside [0, 1].
     """
-    if model.uv is None or model.uv_triangles is None:
-        raise UsageError(f"the face model {model.name!r} has no UV coordinates, so it cannot carry a texture")
-    key = (id(model.uv), size)
-    with _lock:
-        if key not in _atlases:
-            _atlases[key] = (model.uv, _build_atlas(model, size))
-            while len(_atlases) > _CACHE_ENTRIES:
-                _atlases.popitem(last=False)
-        return _atlases[key][1]
+    if not has_uv(model):
+        return model.table("vertex atlas", _vertex_atlas)
+    return model.table("atlas", lambda m: _build_atlas(m, size), key=size)
+
+
+def has_uv(model: MorphableModel) -> bool:
+    """Whether the model can carry a texture; the others are coloured per vertex."""
+    return model.uv is not None and model.uv_triangles is not None
+
+
+def _vertex_atlas(model: MorphableModel) -> Atlas:
+    """Each vertex that a triangle uses as one texel: for models without UV."""
+    surface = surface_of(model)
+    count, corners = model.vertex_count, surface.triangles.ravel()
+    # The first triangle of each vertex in order of kind: a vertex on the rim of the face is the face's.
+    order = np.argsort(_RANK[surface.kind[np.arange(len(corners)) // 3]], kind="stable")
+    texel, first = np.unique(corners[order], return_index=True)
+    place = order[first]
+    barycentric = np.zeros((len(texel), 3), np.float32)
+    barycentric[np.arange(len(texel)), place % 3] = 1
+    nearest = np.zeros(count, np.int32)  # a vertex without a triangle is never seen: any colour serves
+    nearest[texel] = np.arange(len(texel), dtype=np.int32)
+    triangle = (place // 3).astype(np.int32)
+    image, mirrored = _mirror_points(model, surface, triangle, barycentric)
+    return Atlas(
+        0,
+        texel.astype(np.int32),
+        triangle,
+        barycentric,
+        nearest,
+        np.ascontiguousarray(image),
+        mirrored,
+        np.full(len(surface.triangles), 0.5, np.float32),  # a mesh has half as many vertices as triangles
+    )
 
 
 def _region(model: MorphableModel, name: str) -> Array:

@@ -44,7 +44,8 @@ def texel_albedo(
     teeth and inner mouth of a model without colours are drawn from its geometry.
     """
     albedo = model.albedo
-    if albedo is not None and albedo.mean_texture is not None and albedo.basis_texture is not None:
+    textured = albedo is not None and albedo.mean_texture is not None and albedo.basis_texture is not None
+    if albedo is not None and textured and atlas.size > 0:
         with torch.no_grad():
             texture = albedo.texture(parameters.albedo.detach().cpu(), atlas.size).clamp(0.003, 1.0).float()
         return np.ascontiguousarray(texture.reshape(3, -1).numpy().T[atlas.texel])

@@ -27,5 +27,7 @@ def _noise(size: int, seed: int) -> Array:
 
 
 def texel_noise(atlas: Atlas, seed: int) -> Array:
-    """(T,) float32 noise of unit variance at the atlas' texels."""
+    """(T,) float32 noise of unit variance at the atlas' texels; none at vertices, wider apart than pores."""
+    if atlas.size == 0:
+        return np.zeros(len(atlas.texel), np.float32)
     return np.asarray(_noise(atlas.size, seed).ravel()[atlas.texel])

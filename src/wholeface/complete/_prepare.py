@@ -14,12 +14,12 @@ def prepare(model: MorphableModel, size: int = 1024, *, seed: int = CompleteSett
     """Make the tables that :func:`complete_texture` would make for its first photo; they are kept.
 
     Args:
-        model: face model with UV coordinates.
-        size: edge of the texture in texels.
+        model: face model; its tables are kept with it.
+        size: edge of the texture in texels; of no effect for a model without UV.
         seed: as in :class:`CompleteSettings`.
 
     Raises:
-        UsageError: the model has no UV coordinates, or none inside [0, 1].
+        UsageError: the model has UV coordinates, but none inside [0, 1].
     """
     surface_of(model)
     texel_noise(atlas_of(model, size), seed)

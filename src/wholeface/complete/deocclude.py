@@ -11,7 +11,7 @@ from numba import njit
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera, rasterize
-from ._atlas import EYEBALL, FACE, INNER, TEETH, Array, surface_of
+from ._atlas import EYEBALL, FACE, INNER, TEETH, Array, has_uv, surface_of
 from ._kernels import chamfer, shading_at, smooth_max, split
 from ._membrane import grid_membrane
 from ._view import pose, smoothstep, to_linear_table
@@ -40,6 +40,19 @@ class DeoccludeSettings:
     margin_mm: float = 1.4
     feather_mm: float = 3.5
     hairline_mm: float = 12.0
+
+
+@njit(cache=True, nogil=True)
+def _lit(  # type: ignore[no-untyped-def]
+    value, ch, a, b, c, i, j, k, x, y, z, log_shade, light, floor, gain,
+):  # fmt: skip
+    """sRGB (0…255, float) of one channel of albedo under the light, at a point with unit normal (x, y, z)."""
+    value *= smooth_max(shading_at(x, y, z, light, ch), floor[ch]) / gain[ch]
+    value *= np.exp(a * log_shade[i, ch] + b * log_shade[j, ch] + c * log_shade[k, ch])
+    value = min(value, 1.0)
+    if value <= 0.0031308:
+        return 255.0 * 12.92 * value
+    return 255.0 * (1.055 * value ** (1.0 / 2.4) - 0.055)
 
 
 @njit(cache=True, nogil=True)
@@ -72,13 +85,28 @@ def _shade(  # type: ignore[no-untyped-def]
             value += fr * (
                 (1 - fs) * decode[texture[r0 + 1, s0, ch]] + fs * decode[texture[r0 + 1, s0 + 1, ch]]
             )
-            value *= smooth_max(shading_at(x, y, z, light, ch), floor[ch]) / gain[ch]
-            value *= np.exp(a * log_shade[i, ch] + b * log_shade[j, ch] + c * log_shade[k, ch])
-            value = min(value, 1.0)
-            if value <= 0.0031308:
-                out[p, ch] = 255.0 * 12.92 * value
-            else:
-                out[p, ch] = 255.0 * (1.055 * value ** (1.0 / 2.4) - 0.055)
+            out[p, ch] = _lit(value, ch, a, b, c, i, j, k, x, y, z, log_shade, light, floor, gain)
+
+
+@njit(cache=True, nogil=True)
+def _shade_vertices(  # type: ignore[no-untyped-def]
+    first, last, triangle, barycentric, triangles, normals, log_shade, light, floor, gain, colours, decode, out,
+):  # fmt: skip
+    """As :func:`_shade`, with sRGB colours (V, 3) at the vertices."""
+    for p in range(first, last):
+        t = triangle[p]
+        if t < 0:
+            continue
+        a, b, c = barycentric[p, 0], barycentric[p, 1], barycentric[p, 2]
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x = a * normals[i, 0] + b * normals[j, 0] + c * normals[k, 0]
+        y = a * normals[i, 1] + b * normals[j, 1] + c * normals[k, 1]
+        z = a * normals[i, 2] + b * normals[j, 2] + c * normals[k, 2]
+        inverse = 1.0 / np.sqrt(x * x + y * y + z * z + 1e-20)
+        x, y, z = x * inverse, y * inverse, z * inverse
+        for ch in range(3):
+            value = a * decode[colours[i, ch]] + b * decode[colours[j, ch]] + c * decode[colours[k, ch]]
+            out[p, ch] = _lit(value, ch, a, b, c, i, j, k, x, y, z, log_shade, light, floor, gain)
 
 
 def deocclude(
@@ -108,12 +136,12 @@ def deocclude(
         (H, W, 3) uint8 sRGB.
 
     Raises:
-        UsageError: shapes that do not fit, or a model without UV.
+        UsageError: shapes that do not fit, or a texture that belongs to another model.
     """
     settings = settings or DeoccludeSettings()
     photo, hidden = check_inputs(photo, parameters, camera, occluder)
-    if model.uv is None or model.uv_triangles is None:
-        raise UsageError(f"the face model {model.name!r} has no UV coordinates, so it cannot carry a texture")
+    if has_uv(model) == completed.per_vertex or len(completed.log_shade) != model.vertex_count:
+        raise UsageError(f"the completed texture does not belong to the face model {model.name!r}")
     result = photo.copy()
     blocked = hidden >= settings.threshold
     surface, head = surface_of(model), pose(model, parameters)
@@ -147,15 +175,16 @@ def deocclude(
     rendered = np.zeros((*face.shape, 3), np.float32)
     flat = rendered.reshape(-1, 3)
     wanted = np.where(face & (alpha < 1) | (alpha > 0), triangle, -1).ravel().astype(np.int32)
-    uv = model.uv.detach().cpu().float().numpy()
-    uv_triangles = model.uv_triangles.cpu().numpy()
+    light = (completed.log_shade, completed.light, completed.floor, completed.gain)
+    colours = (completed.texture, to_linear_table(), flat)
 
     def work(a: int, b: int) -> None:
-        _shade(
-            a, b, wanted, barycentric.reshape(-1, 3), surface.triangles, uv_triangles, uv, head.normals,
-            completed.log_shade, completed.light, completed.floor, completed.gain,
-            completed.texture, to_linear_table(), flat,
-        )  # fmt: skip
+        place = (a, b, wanted, barycentric.reshape(-1, 3), surface.triangles)
+        if model.uv is None or model.uv_triangles is None:
+            _shade_vertices(*place, head.normals, *light, *colours)
+        else:
+            uv = (model.uv_triangles.cpu().numpy(), model.uv.detach().cpu().float().numpy())
+            _shade(*place, *uv, head.normals, *light, *colours)
 
     split(len(flat), work)
     original = photo[top:bottom, left:right].astype(np.float32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -61,6 +62,9 @@ class CompleteSettings:
     seed: int = 0
 
 
+_PACKED = ("texture", "provenance", "confidence")
+
+
 @dataclass(frozen=True)
 class CompletedTexture:
     """An albedo-like texture and where it comes from.
@@ -69,10 +73,13 @@ class CompletedTexture:
     can be lit anew. Convention: row 0 lies at v = 1, texel centres at (i + ½) / S; texels outside the charts
     repeat the nearest texel of a chart, so filtering never meets a dark border.
 
+    A face model without UV coordinates has colours at its vertices instead: ``texture`` is then (V, 3), and
+    provenance and confidence are (V,); see :attr:`per_vertex`. All else is the same.
+
     Args:
-        texture: (S, S, 3) uint8 sRGB albedo.
-        provenance: (S, S) uint8: 0 none (outside the charts), 1 observed, 2 mirrored, 3 model.
-        confidence: (S, S) float32 in [0, 1]; 0 outside the charts. With the blending weights α of the three
+        texture: (S, S, 3) or (V, 3) uint8 sRGB albedo.
+        provenance: (S, S) or (V,) uint8: 0 none (outside the charts), 1 observed, 2 mirrored, 3 model.
+        confidence: (S, S) or (V,) float32 in [0, 1]; 0 outside the charts. With the blending weights α of the three
             sources, confidence = α_observed · c + α_mirrored · 0.6 · c' + α_model · 0.1, where c (c' for the
             mirrored point) = mask weight · min(1, (cos θ − 0.1) / 0.6) · (0.4 + 0.6 · min(1, photo pixels per
             texel)).
@@ -96,6 +103,25 @@ class CompletedTexture:
     observed_fraction: float
 
     __repr__ = short_repr
+
+    @property
+    def per_vertex(self) -> bool:
+        """Whether colours, provenance and confidence belong to vertices, not to the texels of a UV texture."""
+        return bool(self.texture.ndim == 2)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled with its large arrays packed, without loss: most of a texture repeats its neighbours."""
+        state = dict(vars(self))
+        for name in _PACKED:
+            array = np.ascontiguousarray(state[name])
+            state[name] = (array.dtype.str, array.shape, zlib.compress(array.tobytes(), 1))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in _PACKED:
+            dtype, shape, data = state[name]
+            state[name] = np.frombuffer(bytearray(zlib.decompress(data)), dtype).reshape(shape)
+        vars(self).update(state)
 
 
 @njit(cache=True, nogil=True)
@@ -187,12 +213,13 @@ def complete_texture(
     where it shows them.
 
     Args:
-        model: with UV coordinates; regions and albedo statistics are used where there are any.
+        model: without UV coordinates its vertices are coloured; regions and albedo statistics are used where there
+            are any.
         photo: (H, W, 3) uint8 sRGB.
         parameters: of one face (no batch dimension).
         camera: of the photo, H × W.
         occluder: (H, W) in [0, 1] or bool, 1 = something in front of the face; None = nothing.
-        size: edge S of the texture in texels, 16 to 8192.
+        size: edge S of the texture in texels, 16 to 8192; of no effect for a model without UV.
         settings: see :class:`CompleteSettings`.
         landmarks: of the face; with the 478 MediaPipe points among them they say where the photo's irises lie.
 
@@ -200,7 +227,7 @@ def complete_texture(
         CompletedTexture.
 
     Raises:
-        UsageError: shapes that do not fit, a model without UV, a face outside the photo.
+        UsageError: shapes that do not fit, a face outside the photo.
     """
     settings = settings or CompleteSettings()
     photo, hidden = check_inputs(photo, parameters, camera, occluder)
@@ -208,7 +235,9 @@ def complete_texture(
         raise UsageError(f"texture size must lie between 16 and 8192, got {size}")
     surface, atlas = surface_of(model), atlas_of(model, size)
     head = pose(model, parameters)
-    view = look(photo, hidden, head, surface, camera, finest=0.75 * size)
+    # A mesh of V vertices resolves about as much as a texture of as many texels.
+    finest = 0.75 * size if atlas.size else max(160.0, 2.0 * model.vertex_count**0.5)
+    view = look(photo, hidden, head, surface, camera, finest=finest)
     albedo = vertex_albedo(model, parameters)
     light = parameters.light.detach().cpu().float().numpy()
     texels = texel_albedo(model, parameters, surface, atlas, albedo)
@@ -280,7 +309,7 @@ def _blend(
     gain: Array,
     settings: CompleteSettings,
 ) -> tuple[Array, Array, Array, float]:
-    count, size = len(atlas.texel), atlas.size
+    count = len(atlas.texel)
     intrinsics = np.array([float(v) for v in (view.camera.focal, view.camera.cx, view.camera.cy)])
     seen, image = (np.zeros((count, 3), np.float32) for _ in range(2))
     quality, resolution, image_quality, image_resolution = (np.zeros(count, np.float32) for _ in range(4))
@@ -308,13 +337,13 @@ def _blend(
 
     split(count, work)
     texture = colour[atlas.nearest]
-    codes = np.zeros(size * size, np.uint8)
+    codes = np.zeros(atlas.nearest.size, np.uint8)
     codes[atlas.texel] = provenance
-    scores = np.zeros(size * size, np.float32)
+    scores = np.zeros(atlas.nearest.size, np.float32)
     scores[atlas.texel] = confidence
     face = surface.kind[atlas.triangle] == 1
     share = float((provenance[face] == OBSERVED).mean()) if face.any() else 0.0
-    return texture, codes.reshape(size, size), scores.reshape(size, size), share
+    return texture, codes.reshape(atlas.nearest.shape), scores.reshape(atlas.nearest.shape), share
 
 
 def _srgb_table() -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.srgb import LINEAR_OF_BYTE
 from ..errors import UsageError
 from ._files import write_file
 from ._geometry import SplitMesh, sample_map, split_seams, vertex_normals
@@ -55,6 +56,8 @@ def encode_glb(mesh: Mesh, *, morph_targets: bool = True, texture_format: str = 
       material variants ``provenance`` and ``confidence`` (extension KHR_materials_variants; the plain look is
       the variant ``photo``). The provenance image is a palette PNG: its indices are the codes, its palette the
       colours that viewers show. The confidence image is grey, 255 = 1.
+    - A mesh with ``colours`` instead of a texture has them as ``COLOR_0`` (float, linear light, as glTF wants);
+      provenance and confidence are the vertex attributes alone, there are no material variants.
     - ``asset.extras``: ``schema``, ``units``, ``provenance_codes`` and everything in ``mesh.extras``.
 
     Args:
@@ -142,6 +145,15 @@ def _attributes(buffer: GltfBuffer, mesh: Mesh, split: SplitMesh) -> dict[str, i
         "POSITION": buffer.add_accessor(positions, target=ARRAY_BUFFER, bounds=True),
         "NORMAL": buffer.add_accessor(normals, target=ARRAY_BUFFER),
     }
+    if mesh.colours is not None:
+        linear = LINEAR_OF_BYTE[mesh.colours][split.vertex]  # COLOR_0 is linear, unlike a base colour texture
+        attributes["COLOR_0"] = buffer.add_accessor(linear, target=ARRAY_BUFFER)
+        if mesh.provenance is not None:
+            codes = mesh.provenance[split.vertex].astype(np.float32)  # one type for all, see encode_glb
+            attributes["_PROVENANCE"] = buffer.add_accessor(codes, target=ARRAY_BUFFER)
+        if mesh.confidence is not None:
+            confidence = mesh.confidence[split.vertex]
+            attributes["_CONFIDENCE"] = buffer.add_accessor(confidence, target=ARRAY_BUFFER)
     if mesh.uv is None:
         return attributes
     uv = mesh.uv[split.uv]
@@ -185,6 +197,8 @@ class _Textures:
 
 def _looks(mesh: Mesh, textures: _Textures, texture_format: str) -> dict[str, dict[str, Any]]:
     """Name of each material variant -> its base colour; the first is the plain look."""
+    if mesh.colours is not None:  # multiplied with COLOR_0 in every look, so there is only the plain one
+        return {"photo": {"baseColorFactor": [1.0, 1.0, 1.0, 1.0]}}
     looks: dict[str, dict[str, Any]] = {"photo": {"baseColorFactor": list(_CLAY)}}
     if mesh.texture is not None:
         if texture_format == "png":

@@ -38,8 +38,9 @@ class Mesh:
         normals: (V, 3), or None for smooth normals computed from the triangles.
         morph_targets: name -> (V, 3) offsets in mm at weight 1.
         morph_weights: default weight of each morph target in order, or None for zeros.
-        provenance: (S, S') uint8 codes, see ``provenance_names``, or None.
-        confidence: (S, S') float in [0, 1], or None.
+        colours: (V, 3) uint8 sRGB of a mesh without texture, or None.
+        provenance: (S, S') uint8 codes, see ``provenance_names``, or None; (V,) with ``colours``.
+        confidence: (S, S') float in [0, 1], or None; (V,) with ``colours``.
         provenance_names: name of each code from 0 on.
         provenance_colours: sRGB colour of each code.
         glossy: (F,) bool, triangles with a wet surface such as eyes and teeth, or None.
@@ -66,6 +67,7 @@ class Mesh:
     glossy: NDArray[np.bool_] | None = None
     name: str = "face"
     extras: Mapping[str, Any] = field(default_factory=dict)
+    colours: NDArray[np.uint8] | None = None
 
     __repr__ = short_repr
 
@@ -107,6 +109,38 @@ class Mesh:
         self._check_maps()
 
     def _check_maps(self) -> None:
+        if self.colours is None:
+            self._check_texels()
+        else:
+            self._check_vertex_maps(len(self.vertices))
+        if self.provenance is not None and int(self.provenance.max()) >= len(self.provenance_names):
+            raise UsageError(
+                f"provenance code {int(self.provenance.max())} has no name in {self.provenance_names}"
+            )
+        if len(self.provenance_colours) != len(self.provenance_names):
+            raise UsageError("provenance_names and provenance_colours differ in length")
+        if self.confidence is not None and not ((self.confidence >= 0) & (self.confidence <= 1)).all():
+            raise UsageError("confidence must lie within 0…1")
+
+    def _check_vertex_maps(self, count: int) -> None:
+        if self.texture is not None or self.uv is not None:
+            raise UsageError("a mesh has either a texture with uv, or colours at its vertices")
+        for name, dtype, kind, shape in (
+            ("colours", np.uint8, np.uint8, (count, 3)),
+            ("provenance", np.uint8, np.uint8, (count,)),
+            ("confidence", np.float32, np.floating, (count,)),
+        ):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            array = _array(value)
+            if array.shape != shape or not np.issubdtype(array.dtype, kind):
+                raise UsageError(
+                    f"{name} of vertices must be {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}"
+                )
+            self._set(name, array.astype(dtype, copy=False))
+
+    def _check_texels(self) -> None:
         for name, dtype, channels in (
             ("texture", np.uint8, (3,)),
             ("provenance", np.uint8, ()),
@@ -124,14 +158,6 @@ class Mesh:
             if not np.issubdtype(pixels.dtype, kind):
                 raise UsageError(f"{name} must be {np.dtype(dtype)}, got {pixels.dtype}")
             self._set(name, pixels.astype(dtype, copy=False))
-        if self.provenance is not None and int(self.provenance.max()) >= len(self.provenance_names):
-            raise UsageError(
-                f"provenance code {int(self.provenance.max())} has no name in {self.provenance_names}"
-            )
-        if len(self.provenance_colours) != len(self.provenance_names):
-            raise UsageError("provenance_names and provenance_colours differ in length")
-        if self.confidence is not None and not ((self.confidence >= 0) & (self.confidence <= 1)).all():
-            raise UsageError("confidence must lie within 0…1")
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

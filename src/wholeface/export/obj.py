@@ -21,8 +21,9 @@ __all__ = ["write_obj"]
 def write_obj(path: str | os.PathLike[str], mesh: Mesh) -> tuple[Path, ...]:
     """Writes a mesh as OBJ in millimetres, with ``<stem>.mtl`` and ``<stem>_texture.png`` beside it.
 
-    Vertices keep their order and number; UV points have indices of their own, so nothing is split.
-    Characters on which OBJ readers stumble, such as spaces, become underscores in the names of the side
+    A mesh with ``colours`` instead of a texture has them, sRGB in [0, 1], behind each vertex's position, where most
+    readers look for them. Vertices keep their order and number; UV points have indices of their own, so nothing
+    is split. Characters on which OBJ readers stumble, such as spaces, become underscores in the names of the side
     files. Provenance and morph targets have no place in OBJ.
 
     Returns:
@@ -54,7 +55,7 @@ def _materials(texture_name: str | None, mesh: Mesh) -> str:
         looks["glossy"] = (0.3, 200)
     lines = []
     for name, (specular, exponent) in looks.items():
-        colour = "1 1 1" if texture_name else "0.8 0.78 0.76"
+        colour = "1 1 1" if texture_name or mesh.colours is not None else "0.8 0.78 0.76"
         lines += [f"newmtl {name}", "Ka 0 0 0", f"Kd {colour}", f"Ks {specular} {specular} {specular}"]
         lines += [f"Ns {exponent}", "d 1", "illum 2"]
         if texture_name:
@@ -66,7 +67,11 @@ def _materials(texture_name: str | None, mesh: Mesh) -> str:
 def _objects(library: str, mesh: Mesh) -> str:
     name = "".join(c if c.isascii() and c.isalnum() else "_" for c in mesh.name) or "face"
     parts = ["# WholeFace, millimetres, +y up, +z out of the face\n", f"mtllib {library}\n", f"o {name}\n"]
-    parts.append(_lines("v %.6f %.6f %.6f\n", mesh.vertices))
+    if mesh.colours is None:
+        parts.append(_lines("v %.6f %.6f %.6f\n", mesh.vertices))
+    else:
+        table = np.concatenate([mesh.vertices, mesh.colours / np.float64(255)], axis=1)
+        parts.append(_lines("v %.6f %.6f %.6f %.4f %.4f %.4f\n", table))
     if mesh.uv is not None:
         parts.append(_lines("vt %.7f %.7f\n", mesh.uv))
     parts.append(_lines("vn %.5f %.5f %.5f\n", vertex_normals(mesh)))

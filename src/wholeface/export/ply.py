@@ -28,12 +28,13 @@ def write_ply(path: str | os.PathLike[str], mesh: Mesh) -> Path:
 def encode_ply(mesh: Mesh) -> bytes:
     """Binary little-endian PLY in millimetres; vertices keep their order and number.
 
-    Each vertex has ``x y z nx ny nz``; with a texture ``red green blue`` sampled from it, where a UV seam
-    passes the mean of its sides; with a provenance map ``provenance`` (code) and with a confidence map
+    Each vertex has ``x y z nx ny nz``; with a texture ``red green blue`` (sRGB) sampled from it, where a UV
+    seam passes the mean of its sides, or the vertex's own colour;
+    with a provenance map ``provenance`` (code) and with a confidence map
     ``confidence``, where a seam passes the value of the side with the lowest UV index.
     """
     fields = [(name, "<f4") for name in ("x", "y", "z", "nx", "ny", "nz")]
-    if mesh.texture is not None:
+    if mesh.texture is not None or mesh.colours is not None:
         fields += [(name, "u1") for name in ("red", "green", "blue")]
     if mesh.provenance is not None:
         fields.append(("provenance", "u1"))
@@ -45,6 +46,12 @@ def encode_ply(mesh: Mesh) -> bytes:
     for axis, (position, normal) in enumerate(zip("xyz", ("nx", "ny", "nz"))):
         table[position] = mesh.vertices[:, axis]
         table[normal] = normals[:, axis]
+    if mesh.colours is not None:
+        for channel, name in enumerate(("red", "green", "blue")):
+            table[name] = mesh.colours[:, channel]
+        for name, values in (("provenance", mesh.provenance), ("confidence", mesh.confidence)):
+            if values is not None:
+                table[name] = values
     if mesh.uv is not None:
         split = split_seams(mesh)
         first = np.flatnonzero(np.diff(split.vertex, prepend=-1))  # one per vertex that has a triangle

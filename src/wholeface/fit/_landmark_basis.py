@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -41,8 +39,9 @@ class LandmarkBasis:
         sigma: (L, 2) mm, independent noise along the face's own x and y axis in the image.
         modes: (L, 2, Q) mm, directions of correlated noise at one standard deviation.
         identity_size: K.
-        expression_rate: (E,) rate of the exponential prior of each expression weight.
+        expression_rate: (E,) rate of the exponential prior of each expression coefficient.
         expression_precision: (E, E) of the Gaussian part of their prior.
+        expression_range: (2, E) smallest and largest expression coefficients.
         centre: (3,) mm, middle of the face.
     """
 
@@ -57,6 +56,7 @@ class LandmarkBasis:
     identity_size: int
     expression_rate: Array
     expression_precision: Array
+    expression_range: Array
     centre: Array
 
     @property
@@ -86,15 +86,12 @@ class LandmarkBasis:
             identity_size=0,
             expression_rate=self.expression_rate[:0],
             expression_precision=self.expression_precision[:0, :0],
+            expression_range=self.expression_range[:, :0],
         )
 
 
-_cache: dict[tuple[int, str, NoiseKind], tuple[weakref.ref[MorphableModel], LandmarkBasis]] = {}
-_lock = threading.Lock()
-
-
 def landmark_basis(model: MorphableModel, scheme: LandmarkScheme, kind: NoiseKind = "any") -> LandmarkBasis:
-    """The (cached) basis of one model and landmark scheme, with the noise of one kind of picture.
+    """The basis of one model and landmark scheme, with the noise of one kind of picture.
 
     Args:
         model: face model.
@@ -104,16 +101,16 @@ def landmark_basis(model: MorphableModel, scheme: LandmarkScheme, kind: NoiseKin
     Raises:
         UsageError: the model does not know where these landmarks lie.
     """
-    with _lock:
-        held = _cache.get((id(model), scheme, kind))
-        if held is not None and held[0]() is model:
-            return held[1]
-        for stale in [k for k, (ref, _) in _cache.items() if ref() is None]:
-            del _cache[stale]
-        built = _build(model, scheme)
-        for name, (sigma, modes) in zip(_KINDS, _noise(model, scheme, built)):
-            _cache[id(model), scheme, name] = (weakref.ref(model), replace(built, sigma=sigma, modes=modes))
-        return _cache[id(model), scheme, kind][1]
+    made = model.table("landmark basis", lambda m: _of_each_kind(m, scheme), key=scheme)
+    return made[kind]
+
+
+def _of_each_kind(model: MorphableModel, scheme: LandmarkScheme) -> dict[NoiseKind, LandmarkBasis]:
+    built = _build(model, scheme)
+    return {
+        kind: replace(built, sigma=sigma, modes=modes)
+        for kind, (sigma, modes) in zip(_KINDS, _noise(model, scheme, built))
+    }
 
 
 def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
@@ -144,9 +141,7 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
     sliding = torch.from_numpy(candidates).to(model.identity.device)
     blocks = torch.cat([model.identity[:, sliding], model.expression[:, sliding]]).double().cpu().numpy()
     slid_basis = np.moveaxis(blocks, 0, -1)  # (C, M - 1, 3, K + E)
-    size = model.expression_size
-    rate = _extra(model, "expression_rate", (size,))
-    precision = _extra(model, "expression_precision", (size, size))
+    prior = model.prior
     return LandmarkBasis(
         mean=mean,
         basis=basis,
@@ -157,8 +152,9 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
         sigma=np.zeros((count, 2)),
         modes=np.zeros((count, 2, 0)),
         identity_size=model.identity_size,
-        expression_rate=np.full(size, 4.0) if rate is None else rate,
-        expression_precision=4.0 * np.eye(size) if precision is None else precision,
+        expression_rate=prior.rate.double().cpu().numpy(),
+        expression_precision=prior.precision.double().cpu().numpy(),
+        expression_range=torch.stack([prior.lower, prior.upper]).double().cpu().numpy(),
         centre=mean[valid.numpy()].mean(axis=0),
     )
 

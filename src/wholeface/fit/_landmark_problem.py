@@ -50,11 +50,13 @@ class State:
         """Pixels per millimetre at the model's origin."""
         return float(np.exp(self.pose[3] - self.pose[2]))
 
-    def moved(self, step: Array, bounded: slice, focal_free: bool) -> State:
-        """The state after a step (rotation, a, b, log d, log f/d, coefficients, nuisance); bounded ones clipped."""
+    def moved(self, step: Array, bounds: Array, focal_free: bool) -> State:
+        """The state after a step (rotation, a, b, log d, log f/d, coefficients, nuisance).
+
+        ``bounds`` (2, K + E) are the smallest and largest coefficients, to which they are clipped.
+        """
         size = len(self.coefficients)
-        coefficients = self.coefficients + step[POSE : POSE + size]
-        coefficients[bounded] = np.clip(coefficients[bounded], 0.0, 1.0)
+        coefficients = np.clip(self.coefficients + step[POSE : POSE + size], bounds[0], bounds[1])
         return State(
             rotation=exponential(step[:3]) @ self.rotation,
             pose=self.pose + np.array([*step[3:6], step[5] + step[6] if focal_free else 0.0]),

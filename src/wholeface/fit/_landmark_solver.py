@@ -32,7 +32,7 @@ class Problem:
         identity_precision: (K,) of the same.
         expression_rate: (E,).
         expression_precision: (E, E).
-        bounds: whether expression weights are bounded to [0, 1].
+        bounds: whether expression coefficients keep to the basis' ``expression_range``.
         slide: whether contour landmarks slide.
     """
 
@@ -217,12 +217,18 @@ def _rows(problem: Problem, at: _Evaluation, whitener: Array) -> tuple[Array, Ar
     return rows.reshape(-1, rows.shape[2]), (at.white * root).ravel()
 
 
-def _room(state: State, bounded: slice, total: int) -> Array:
+def _bounds(problem: Problem) -> Array:
+    """(2, K + E) smallest and largest coefficients."""
+    bounds = np.repeat([[-np.inf], [np.inf]], problem.basis.basis.shape[2], axis=1)
+    if problem.bounds:
+        bounds[:, problem.basis.identity_size :] = problem.basis.expression_range
+    return bounds
+
+
+def _room(state: State, bounds: Array, total: int) -> Array:
     """(2, total) how far each unknown may move down and up."""
     room = np.stack([np.full(total, -np.inf), np.full(total, np.inf)])
-    values = state.coefficients[bounded]
-    block = slice(POSE + bounded.start, POSE + bounded.stop)
-    room[0, block], room[1, block] = -values, 1.0 - values
+    room[:, POSE : POSE + bounds.shape[1]] = bounds - state.coefficients
     return room
 
 
@@ -256,9 +262,8 @@ def solve(
         iterations: at most this many accepted or refused steps.
         tolerance: stop when a step lowers the cost by less.
     """
-    k, size = problem.basis.identity_size, problem.basis.basis.shape[2]
-    low, high = POSE + k, POSE + size
-    bounded = slice(k, size) if problem.bounds else slice(0, 0)
+    size = problem.basis.basis.shape[2]
+    bounds = _bounds(problem)
     prior_hessian = _prior_hessian(problem, state)
     choice = choose(problem, state)
     whitener = _whitener(problem, state)
@@ -270,9 +275,10 @@ def solve(
         gradient = at.prior_gradient.copy()
         gradient[: rows.shape[1]] += rows.T @ white
         moving = free.copy()
-        if problem.bounds:  # weights on a bound that want to leave the interval stay where they are
-            expression, slope = at.state.coefficients[k:], gradient[low:high]
-            moving[low:high] &= ~(((expression <= 0) & (slope > 0)) | ((expression >= 1) & (slope < 0)))
+        # Coefficients on a bound that want to leave the interval stay where they are.
+        values, slope = at.state.coefficients, gradient[POSE : POSE + size]
+        held = ((values <= bounds[0]) & (slope > 0)) | ((values >= bounds[1]) & (slope < 0))
+        moving[POSE : POSE + size] &= ~held
         index = np.nonzero(moving)[0]
         active = rows[:, index]
         system = active.T @ active + prior_hessian[np.ix_(index, index)]
@@ -280,12 +286,12 @@ def solve(
         for _ in range(8):
             step = np.zeros(len(gradient))
             damped = system + np.diag(damping * np.diag(system) + 1e-9)
-            room = _room(at.state, bounded, len(gradient))[:, index]
+            room = _room(at.state, bounds, len(gradient))[:, index]
             step[index] = bounded_step(damped, gradient[index], room[0], room[1])
             largest = float(np.abs(step[:POSE]).max())
             if largest > 0.6:  # keep a wild step inside the region where the linearisation means something
                 step *= 0.6 / largest
-            trial = _evaluate(problem, at.state.moved(step, bounded, problem.focal_free), choice, whitener)
+            trial = _evaluate(problem, at.state.moved(step, bounds, problem.focal_free), choice, whitener)
             if trial.cost <= at.cost:
                 break
             trial, damping = None, max(10 * damping, 1e-3)

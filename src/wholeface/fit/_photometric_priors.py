@@ -45,7 +45,7 @@ class GeometryPrior:
         sizes: tuple[int, int],
         *,
         landmark_weight: float,
-        identity_precision: float,
+        identity_precision: _F64,
         expression_precision: float,
     ) -> GeometryPrior:
         """Curvature of the landmarks' reprojection at the start, plus the model's own statistics.
@@ -78,7 +78,7 @@ class GeometryPrior:
         count = len(precision)
         own = np.concatenate(
             [
-                np.full(sizes[0], identity_precision),
+                identity_precision,
                 np.full(sizes[1], expression_precision),
                 np.full(6, 1e-6),
             ]

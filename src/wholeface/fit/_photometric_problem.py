@@ -90,8 +90,12 @@ class State:
             copied(parameters.translation),
         )
 
-    def moved(self, step: _F64, blocks: dict[str, slice]) -> State:
-        """After a step in the problem's order; coefficients beyond those that are solved for stay."""
+    def moved(self, step: _F64, blocks: dict[str, slice], expression_range: _F64) -> State:
+        """After a step in the problem's order; coefficients beyond those that are solved for stay.
+
+        Expression coefficients stay where they were allowed to be: in ``expression_range`` (2, E) unless they
+        started outside.
+        """
 
         def added(values: _F64, name: str) -> _F64:
             change = step[blocks[name]]
@@ -104,14 +108,14 @@ class State:
             added(self.albedo, "albedo"),
             self.light + step[blocks["light"]].reshape(9, 3),
             added(self.identity, "identity"),
-            np.clip(added(self.expression, "expression"), *self._expression_range()),
+            np.clip(
+                added(self.expression, "expression"),
+                np.minimum(self.expression, expression_range[0, : len(self.expression)]),
+                np.maximum(self.expression, expression_range[1, : len(self.expression)]),
+            ),
             turn @ self.rotation,
             self.translation + step[blocks["translation"]],
         )
-
-    def _expression_range(self) -> tuple[_F64, _F64]:
-        """Weights stay where they were allowed to be: in [0, 1] unless they started outside."""
-        return np.minimum(self.expression, 0.0), np.maximum(self.expression, 1.0)
 
 
 class PhotometricProblem:
@@ -134,6 +138,9 @@ class PhotometricProblem:
     ) -> None:
         self.samples = samples
         self.albedo_size, self.identity_size, self.expression_size = sizes
+        prior = model.prior
+        self.expression_range = torch.stack([prior.lower, prior.upper]).double().numpy()  # (2, E)
+        self.albedo_precision = model.albedo_prior.precision[: self.albedo_size].double().numpy()  # (A',)
         used = np.unique(samples.corners)
         around = np.zeros(model.vertex_count, dtype=bool)
         around[used] = True

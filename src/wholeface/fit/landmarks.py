@@ -131,8 +131,9 @@ def fit_landmarks(
 
     Gauss–Newton steps with Levenberg–Marquardt damping and analytic Jacobians; ρ is a Student-t likelihood by
     iterated reweighting. Landmarks do not err one by one: their common errors N z are fitted along, with unit
-    prior, so that they are not mistaken for identity. Expression weights stay in [0, 1]. Contour landmarks slide
-    to the silhouette. Noise and biases are those that the model carries for its detector
+    prior, so that they are not mistaken for identity. Expression coefficients stay where the model's prior allows
+    them (blendshape weights in [0, 1], Gaussian modes anywhere). Contour landmarks slide to the silhouette. Noise
+    and biases are those that the model carries for its detector
     (``extras["landmarks_478_…"]``), else plain defaults.
 
     Convention: camera point = R · model point + t; u = cx + f x/(−z), v = cy − f y/(−z); pixel (0, 0) is the
@@ -261,7 +262,8 @@ def _identity_prior(
     A detector's own estimate with variance s² is what the population's prior makes of evidence with precision
     1/s² − 1; that evidence counts ``identity_trust`` times, because the points stem from the same picture.
     """
-    mean, precision = np.zeros(size), np.full(size, settings.identity_strength)
+    mean = np.zeros(size)
+    precision = settings.identity_strength * model.identity_prior.precision[:size].double().numpy()
     if landmarks.identity is None or landmarks.identity_sigma is None or not has_dense(model):
         return mean, precision
     k = min(size, len(landmarks.identity))

@@ -46,7 +46,7 @@ class PhotometricSettings:
         exposure_sigma: standard deviation of the log exposure; infinity leaves tone to the albedo prior alone.
         tint_sigma: standard deviation of the log colour of the light, per channel.
         landmark_weight: trust in the landmarks' own standard deviations; below 1, because they err together.
-        identity_strength: precision of the identity about the landmark fit.
+        identity_strength: precision of the identity about the landmark fit, times the model's own.
         expression_sigma: standard deviation of expression weights about the landmark fit.
     """
 
@@ -167,7 +167,8 @@ def refine_photometric(
             landmarks,
             sizes[1:],
             landmark_weight=settings.landmark_weight,
-            identity_precision=settings.identity_strength,
+            identity_precision=settings.identity_strength
+            * model.identity_prior.precision[: sizes[1]].double().numpy(),
             expression_precision=1 / settings.expression_sigma**2,
         )
         light = LightPrior(
@@ -244,7 +245,7 @@ class _Objective:
     def _priors(self, state: State) -> float:
         albedo = state.albedo[: self.problem.albedo_size]
         return (
-            0.5 * self.settings.albedo_strength * float(albedo @ albedo)
+            0.5 * self.settings.albedo_strength * float(albedo @ (self.problem.albedo_precision * albedo))
             + self.geometry.value_and_gradient(state)[0]
             + self.light.value(state.light)
         )
@@ -261,8 +262,9 @@ class _Objective:
         gradient = (rows.T @ (weight * residual).astype(np.float32).ravel()).astype(np.float64)
         blocks = problem.blocks
         albedo = np.arange(blocks["albedo"].start, blocks["albedo"].stop)
-        gradient[albedo] += settings.albedo_strength * state.albedo[: len(albedo)]
-        curvature[albedo, albedo] += settings.albedo_strength
+        strength = settings.albedo_strength * problem.albedo_precision
+        gradient[albedo] += strength * state.albedo[: len(albedo)]
+        curvature[albedo, albedo] += strength
         light_gradient, light_curvature = self.light.derivatives(state.light)
         gradient[blocks["light"]] += light_gradient
         curvature[blocks["light"], blocks["light"]] += light_curvature
@@ -276,14 +278,16 @@ def _minimise(
     objective: _Objective, state: State, settings: PhotometricSettings
 ) -> tuple[State, list[float], bool]:
     """Levenberg–Marquardt; a step is taken only when it lowers the objective."""
-    loss = [objective.value(state)]
+    problem, loss = objective.problem, [objective.value(state)]
     damping = 1e-3
     for _ in range(settings.iterations):
         gradient, curvature = objective.model(state)
         diagonal = np.diag(curvature).copy()
         for _ in range(5):
             step = -np.linalg.solve(curvature + np.diag(damping * diagonal + 1e-12), gradient)
-            candidate = state.moved(step, objective.problem.blocks)
+            candidate = state.moved(
+                step, problem.blocks, problem.expression_range[:, : len(state.expression)]
+            )
             value = objective.value(candidate)
             if np.isfinite(value) and value < loss[-1]:
                 break

@@ -6,12 +6,15 @@ from .embedding import Embedding
 from .loaders import load_model
 from .model import MorphableModel
 from .parameters import LAYOUTS, ParameterLayout, Parameters
+from .priors import ExpressionPrior, GaussianPrior
 
 __all__ = [
     "DENSE_COUNT",
     "LAYOUTS",
     "AlbedoModel",
     "Embedding",
+    "ExpressionPrior",
+    "GaussianPrior",
     "MorphableModel",
     "ParameterLayout",
     "Parameters",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,6 @@ ARKIT_NAMES = tuple(
     sorted([*_BOTH_SIDES, *_WHOLE, *(f"{name}{side}" for name in _ONE_SIDED for side in ("Left", "Right"))])
 )
 """ARKit's 52 blendshape locations."""
-_STATISTICAL = re.compile(r"expression_\d+")
 _RANGES = {
     False: (-1.0, 2.0, "0 is neutral, 1 is full, -1 to 2 are allowed"),
     True: (-10.0, 10.0, "it counts standard deviations, -10 to 10 are allowed"),
@@ -120,10 +118,11 @@ def check_weights(model: MorphableModel, weights: Tensor) -> Tensor:
 
     Raises:
         UsageError: a weight that is not finite, below −1 or above 2 for blendshapes, beyond ±10 standard deviations
-            for statistical modes (``expression_00``, …).
+            for Gaussian modes; which are which, the model's prior says.
     """
-    for name, weight in zip(model.expression_names, weights.tolist()):
-        low, high, unit = _RANGES[bool(_STATISTICAL.fullmatch(name))]
+    bounded = model.prior.bounded.tolist()
+    for name, weight, blendshape in zip(model.expression_names, weights.tolist(), bounded):
+        low, high, unit = _RANGES[not blendshape]
         if not (math.isfinite(weight) and low <= weight <= high):
             raise UsageError(f"expression {name!r}: a weight of {weight:g} is out of range; {unit}")
     return weights

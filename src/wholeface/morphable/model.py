@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from .._short_repr import short_repr
 from ..errors import UsageError
+from ._tables import Tables
 from .albedo import AlbedoModel
 from .embedding import Embedding
 from .expression_names import native_expressions
+from .priors import ExpressionPrior, GaussianPrior
+from .source import ModelSource, content_hash, find_model, remember
 
 __all__ = ["REGION_NAMES", "MorphableModel"]
+
+_T = TypeVar("_T")
 
 REGION_NAMES = (
     "skin",  # all outer skin: face, scalp, ears, neck; without eyeballs, teeth, inner mouth
@@ -32,7 +38,7 @@ REGION_NAMES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MorphableModel:
     r"""Linear shape and albedo statistics over one triangulated head.
 
@@ -58,6 +64,16 @@ class MorphableModel:
             have barycentric weights of NaN.
         albedo: albedo statistics, or None.
         extras: further tensors that a room needs and that belong to this model (documented where used).
+        expression_prior: of the expression coefficients; None: blendshape weights in [0, 1] with the statistics of
+            ``extras["expression_rate"]`` and ``extras["expression_precision"]``, where there are any. See
+            :attr:`prior`.
+
+    A model is never changed in place. Tables that others derive from it (:meth:`table`) belong to it; a copy by
+    ``dataclasses.replace`` begins without any. A model that :func:`load_model` read is pickled by its name, place and
+    hash (:attr:`source`), and found there again; a model made in memory or by ``replace`` is pickled whole.
+
+    Raises:
+        UsageError: a prior for another number of expressions.
     """
 
     name: str
@@ -75,6 +91,57 @@ class MorphableModel:
     landmarks_478: Embedding | None = None
     albedo: AlbedoModel | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+    expression_prior: ExpressionPrior | None = None
+    source: ModelSource | None = field(default=None, init=False, repr=False)
+    _tables: Tables = field(default_factory=Tables, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.expression_prior is not None and self.expression_prior.size != self.expression_size:
+            raise UsageError(
+                f"face model {self.name!r} has {self.expression_size} expressions, "
+                f"its expression prior {self.expression_prior.size}"
+            )
+
+    @property
+    def prior(self) -> ExpressionPrior:
+        """What the model knows of its expression coefficients; see ``expression_prior``."""
+        return self.expression_prior or self.table("expression prior", _blendshapes)
+
+    @property
+    def identity_prior(self) -> GaussianPrior:
+        """What the model knows of its identity coefficients: modes are one standard deviation each."""
+        return GaussianPrior.unit(self.identity_size)
+
+    @property
+    def albedo_prior(self) -> GaussianPrior:
+        """What the model knows of its albedo coefficients: modes are one standard deviation each."""
+        return GaussianPrior.unit(self.albedo_size)
+
+    def table(self, kind: str, build: Callable[[MorphableModel], _T], key: Hashable = None) -> _T:
+        """Something derived from this model alone, made once and kept with it; safe to call from several threads.
+
+        Args:
+            kind: a name of the caller's own.
+            build: makes it from this model; it must not change the model.
+            key: what else the result depends on, e.g. a texture's size; of each kind the latest four are kept.
+        """
+        made: _T = self._tables.get(kind, key, lambda: build(self))
+        return made
+
+    def from_source(self, source: ModelSource) -> MorphableModel:
+        """The same model, knowing where it came from; for loaders."""
+        known = replace(self)
+        object.__setattr__(known, "source", source)
+        return known
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.source is None:
+            return super().__reduce_ex__(protocol)
+        sha256 = self.source.sha256 or self.table("content hash", content_hash)
+        if not self.source.moved:
+            remember(self, sha256)
+        mean = self.mean
+        return find_model, (self.name, self.version, self.source, sha256, mean.device, mean.dtype)
 
     __repr__ = short_repr
 
@@ -189,10 +256,35 @@ class MorphableModel:
         def move(value: object) -> object:
             if isinstance(value, Tensor):
                 return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
-            if isinstance(value, (AlbedoModel, Embedding)):
+            if isinstance(value, (AlbedoModel, Embedding, ExpressionPrior)):
                 return value.to(device=device, dtype=dtype)
             if isinstance(value, Mapping):
                 return {k: move(v) for k, v in value.items()}
             return value
 
-        return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})  # type: ignore[arg-type]
+        changes: Any = {f.name: move(getattr(self, f.name)) for f in fields(self) if f.init}
+        moved = replace(self, **changes)
+        if self.source is None:
+            return moved
+        sha256 = self.source.sha256 or self.table("content hash", content_hash)
+        return moved.from_source(replace(self.source, sha256=sha256, moved=True))
+
+
+def _blendshapes(model: MorphableModel) -> ExpressionPrior:
+    """Weights in [0, 1] with the model's own statistics, where its extras hold them.
+
+    Raises:
+        UsageError: statistics of another shape.
+    """
+    size = model.expression_size
+    statistics: dict[str, Tensor] = {}
+    for name, shape in (("rate", (size,)), ("precision", (size, size))):
+        value = model.extras.get(f"expression_{name}")
+        if value is None:
+            continue
+        if value.shape != shape:
+            raise UsageError(
+                f"expression_{name} of face model {model.name!r} has shape {tuple(value.shape)}, expected {shape}"
+            )
+        statistics[name] = value.detach().cpu()
+    return ExpressionPrior.blendshapes(size, **statistics)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import ModelFileError, UsageError
 from ..model import MorphableModel
+from ..source import ModelSource
 from ._files import npz_names, read_bytes
 
 __all__ = ["MODEL_FORMATS", "detect_format", "load_model"]
@@ -47,10 +48,24 @@ def load_model(name_or_path: str | os.PathLike[str] = "wholeface", **options: An
     if name_or_path == "wholeface":
         return _call("wholeface", "read_asset", (), options)
     if isinstance(name_or_path, str) and name_or_path.startswith(_BODY_MODELS):
-        return _call("body_models", "load_body_model", (name_or_path.removeprefix(_BODY_MODELS),), options)
+        found = _call("body_models", "load_body_model", (name_or_path.removeprefix(_BODY_MODELS),), options)
+        return found.from_source(ModelSource(name_or_path, _lasting(options)))
     path = Path(name_or_path)
     kind = detect_format(path)
-    return _call(kind, "read_asset" if kind == "wholeface" else f"load_{kind}", (path,), options)
+    if kind == "wholeface":
+        return _call(kind, "read_asset", (path,), options)
+    found = _call(kind, f"load_{kind}", (path,), options)
+    return found.from_source(ModelSource(str(path.resolve()), _lasting(options)))
+
+
+def _lasting(options: dict[str, Any]) -> dict[str, Any]:
+    """Options that mean the same in another folder: files by their absolute paths."""
+    return {
+        name: str(Path(value).resolve())
+        if isinstance(value, (str, os.PathLike)) and Path(value).exists()
+        else value
+        for name, value in options.items()
+    }
 
 
 def detect_format(path: str | os.PathLike[str]) -> str:

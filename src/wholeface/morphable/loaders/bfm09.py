@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError
 from ..albedo import AlbedoModel
 from ..embedding import Embedding
 from ..model import MorphableModel
+from ..priors import ExpressionPrior
 from ._files import array, floats, indices, require
 from ._mat import read_mat
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor
@@ -135,6 +137,7 @@ def _model(
         tensor(triangles),
         albedo=albedo,
         landmarks_68=landmarks,
+        expression_prior=ExpressionPrior.gaussian(torch.ones(len(expression))),
         **parts,
     )
 

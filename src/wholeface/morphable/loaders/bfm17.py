@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ...errors import ModelFileError
 from ..albedo import AlbedoModel
 from ..model import MorphableModel
+from ..priors import ExpressionPrior
 from ._files import floats, indices, parsing, read_bytes
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor
 
@@ -89,6 +90,7 @@ def load_bfm17(
         landmarks_68=embedding,
         albedo=AlbedoModel("srgb", tensor(colours / scale), tensor(colour_modes / scale)),
         extras={f"landmark:{name}": tensor(point) for name, point in named.items()},
+        expression_prior=ExpressionPrior.gaussian(torch.ones(len(expression))),
     )
 
 

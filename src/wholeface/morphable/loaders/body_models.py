@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError, UsageError
 from ..model import MorphableModel
+from ..priors import ExpressionPrior
 from ._files import array, floats, indices, parsing
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor, triangulate
 
@@ -90,6 +92,7 @@ def load_body_model(
         names,
         tensor(triangles),
         landmarks_68=embedding,
+        expression_prior=ExpressionPrior.gaussian(torch.ones(len(expression))),
     )
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError
 from ..embedding import Embedding
 from ..model import MorphableModel
+from ..priors import ExpressionPrior
 from ._files import array, floats, indices, read_bytes, read_npy, read_npz, require
 from ._mesh import oriented, tensor
 from ._pickle import read_pickle
@@ -93,6 +95,9 @@ def load_flame(
         landmarks_68=embedding,
         albedo=albedo,
         extras={name: tensor(value) for name, value in rig.items()},
+        expression_prior=ExpressionPrior.joined(
+            ExpressionPrior.gaussian(torch.ones(len(names))), ExpressionPrior.blendshapes(1)
+        ),
     )
 
 

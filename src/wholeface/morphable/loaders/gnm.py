@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError
 from ..model import MorphableModel
+from ..priors import ExpressionPrior
 from ._files import array, floats, indices, read_bytes, read_npz, require
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor
 
@@ -97,6 +99,7 @@ def load_gnm(
         mirror,
         landmarks_68=embedding,
         extras=_extras(fields, count, file),
+        expression_prior=ExpressionPrior.gaussian(torch.ones(len(expression))),
     )
 
 

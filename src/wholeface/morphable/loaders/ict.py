@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import ModelFileError
 from ..model import MorphableModel
+from ..priors import ExpressionPrior
 from ._files import array, floats, indices, read_bytes, read_npz, require
 from ._mesh import at_vertices, mirror_index, oriented, read_obj, read_obj_vertices, tensor, triangulate
 
@@ -97,6 +98,7 @@ def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> Morpha
         None if mirror is None else tensor(mirror),
         regions,
         landmarks,
+        expression_prior=ExpressionPrior.blendshapes(len(names)),
     )
 
 

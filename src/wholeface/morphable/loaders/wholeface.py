@@ -18,6 +18,7 @@ from ...errors import ModelFileError
 from ..albedo import AlbedoModel
 from ..embedding import Embedding
 from ..model import MorphableModel
+from ..source import ModelSource
 
 __all__ = ["ASSET_FORMAT", "SHIPPED_ASSET", "card_path", "read_asset", "read_card"]
 
@@ -89,7 +90,8 @@ def read_asset(path: str | Path | None = None) -> MorphableModel:
             raise ModelFileError(
                 f"{file}: has the format {header['format']!r}, this version reads {ASSET_FORMAT!r}"
             )
-        return _decode(arrays, header)
+        place = "wholeface" if file == SHIPPED_ASSET else str(file.resolve())
+        return _decode(arrays, header).from_source(ModelSource(place, sha256=found))
     except ModelFileError:
         raise
     except KeyError as error:

@@ -31,8 +31,7 @@ class TextureCompletion:
 
     def prepare(self, tools: Tools) -> None:
         """Make the tables that belong to the face model and the texture's size."""
-        if tools.model.uv is not None:
-            prepare(tools.model, self.size)
+        prepare(tools.model, self.size)
 
     @face_by_face
     def __call__(self, face: FaceState, tools: Tools) -> FaceState:

@@ -8,6 +8,7 @@ import torch
 from wholeface import Reconstruction, UsageError, load_model
 from wholeface.morphable import MorphableModel
 from wholeface.morphable.expression_names import ARKIT_NAMES, arkit_shapes, check_naming, native_expressions
+from wholeface.morphable.priors import ExpressionPrior
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,11 @@ def test_animate_takes_both_namings(plain_head) -> None:
 def test_statistical_modes_count_standard_deviations(plain_head, small_model: MorphableModel) -> None:
     from dataclasses import replace
 
-    modes = replace(small_model, expression_names=tuple(f"expression_{i:02d}" for i in range(5)))
+    modes = replace(
+        small_model,
+        expression_names=tuple(f"expression_{i:02d}" for i in range(5)),
+        expression_prior=ExpressionPrior.gaussian(torch.ones(5)),
+    )
     head: Reconstruction = plain_head(model=modes)
     assert float(head.animate({"expression_01": -4.0}).expression[1]) == -4
     with pytest.raises(UsageError, match="standard deviations"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._short_repr import short_repr
 from ..errors import UsageError
 
 __all__ = ["ExpressionPrior", "GaussianPrior"]
@@ -23,6 +24,8 @@ class GaussianPrior:
     """
 
     deviation: Tensor
+
+    __repr__ = short_repr
 
     @property
     def size(self) -> int:
@@ -65,6 +68,8 @@ class ExpressionPrior:
     upper: Tensor
     rate: Tensor
     precision: Tensor
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         size = self.lower.shape[0]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numba import njit
 
 from .._short_repr import short_repr
+from .._jit import njit
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ...core.srgb import encode_srgb
+from ..._jit import njit
 
 __all__ = ["EMPTY", "mixed_albedo", "new_relief", "raise_capsule", "raise_ellipsoid", "shade_relief"]
 

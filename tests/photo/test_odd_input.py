@@ -27,7 +27,9 @@ def jpeg(mode: str = "RGB", **options) -> bytes:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"subsampling": 2}])
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"subsampling": 2}]
+)
 def test_a_jpeg_without_its_end_marker_is_whole(mode, options):
     if mode == "L" and "subsampling" in options:
         pytest.skip("grey has nothing to subsample")
@@ -49,7 +51,9 @@ def test_a_jpeg_that_lacks_its_last_rows_is_read_with_a_warning():
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
 def test_a_jpeg_that_lacks_more_is_refused_with_advice(mode, share):
     data = jpeg(mode)
-    with pytest.raises(PhotoError, match=r"is truncated.*only the first .* of its 240 rows.*download it again"):
+    with pytest.raises(
+        PhotoError, match=r"is truncated.*only the first .* of its 240 rows.*download it again"
+    ):
         read_photo(data[: int(len(data) * share)])
 
 
@@ -84,7 +88,9 @@ def test_every_kind_of_array_gives_the_same_pixels(tmp_path):
     for kind, array in kinds.items():
         pixels = read_photo(array).pixels
         assert type(pixels) is np.ndarray, kind
-        np.testing.assert_allclose(pixels.astype(int), plain, atol=1 if kind == "float16" else 0, err_msg=kind)
+        np.testing.assert_allclose(
+            pixels.astype(int), plain, atol=1 if kind == "float16" else 0, err_msg=kind
+        )
         assert pixels.flags.writeable
         assert not np.shares_memory(pixels, array)
 

@@ -164,7 +164,7 @@ def _picked_points(data: bytes) -> Array:
     A document type with entities is refused: nothing here needs one, and it can blow up the parser.
     """
     if b"<!ENTITY" in data.upper() or b"\0" in data:  # UTF-16 would hide it
-        raise DataError("declares entities, which picked points never do")
+        raise ValueError("declares entities, which picked points never do")
     root = ElementTree.fromstring(data)
     points = [element for element in root.iter() if element.tag.lower() == "point"]
     missing = [axis for element in points for axis in "xyz" if axis not in element.attrib]

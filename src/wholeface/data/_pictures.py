@@ -17,8 +17,10 @@ MAX_PIXELS = 100_000_000
 """Larger pictures are refused from their header alone."""
 
 
-def decoded(data: bytes, formats: Sequence[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The first picture of an encoded file, decoded completely and without a word.
+def decoded(
+    data: bytes, formats: Sequence[str], *, mode: str | None = None, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
+    """The first picture of an encoded file, decoded completely and without a word, in ``mode`` or its own.
 
     Raises:
         ValueError: no such picture, damaged or too large; Pillow itself raises almost any type then.
@@ -32,6 +34,6 @@ def decoded(data: bytes, formats: Sequence[str], max_pixels: int = MAX_PIXELS) -
             if width * height > max_pixels:
                 raise ValueError(f"{width} × {height} pixels, at most {max_pixels} are read")
             image.load()
+            return image if mode is None else image.convert(mode)
         except Exception as error:
             raise ValueError(str(error)[:120] or type(error).__name__) from error
-    return image

@@ -269,9 +269,9 @@ def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
         labels = json.loads(files["json"])
         if labels["version"] != LABELS_VERSION:
             raise ValueError(f"version {labels['version']}, this release reads {LABELS_VERSION}")
-        arrays = {n: np.array(labels[n], dtype=np.float32).reshape(-1, 2) for n in POINTS}
-        flags = {n: np.array(labels[n], dtype=np.uint8).astype(bool) for n in FLAGS}
-        parameters = {k: np.array(v, dtype=np.float32) for k, v in labels["parameters"].items()}
+        arrays = {n: _numbers(labels[n]).reshape(-1, 2) for n in POINTS}
+        flags = {n: _flags(labels[n]) for n in FLAGS}
+        parameters = {k: _numbers(v) for k, v in labels["parameters"].items()}
         known, source = frozenset(map(str, labels["known"])), str(labels["source"])
         seed = tuple(int(s) for s in labels["seed"])
         if not all(abs(s) < 1 << 63 for s in seed):
@@ -307,9 +307,24 @@ def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
         raise DataError(f"{path}: key {key}: {error}") from error
 
 
+def _numbers(values: object) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        array = np.array(values, dtype=np.float32)
+    if np.isinf(array).any():
+        raise ValueError("a number is not finite")  # unknown ones are NaN
+    return array
+
+
+def _flags(values: object) -> NDArray[np.bool_]:
+    array = np.array(values, dtype=np.int64)
+    if not np.isin(array, (0, 1)).all():
+        raise ValueError("a flag is neither 0 nor 1")
+    return array.astype(bool)
+
+
 def _picture(path: Path, key: str, name: str, files: dict[str, bytes], *, grey: bool) -> NDArray[np.uint8]:
     try:
-        pixels = np.array(decoded(files[name], ("PNG", "JPEG"), _MOST_PIXELS))
+        pixels = np.array(decoded(files[name], ("PNG", "JPEG"), max_pixels=_MOST_PIXELS))
     except ValueError as error:
         raise DataError(f"{path}: key {key}: {key}.{name} is no readable picture: {error}") from error
     if pixels.dtype != np.uint8 or pixels.ndim != (2 if grey else 3) or (not grey and pixels.shape[2] != 3):

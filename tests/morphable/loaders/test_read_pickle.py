@@ -191,7 +191,7 @@ def test_shared_objects_do_not_blow_up() -> None:
 def test_damaged_sparse_matrix(changes: dict[str, Any]) -> None:
     matrix = scipy.sparse.csc_matrix(([1.0, 2.0], ([0, 1], [0, 2])), shape=(3, 3))
     matrix.__dict__.update(changes)
-    with pytest.raises(ModelFileError, match="sparse matrix|impossible shape"):
+    with pytest.raises(ModelFileError, match=r"sparse matrix|impossible shape"):
         read_pickle(pickle.dumps(matrix), WHERE)
 
 

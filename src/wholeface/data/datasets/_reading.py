@@ -184,7 +184,7 @@ def _read(path: Path, mode: str, size: int | None) -> NDArray[np.uint8]:
             f"{path}: not a readable picture: {getattr(error, 'strerror', None) or error}"
         ) from error
     try:
-        picture = decoded(data, _FORMATS).convert(mode)
+        picture = decoded(data, _FORMATS, mode=mode)
     except ValueError as error:
         raise DataError(f"{path}: not a readable picture: {error}") from error
     if size is not None and picture.size != (size, size):

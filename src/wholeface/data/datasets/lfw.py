@@ -55,7 +55,7 @@ class LFWPairs:
         line, words = (lines[0][0], lines[0][1].split()) if lines else (1, [])
         if len(words) not in (1, 2):
             raise DataError(f"{path}, line {line}: no numbers of folds and pairs; expected {_PAIRS}")
-        counts = [integer(word, path, line, _PAIRS) for word in words]
+        counts = [integer(word, path, line, _PAIRS, least=1) for word in words]
         self.folds, each = (1, counts[0]) if len(counts) == 1 else (counts[0], counts[1])
         if len(lines) - 1 != self.folds * each * 2:
             raise DataError(

@@ -78,7 +78,7 @@ def test_damaged_landmark_arrays(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        '<?xml version="1.0" encoding="none-such"?><a/>'.encode(),
+        b'<?xml version="1.0" encoding="none-such"?><a/>',
         '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'.encode("utf-16"),
         b"<a>" * 400_000,
         b'<a><point x="1" y="2" z="' + b"9" * 100_000 + b'e"/></a>',

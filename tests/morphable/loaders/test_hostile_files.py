@@ -199,12 +199,11 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 def test_expensive_pickles_are_cheap_to_refuse(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb.pkl"
     path.write_bytes(BOMBS[name]())
-    for load in (load_model, lambda p: read_pickle(read_bytes(p), p)):
-        with bounded():
-            said = refusal(load, path)
-        assert said.startswith(str(path)) or (not said and load is not load_model)
-        assert len(said) < 1000
-        assert said.isprintable()
+    with bounded():
+        said = refusal(load_model, path)
+    assert said.startswith(str(path))
+    assert len(said) < 1000
+    assert said.isprintable()
 
 
 def test_shared_arrays_and_texts_are_still_read() -> None:

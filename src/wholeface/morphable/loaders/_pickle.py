@@ -31,7 +31,7 @@ _FORBIDDEN_OPCODES = (
 )  # fmt: skip
 
 
-_MOST_OPCODES = 200_000
+_MOST_OPCODES = 100_000
 """Steps of a pickle; models of arrays need hundreds."""
 _MOST_DIGITS, _MOST_INTEGER_BYTES, _MOST_KEY = 40, 16, 1 << 60
 """Of a number in the file, and of a whole number as a key (hashes of larger ones can be made to collide)."""

@@ -23,7 +23,7 @@ PLY = {
     "vertices that are not there": VERTICES.replace("3", "99999999999")
     + f"element face 1\n{FACES}end_header\n{BODY}",
     "a negative count": f"{VERTICES}element face -1\n{FACES}end_header\n{BODY}",
-    "a negative list": f"{VERTICES}element face 1\nproperty list int int a\n{FACES}end_header\n0 0 0\n1 0 0\n0 1 0\n-9 3 0 1 2\n",
+    "a negative list": f"{VERTICES}element face 1\nproperty list int int a\n{FACES}end_header\n0 0 0\n1 0 0\n0 1 0\n-9 3 0 1 2\n",  # noqa: E501
     "a count of many digits": f"{VERTICES}element face {'9' * 6000}\n{FACES}end_header\n{BODY}",
 }
 

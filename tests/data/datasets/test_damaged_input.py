@@ -96,5 +96,5 @@ def test_mutated_pictures_raise_nothing_else(tmp_path: Path, format: str) -> Non
 
 def test_a_picture_of_too_many_pixels_is_refused_from_its_header(tmp_path: Path) -> None:
     Image.new("1", (20_000, 10_000)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="20000 × 10000"):
+    with pytest.raises(DataError, match=r"20000 × 10000|exceeds limit"):
         read_rgb(tmp_path / "a.png")

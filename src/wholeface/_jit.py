@@ -54,13 +54,14 @@ def _cached(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     if folder is not None:
         # numba offers no argument for the folder; its setting is read while the function is decorated.
         with _CACHE_DIR_LOCK:
-            before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+            settings: Any = numba.config
+            before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
             try:
                 return numba.njit(**options)(function)
             except (RuntimeError, OSError):
                 pass
             finally:
-                numba.config.CACHE_DIR = before
+                settings.CACHE_DIR = before
     return numba.njit(**{**options, "cache": False})(function)
 
 

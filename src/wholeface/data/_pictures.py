@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._quiet import quiet
@@ -18,7 +17,7 @@ MAX_PIXELS = 100_000_000
 
 
 def decoded(
-    data: bytes, formats: Sequence[str], *, mode: str | None = None, max_pixels: int = MAX_PIXELS
+    data: bytes, formats: tuple[str, ...], *, mode: str | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
     """The first picture of an encoded file, decoded completely and without a word, in ``mode`` or its own.
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._jit import njit
 from ..core.spherical_harmonics import C0
 from ..core.srgb import LINEAR_OF_BYTE, encode_srgb
-from .._jit import njit
 from ..errors import UsageError
 from ..perceive import OccluderKind
 from .layer import Layer

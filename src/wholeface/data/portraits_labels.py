@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from ..core.srgb import LINEAR_OF_BYTE
 from .._jit import njit
+from ..core.srgb import LINEAR_OF_BYTE
 from ..perceive import FACE_CLASSES, IGNORE, ParsingClass
 
 if TYPE_CHECKING:

@@ -22,7 +22,10 @@ def plain_array(array: NDArray[Any]) -> NDArray[Any]:
     ``np.matrix`` and its like keep two dimensions through every operation, which breaks (in some versions of
     NumPy: crashes) whatever expects an array.
     """
-    return np.asarray(array.filled(0) if isinstance(array, np.ma.MaskedArray) else array)
+    plain: NDArray[Any] = np.asarray(
+        np.ma.filled(array, 0) if isinstance(array, np.ma.MaskedArray) else array
+    )  # type: ignore[no-untyped-call]
+    return plain
 
 
 def row_blocks(height: int, width: int) -> Iterator[slice]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .._short_repr import short_repr
 from .._quiet import quiet
+from .._short_repr import short_repr
 from ..errors import PhotoError
 from ._arrays import array_to_uint8, check_array_shape, plain_array, row_blocks
 from ._decode import decode, open_image

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.srgb import encode_srgb
 from ..._jit import njit
+from ...core.srgb import encode_srgb
 
 __all__ = ["EMPTY", "mixed_albedo", "new_relief", "raise_capsule", "raise_ellipsoid", "shade_relief"]
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..._jit import njit
-
 from ...core.kernels import shading_at
 
 __all__ = ["draw_dots", "draw_strands", "grow_guides", "place_guides", "unpremultiply"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 _SOURCE = Path(__file__).resolve().parents[1] / "src" / "wholeface"
-_FREE = {"errors", "_mesh", "_short_repr", "_timing", "__version__"}
+_FREE = {"errors", "_jit", "_mesh", "_npy", "_quiet", "_short_repr", "_timing", "__version__"}
 _ROOMS = {
     "weights": {"_quantise"},
     "photo": set(),

@@ -11,7 +11,7 @@ from ._timing import Stopwatch
 from .errors import NoFaceError, UsageError, WholeFaceError
 from .methods import MethodOptions, MethodSpec, get_method
 from .morphable import MorphableModel, load_model
-from .photo import Photo, PhotoSource, read_photo
+from .photo import DEFAULT_MAX_PIXELS, Photo, PhotoSource, read_photo
 from .stages import FaceState, Networks, Tools, run_stages
 from .stages.prepare import in_background, prepare_stages
 
@@ -39,6 +39,7 @@ class Reconstructor:
         texture_size: edge of the texture in texels, 64 to 4096.
         focal: focal length in pixels when known; otherwise taken from EXIF or estimated.
         refine: run the photometric refinement after the landmark fit.
+        max_pixels: photos with more pixels are refused, see :func:`wholeface.photo.read_photo`.
 
     Raises:
         UsageError: an unknown method, device or backend, or a value out of range.
@@ -63,6 +64,7 @@ class Reconstructor:
         texture_size: int = 1024,
         focal: float | None = None,
         refine: bool = True,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         import torch
 
@@ -81,6 +83,9 @@ class Reconstructor:
         # The file is read and unpacked while the method's modules are imported.
         loading = in_background(lambda: _loaded(model), "face model")
         spec = get_method(method)
+        if max_pixels < 1:
+            raise UsageError(f"max_pixels {max_pixels}: must be a positive number of pixels")
+        self.max_pixels = max_pixels
         options = MethodOptions(texture_size=texture_size, focal=focal, refine=refine)
         self.method = spec.name
         self.tools = Tools(
@@ -192,7 +197,7 @@ class Reconstructor:
         clock = Stopwatch()
         try:
             with clock.room("photo"):
-                read = photo if isinstance(photo, Photo) else read_photo(photo)
+                read = photo if isinstance(photo, Photo) else read_photo(photo, max_pixels=self.max_pixels)
             with clock.room("perceive"):
                 found = self.detector.detect(read.pixels)
             if not found:
@@ -241,6 +246,7 @@ def reconstruct(
     method: str | MethodSpec = "auto",
     device: str = "cpu",
     model: str | Path | MorphableModel = "wholeface",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Reconstruction:
     """One photo in, one whole face out.
 
@@ -250,6 +256,7 @@ def reconstruct(
         method: name of the system to run.
         device: ``cpu`` or ``cuda``.
         model: ``wholeface`` (shipped), the path of another face model, or a loaded one.
+        max_pixels: photos with more pixels are refused.
 
     Returns:
         :class:`wholeface.Reconstruction` with ``.save()``, ``.mesh()``, ``.render()`` and ``.animate()``.
@@ -265,4 +272,5 @@ def reconstruct(
         >>> head = wholeface.reconstruct("photo.jpg")        # doctest: +SKIP
         >>> head.save("out/photo")                           # doctest: +SKIP
     """
-    return Reconstructor(method=method, device=device, model=model)(photo, face=face)
+    reconstructor = Reconstructor(method=method, device=device, model=model, max_pixels=max_pixels)
+    return reconstructor(photo, face=face)

@@ -203,3 +203,74 @@ def test_every_cut_is_noticed(fake_faces: ModuleType, tmp_path: Path) -> None:
     cut.write_bytes(damaged)
     with pytest.raises(DataError, match="cut off or damaged after 00000001"):
         list(read_shards(cut))
+
+
+def _shard(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as shard:
+        for extension, data in files.items():
+            member = tarfile.TarInfo(f"00000000.{extension}")
+            member.size = len(data)
+            shard.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("json", b"[" * 100_000),
+        ("json", {"seed": [float("inf")]}),
+        ("json", {"seed": [10**40]}),
+        ("json", {"dense": [[10**400, 0]]}),
+        ("json", {"landmarks_68": [[1e300, 0.0]] * 68}),
+        ("json", {"facing_68": [300] * 68}),
+        ("json", {"facing_68": [-1] * 68}),
+        ("json", {"parameters": {"a": [[1], [2, 3]]}}),
+        ("depth.npy", b"PK\x03\x04" + bytes(30)),
+        ("depth.npy", b""),
+        (
+            "depth.npy",
+            b"\x93NUMPY\x01\x00\x46\x00"
+            + b"{'descr':'<f4','fortran_order':False,'shape':(99999,99999)}".ljust(69)
+            + b"\n",
+        ),
+        ("png", b"\x89PNG\r\n\x1a\n" + bytes(50)),
+    ],
+)
+def test_damaged_files_of_a_sample_are_one_error(
+    fake_faces: ModuleType, tmp_path: Path, name: str, damage: bytes | dict[str, object]
+) -> None:
+    files = encode_sample(some(fake_faces, 1)[0])
+    if isinstance(damage, dict):
+        damage = json.dumps({**json.loads(files["json"]), **damage}).encode()
+    path = _shard(tmp_path / "a.tar", {**files, name: damage})
+    with pytest.raises(DataError, match=r"a\.tar: key 00000000"):
+        list(read_shards(path))
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.GNUTYPE_SPARSE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.REGTYPE]
+)
+def test_lengths_that_are_not_there_are_one_error(tmp_path: Path, kind: bytes) -> None:
+    member = tarfile.TarInfo("00000000.png")
+    member.type, member.size = kind, 20 << 30
+    (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(DataError, match=r"a\.tar"):
+        list(read_shards(tmp_path / "a.tar"))
+
+
+def test_mutated_shards_raise_nothing_else(fake_faces: ModuleType, tmp_path: Path) -> None:
+    path = _shard(tmp_path / "a.tar", encode_sample(some(fake_faces, 1)[0]))
+    whole = path.read_bytes()
+    rng = np.random.default_rng(5)
+    for _ in range(60):
+        broken = bytearray(whole)
+        for at in rng.integers(0, len(broken), 8):
+            broken[at] = rng.integers(0, 256)
+        for at in 512 * rng.integers(0, len(broken) // 512, 2) + rng.integers(0, 512, 2):
+            broken[at] = rng.integers(0, 256)
+        path.write_bytes(broken)
+        try:
+            list(read_shards(path))
+        except DataError:
+            continue

@@ -174,3 +174,54 @@ def test_progress_is_told(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     build_store(Toy(), INDICES, tmp_path / "s", workers=0, progress=lambda *now: calls.append(now))
     assert calls == [(16, 40), (32, 40), (40, 40)]
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\x93NUMPY", b"PK\x03\x04", b"\x93NUMPY\x01\x00\x60\xea" + b"(" * 60000, "cut"]
+)
+@pytest.mark.parametrize("name", ["index", "image", "source"])
+def test_damaged_arrays_are_one_error(tmp_path: Path, name: str, damage: bytes | str) -> None:
+    folder = tmp_path / "store"
+    build_store(Toy(), [0, 1, 2], folder, workers=0)
+    file = folder / f"{name}.npy"
+    file.write_bytes(file.read_bytes()[:-1] if isinstance(damage, str) else damage)
+    with pytest.raises(DataError, match=rf"{name}\.npy"):
+        SampleStore(folder)
+    if name == "index":
+        with pytest.raises(DataError, match=r"index\.npy"):
+            build_store(Toy(), [0, 1, 2], folder, workers=0)
+
+
+def test_a_damaged_manifest_is_one_error(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    build_store(Toy(), [0, 1, 2], folder, workers=0)
+    file = folder / "manifest.json"
+    whole = json.loads(file.read_text())
+    wrong: list[object] = [
+        None,
+        -1,
+        10**400,
+        "x",
+        [],
+        {},
+        [[1]],
+        {"../x": ["<f4", [1]]},
+        {"image": ["O", [1]]},
+        [["a", [-1]]],
+    ]
+    for key in ("settings", "count", "fields", "parameters"):
+        for value in wrong:
+            if (key, value) in (("settings", {}), ("settings", []), ("parameters", [])) or (
+                key == "settings" and isinstance(value, (list, dict))
+            ):
+                continue
+            file.write_text(json.dumps({**whole, key: value}))
+            with pytest.raises(DataError, match=r"manifest\.json"):
+                SampleStore(folder)
+        file.write_text(json.dumps({k: v for k, v in whole.items() if k != key}))
+        with pytest.raises(DataError, match=r"manifest\.json"):
+            SampleStore(folder)
+    for text in ("[" * 100_000, "9" * 6000, "", '{"schema": 1}', "\xff"):
+        file.write_bytes(text.encode("latin1"))
+        with pytest.raises(DataError, match=r"manifest\.json"):
+            SampleStore(folder)

@@ -43,10 +43,14 @@ class PhotosAhead:
     Args:
         paths: image files; the first is read at once.
         detector: is given each photo as soon as it is read, where it can work in the background.
+        max_pixels: photos with more pixels are refused; None = the usual limit.
     """
 
-    def __init__(self, paths: Sequence[Path], detector: LandmarkDetector | None) -> None:
+    def __init__(
+        self, paths: Sequence[Path], detector: LandmarkDetector | None, max_pixels: int | None = None
+    ) -> None:
         self._paths = iter(paths)
+        self._max_pixels = max_pixels
         self._prefetch = getattr(detector, "prefetch", None)
         self._waiting = self._read()
 
@@ -56,13 +60,13 @@ class PhotosAhead:
             yield current
 
     def _read(self) -> Photo | Exception | None:
-        from ..photo import read_photo
+        from ..photo import DEFAULT_MAX_PIXELS, read_photo
 
         path = next(self._paths, None)
         if path is None:
             return None
         try:
-            photo = read_photo(path)
+            photo = read_photo(path, max_pixels=self._max_pixels or DEFAULT_MAX_PIXELS)
         except (WholeFaceError, OSError, MemoryError) as error:
             return error
         if self._prefetch is not None:

@@ -178,7 +178,7 @@ def _results(
     detector = start_detector(options.detector)
     if close := getattr(detector, "close", None):
         stack.callback(close)
-    photos = PhotosAhead(paths, detector)
+    photos = PhotosAhead(paths, detector, options.max_pixels)
 
     from ..reconstructor import Reconstructor
 

@@ -53,6 +53,14 @@ def _texture_size(text: str) -> int:
     return int(text)
 
 
+def _pixels(text: str) -> int:
+    """A number of pixels; a suffix ``M`` means millions."""
+    number = text[:-1] if text[-1:] in ("M", "m") else text
+    if not number.isdecimal() or not 0 < len(number) <= 12 or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number of pixels, e.g. 200M")
+    return int(number) * (1_000_000 if number != text else 1)
+
+
 def _face_number(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: faces are counted from 1 (the largest)")
@@ -152,6 +160,12 @@ def add_reconstruct_parser(commands: Any) -> None:
         help="other weights for these networks (see docs/training.md)",
     )
     parser.add_argument("--focal", type=float, metavar="PX", help="focal length in pixels, when you know it")
+    parser.add_argument(
+        "--max-pixels",
+        type=_pixels,
+        metavar="N",
+        help="refuse photos with more pixels (default: 130M; a photo needs about 10 bytes of memory a pixel)",
+    )
     parser.add_argument("--fast", action="store_true", help="skip the photometric refinement")
     parser.add_argument("--json", action="store_true", help="one JSON line per photo on standard output")
     parser.set_defaults(run=_run)

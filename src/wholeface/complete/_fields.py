@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from .._jit import njit
 from ._atlas import FACE, HIDDEN, OUTER, Array, Surface
 from ._kernels import chamfer, shading_at, smooth_max, splat, split
 from ._membrane import mesh_membrane

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numba import njit
+
+from .._jit import njit
 
 __all__ = ["chamfer", "sample_texels", "shading_at", "smooth_max", "splat", "split"]
 

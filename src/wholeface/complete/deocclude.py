@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
 
+from .._jit import njit
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera, rasterize

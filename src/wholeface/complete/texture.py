@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numba import njit
 
+from .._jit import njit
 from .._short_repr import short_repr
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters

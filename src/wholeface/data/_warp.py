@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from .._jit import njit
 
 __all__ = ["Pyramid", "pyramid", "similarity", "thin_plate", "warp_affine", "warp_grid"]
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import Image
 
+from .._jit import njit
 from ..errors import UsageError
 
 __all__ = ["apply_camera"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .._jit import njit
 from ..core.spherical_harmonics import C0
 from ..core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ..errors import UsageError

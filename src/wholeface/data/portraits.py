@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .._jit import njit
 from ..errors import UsageError
 from .portraits_prepare import PortraitTable, portraits_folder, prepare_portraits, read_portrait
 from .sample import FaceSample
@@ -275,7 +275,7 @@ _NOTHING, _IGNORED = 0, 63
 _CLOTH = 18
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _reflect(value, most):  # type: ignore[no-untyped-def]
     """Into [0, most] by reflections at both ends."""
     value = abs(value)
@@ -286,7 +286,7 @@ def _reflect(value, most):  # type: ignore[no-untyped-def]
     return value
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _code_at(code, x, y, fx, fy):  # type: ignore[no-untyped-def]
     """The label map's entry at a portrait pixel."""
     column = int((x + _F(0.5)) * fx)
@@ -294,7 +294,7 @@ def _code_at(code, x, y, fx, fy):  # type: ignore[no-untyped-def]
     return code[min(max(row, 0), code.shape[0] - 1), min(max(column, 0), code.shape[1] - 1)]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _warp(pixels, blurred, code, factor, shrink, back, image, parsing, face):  # type: ignore[no-untyped-def]
     """Draw a sample: Catmull–Rom interpolation of colours, nearest labels.
 

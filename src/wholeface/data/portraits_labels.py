@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from .._jit import njit
 from ..core.srgb import LINEAR_OF_BYTE
 from ..perceive import FACE_CLASSES, IGNORE, ParsingClass
 
@@ -301,7 +301,7 @@ def _similarity(lab: F32) -> tuple[F32, F32]:
     return x, y
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _walk(prior, weight_x, weight_y, hold, sweeps):  # type: ignore[no-untyped-def]
     """Probabilities that are smooth along similar colours, by successive over-relaxation."""
     labels, height, width = prior.shape

@@ -10,20 +10,24 @@ import secrets
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._npy import parse_npy
 from ..errors import DataError, OutputError, UsageError
 from ..export import encode_jpeg, encode_png
 from ._labels_json import FLAGS, LABELS_VERSION, POINTS, labels_json
+from ._pictures import decoded
 from .sample import FaceSample
 
 __all__ = ["encode_sample", "read_shards", "write_encoded_shards", "write_shards"]
 
 PhotoFormat = Literal["png", "jpg"]
 
+_MOST_BYTES, _MOST_PIXELS = 256 << 20, 4096 * 4096
+"""Of one file of a sample."""
 _MAPS = ("parsing", "occluder", "face")
 _PICTURES = ("clean", *_MAPS)
 _GEOMETRY = ("depth", "normals")
@@ -205,26 +209,53 @@ def _groups(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield key, files
 
 
+class _Bounded:
+    """A file whose reads never ask for more than is left: damaged headers announce any length."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._size = os.fstat(stream.fileno()).st_size
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._size - self._stream.tell())
+        return self._stream.read(left if size < 0 else min(size, left))
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._stream.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
 def _members(path: Path, stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
     last = "the first file"
+    bounded: Any = _Bounded(stream)
     try:
-        with tarfile.open(fileobj=stream, mode="r:") as shard:
+        with tarfile.open(fileobj=bounded, mode="r:") as shard:
             for member in shard:
                 if member.isdir():
                     continue
                 last = member.name
-                content = shard.extractfile(member)
+                content = shard.extractfile(member) if member.isfile() and not member.issparse() else None
                 if content is None:
-                    raise DataError(f"{path}: {member.name} is a link or a device; a shard holds files only")
+                    raise DataError(
+                        f"{path}: {member.name} is a link, a device or sparse; a shard holds plain files only"
+                    )
+                if member.size > _MOST_BYTES:
+                    raise DataError(
+                        f"{path}: {member.name} has {member.size} bytes; a sample's file has {_MOST_BYTES} at most"
+                    )
                 yield member.name, content.read()
             # tarfile also ends, without a word, at the end of the file and at what is no header.
             stream.seek(shard.offset)
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise DataError(f"{path}: the shard is cut off or damaged after {last}")
-    except tarfile.TarError as error:
-        raise DataError(f"{path}: no tar file, or damaged at {last}: {error}") from error
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"{path}: cannot read on at {last}: {error.strerror or error}") from error
+    except Exception as error:  # tarfile raises almost any type on damaged headers
+        raise DataError(f"{path}: no tar file, or damaged at {last}: {str(error)[:120]}") from error
 
 
 def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
@@ -238,13 +269,17 @@ def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
         labels = json.loads(files["json"])
         if labels["version"] != LABELS_VERSION:
             raise ValueError(f"version {labels['version']}, this release reads {LABELS_VERSION}")
-        arrays = {n: np.array(labels[n], dtype=np.float32).reshape(-1, 2) for n in POINTS}
-        flags = {n: np.array(labels[n], dtype=np.uint8).astype(bool) for n in FLAGS}
-        parameters = {k: np.array(v, dtype=np.float32) for k, v in labels["parameters"].items()}
+        arrays = {n: _numbers(labels[n]).reshape(-1, 2) for n in POINTS}
+        flags = {n: _flags(labels[n]) for n in FLAGS}
+        parameters = {k: _numbers(v) for k, v in labels["parameters"].items()}
         known, source = frozenset(map(str, labels["known"])), str(labels["source"])
         seed = tuple(int(s) for s in labels["seed"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        if not all(abs(s) < 1 << 63 for s in seed):
+            raise ValueError("a seed that is no 64-bit number")
+    except (
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError,
+    ) as error:  # fmt: skip
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)[:120]
         raise DataError(
             f"{path}: key {key}: {key}.json does not hold the labels of a sample: {reason}"
         ) from error
@@ -272,13 +307,25 @@ def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
         raise DataError(f"{path}: key {key}: {error}") from error
 
 
-def _picture(path: Path, key: str, name: str, files: dict[str, bytes], *, grey: bool) -> NDArray[np.uint8]:
-    from PIL import Image
+def _numbers(values: object) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        array = np.array(values, dtype=np.float32)
+    if np.isinf(array).any():
+        raise ValueError("a number is not finite")  # unknown ones are NaN
+    return array
 
+
+def _flags(values: object) -> NDArray[np.bool_]:
+    array = np.array(values, dtype=np.int64)
+    if not np.isin(array, (0, 1)).all():
+        raise ValueError("a flag is neither 0 nor 1")
+    return array.astype(bool)
+
+
+def _picture(path: Path, key: str, name: str, files: dict[str, bytes], *, grey: bool) -> NDArray[np.uint8]:
     try:
-        with Image.open(io.BytesIO(files[name]), formats=("PNG", "JPEG")) as picture:
-            pixels = np.array(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        pixels = np.array(decoded(files[name], ("PNG", "JPEG"), max_pixels=_MOST_PIXELS))
+    except ValueError as error:
         raise DataError(f"{path}: key {key}: {key}.{name} is no readable picture: {error}") from error
     if pixels.dtype != np.uint8 or pixels.ndim != (2 if grey else 3) or (not grey and pixels.shape[2] != 3):
         expected = "(S, S)" if grey else "(S, S, 3)"
@@ -290,9 +337,9 @@ def _array(path: Path, key: str, name: str, files: dict[str, bytes]) -> NDArray[
     if name not in files:
         return None
     try:
-        array = np.load(io.BytesIO(files[name]), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = parse_npy(files[name]).copy()
+    except ValueError as error:
         raise DataError(f"{path}: key {key}: {key}.{name} is no readable array: {error}") from error
-    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+    if array.dtype != np.float32:
         raise DataError(f"{path}: key {key}: {key}.{name} must be float32")
     return array

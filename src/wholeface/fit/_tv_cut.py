@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from .._jit import njit
 
 __all__ = ["tv_cut"]
 
@@ -36,7 +37,7 @@ def tv_cut(cost: _F32, weight_x: _F32, weight_y: _F32, start: _F32, iterations: 
     return result
 
 
-@numba.njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True)
 def _solve(cost: _F32, weight_x: _F32, weight_y: _F32, u: _F32, iterations: int) -> _F32:
     height, width = cost.shape
     dual_x = np.zeros((height, width), np.float32)

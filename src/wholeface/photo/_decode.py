@@ -5,55 +5,29 @@ from __future__ import annotations
 import importlib
 import io
 import threading
-import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from .._quiet import quiet
 from ..errors import PhotoError
-from ._arrays import array_to_uint8
+from ._arrays import row_blocks
+from ._cut_jpeg import mended, missing_rows
 
-__all__ = ["Decoded", "decode", "open_image", "quiet"]
+__all__ = ["Decoded", "decode", "open_image"]
 
 # Formats that people keep photos in. EPS and its like start other programs and stay out.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _pillow_limit = threading.Lock()
-
-
-class _Quiet:
-    """Silences warnings while any thread decodes.
-
-    Pillow warns about each odd tag; what matters to a caller becomes an error or one of our own warnings. The
-    warning filters belong to the whole process, so the first thread in saves them and the last one out
-    restores.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._saved: warnings.catch_warnings[None] | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._saved = warnings.catch_warnings()
-                self._saved.__enter__()
-                warnings.simplefilter("ignore")
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0 and self._saved is not None:
-                self._saved.__exit__(None, None, None)
-                self._saved = None
-
-
-quiet = _Quiet()
+_MOST_MISSING = 0.05
+"""Share of the rows that a JPEG may lack at its end, but a block row at least, which is lost as one."""
+_BLOCK_ROW = 16
+_AGAIN = "copy or download it again, or save it anew in a photo program"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +61,8 @@ def open_image(data: bytes, name: str) -> Image.Image:
             raise PhotoError(f"{name} is not an image that can be read, or its beginning is damaged; "
                              "give a JPEG, PNG, WebP, TIFF or HEIC file") from error  # fmt: skip
         except Exception as error:  # Pillow's readers raise many types on malformed headers
-            raise PhotoError(f"{name} is damaged: {_sentence(error)}") from error
+            what = "truncated" if "truncat" in str(error).lower() else "damaged"
+            raise PhotoError(f"{name} is {what}: {_sentence(error)}; {_AGAIN}") from error
         finally:
             Image.MAX_IMAGE_PIXELS = guard
 
@@ -106,33 +81,66 @@ def _open_heif(data: bytes, name: str) -> Image.Image:
     return image
 
 
-def decode(image: Image.Image, name: str) -> Decoded:
-    """Decodes an opened image completely, or not at all.
+def decode(image: Image.Image, name: str, data: bytes = b"") -> Decoded:
+    """Decodes an opened image completely; of a JPEG with a lost end at least nearly every row.
+
+    Args:
+        image: from :func:`open_image`, or a caller's own.
+        name: for messages.
+        data: the encoded bytes, where they are known.
 
     Raises:
         PhotoError: truncated or damaged.
     """
     try:
-        with quiet:
-            image.load()
-            exif = _exif(image)
-            colour, alpha, notes = _to_rgb(image, name)
+        return _decode(image, name)
     except PhotoError:
         raise
     except MemoryError as error:
         raise PhotoError(f"{name} does not fit into memory; shrink it") from error
     except Exception as error:  # Pillow's decoders raise many types on malformed data
-        what = "is truncated" if "truncat" in str(error).lower() else "is damaged"
-        raise PhotoError(f"{name} {what}: {_sentence(error)}") from error
-    # TIFF and HEIF readers turn the image themselves and drop the tag.
-    orientation = exif.get(ExifTags.Base.Orientation, 1)
-    return Decoded(
-        _upright(colour, orientation),
-        None if alpha is None else _upright(alpha, orientation),
-        exif,
-        image.format or "image",
-        notes,
-    )
+        if "truncat" not in str(error).lower():
+            raise PhotoError(f"{name} is damaged: {_sentence(error)}; {_AGAIN}") from error
+        whole = _decode_cut(data, name) if image.format in ("JPEG", "MPO") and data else None
+        if whole is None:
+            raise PhotoError(f"{name} is truncated: {_sentence(error)}; {_AGAIN}") from error
+        return whole
+
+
+def _decode(image: Image.Image, name: str) -> Decoded:
+    with quiet:
+        image.load()
+        exif = _exif(image)
+        colour, alpha, notes = _to_rgb(image, name)
+        # TIFF and HEIF readers turn the image themselves and drop the tag.
+        orientation = exif.get(ExifTags.Base.Orientation, 1)
+        return Decoded(
+            _upright(colour, orientation),
+            None if alpha is None else _upright(alpha, orientation),
+            exif,
+            image.format or "image",
+            notes,
+        )
+
+
+def _decode_cut(data: bytes, name: str) -> Decoded | None:
+    """A JPEG that lacks its end; None where it cannot be decoded or too much is missing."""
+    again = mended(data)
+    if again is None:
+        return None
+    image = open_image(again, name)
+    try:
+        with quiet:
+            image.load()
+            missing = missing_rows(image)
+        decoded = _decode(image, name)
+    except Exception:  # the caller's own error says what is wrong
+        return None
+    if missing > max(_MOST_MISSING * image.height, _BLOCK_ROW):
+        there = f"only the first {image.height - missing} of its {image.height} rows are there"
+        raise PhotoError(f"{name} is truncated: {there}; {_AGAIN}")
+    lost = f"its last {missing} rows are grey" if missing else "what is there was read"
+    return replace(decoded, warnings=(*decoded.warnings, f"the end of {name} is missing; {lost}"))
 
 
 def _to_rgb(
@@ -143,12 +151,14 @@ def _to_rgb(
     alpha = None
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
-        values = _high_range(np.asarray(image), image)
+        values = _high_range(image)
+        if not profile:
+            return _three(values), None, notes
         image = Image.fromarray(values)
     elif image.has_transparency_data:
         # palettes with transparency, LA, La, RGBa, and colour keys
         image = image.convert("RGBA" if image.mode not in ("LA", "La") else "LA")
-        alpha = np.asarray(image.getchannel("A"))
+        alpha = _pixels(image.getchannel("A"))
         image = image.convert("RGB" if image.mode == "RGBA" else "L")
     elif image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
@@ -160,27 +170,52 @@ def _to_rgb(
             image = converted
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
-    colour, _ = array_to_uint8(np.asarray(image))
-    return colour, alpha, notes
+    pixels = _pixels(image)
+    return _three(pixels) if pixels.ndim == 2 else pixels, alpha, notes
 
 
-def _high_range(values: NDArray[Any], image: Image.Image) -> NDArray[np.uint8]:
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, 3) of an 8-bit image, without the copies that Pillow makes of a whole image."""
+    out = np.empty((image.height, image.width, *([3] if image.mode == "RGB" else [])), np.uint8)
+    for rows in row_blocks(image.height, image.width):
+        out[rows] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
+    return out
+
+
+def _three(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    out = np.empty((*grey.shape, 3), np.uint8)
+    out[...] = grey[..., None]
+    return out
+
+
+def _high_range(image: Image.Image) -> NDArray[np.uint8]:
     """16-bit, 32-bit and float grey to 8 bits.
 
     Integers span 16 bits unless the file says otherwise (TIFF BitsPerSample) or holds more; floats span
     0…1, else the first of 0…255, 0…65535 that holds them, else their own range.
     """
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    high = float(numbers.max(initial=0.0))
-    if np.issubdtype(values.dtype, np.floating):
+
+    def blocks() -> Iterator[tuple[slice, NDArray[Any]]]:
+        for rows in row_blocks(image.height, image.width):
+            values = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
+            yield rows, values
+
+    high = max((float(_finite(values).max(initial=0)) for _, values in blocks()), default=0.0)
+    if image.mode == "F":
         white = next((w for w in (1.0, 255.0, 65535.0) if high <= w * 1.001), high)
     else:
         bits = getattr(image, "tag_v2", {}).get(258, (16,))
         bits = int(bits[0] if isinstance(bits, tuple) else bits)
         white = float(2 ** (bits if 8 < bits < 16 else 16) - 1)
         white = white if high <= white else high
-    result: NDArray[np.uint8] = np.rint(np.clip(numbers / white, 0, 1) * 255).astype(np.uint8)
-    return result
+    out = np.empty((image.height, image.width), np.uint8)
+    for rows, values in blocks():
+        out[rows] = np.rint(np.clip(_finite(values).astype(np.float64) / white, 0, 1) * 255)
+    return out
+
+
+def _finite(values: NDArray[Any]) -> NDArray[Any]:
+    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0) if values.dtype.kind == "f" else values
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:

@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .._quiet import quiet
 from .._short_repr import short_repr
 from ..errors import PhotoError
-from ._arrays import array_to_uint8, check_array_shape
-from ._decode import decode, open_image, quiet
+from ._arrays import array_to_uint8, check_array_shape, plain_array, row_blocks
+from ._decode import decode, open_image
 from ._exif import focal_length_px
 
 __all__ = ["DEFAULT_MAX_PIXELS", "DEFAULT_MIN_SIDE", "NEUTRAL_GREY", "Photo", "PhotoSource", "read_photo"]
 
-DEFAULT_MAX_PIXELS = 100_000_000
-"""Photos with more pixels are refused before they are decoded."""
+DEFAULT_MAX_PIXELS = 130_000_000
+"""Photos with more pixels are refused before they are decoded; phones write up to 12032 × 9024 today."""
 DEFAULT_MIN_SIDE = 16
 """Photos with a shorter side cannot show a face."""
 NEUTRAL_GREY = (128, 128, 128)
@@ -75,9 +76,11 @@ def read_photo(
     """Reads a photo: turned upright by EXIF, converted to 8-bit sRGB, its focal length noted.
 
     JPEG, PNG, WebP, TIFF, BMP, GIF and AVIF are read by Pillow, HEIC with the extra ``wholeface[heic]``;
-    the first frame of animations. Grey, palette, CMYK, Lab, 16-bit and float files are converted; embedded
+    the first frame of animations. A JPEG whose end is missing is read, with a warning, where nearly every row is
+    there. Grey, palette, CMYK, Lab, 16-bit and float files are converted; embedded
     ICC profiles are applied. Arrays are (H, W), (H, W, 1), (H, W, 2: grey and alpha), (H, W, 3) or (H, W,
-    4) in sRGB: uint8, uint16 over its full range, bool, other integers within 0…255, or floats within 0…1.
+    4) in sRGB: uint8, uint16 over its full range, bool, other integers within 0…255, or floats within 0…1;
+    subclasses (``np.matrix``, masked arrays, memory maps) count as the plain array, masked values as 0.
 
     Args:
         source: path, encoded bytes, binary file object, Pillow image or array.
@@ -93,11 +96,12 @@ def read_photo(
         (1080, 1920, 3)
     """
     if isinstance(source, np.ndarray):
-        check_array_shape(source)
-        _check_size("<array>", source.shape[1], source.shape[0], max_pixels, min_side)
-        colour, alpha = array_to_uint8(source)
+        array = plain_array(source)
+        check_array_shape(array)
+        _check_size("<array>", array.shape[1], array.shape[0], max_pixels, min_side)
+        colour, alpha = array_to_uint8(array)
         return _photo(colour, alpha, None, "<array>", "array", ())
-    name, digest = "<image>", None
+    name, data, digest = "<image>", b"", None
     if isinstance(source, Image.Image):
         image = source
     else:
@@ -105,7 +109,7 @@ def read_photo(
         digest = hashlib.sha256(data).hexdigest()
         image = open_image(data, name)
     _check_size(name, *image.size, max_pixels, min_side)
-    decoded = decode(image, name)
+    decoded = decode(image, name, data)
     # A lying header must not get past the limits either.
     _check_size(name, decoded.colour.shape[1], decoded.colour.shape[0], max_pixels, min_side)
     with quiet:
@@ -126,9 +130,10 @@ def _photo(
         alpha = None
     if alpha is not None:
         # out = (c·a + n·(255 − a)) / 255, in sRGB as image editors do
-        a = alpha[..., None].astype(np.uint16)
         ground = np.array(NEUTRAL_GREY, np.uint16)
-        colour = ((colour * a + ground * (255 - a) + 127) // 255).astype(np.uint8)
+        for rows in row_blocks(*alpha.shape):
+            a = alpha[rows, :, None].astype(np.uint16)
+            colour[rows] = (colour[rows] * a + ground * (255 - a) + 127) // 255
     return Photo(np.ascontiguousarray(colour), focal, alpha, source, format, warnings)
 
 
@@ -136,7 +141,7 @@ def _check_size(name: str, width: int, height: int, max_pixels: int, min_side: i
     if width * height > max_pixels:
         raise PhotoError(
             f"{name} is too large: {width} × {height} pixels, the limit is {max_pixels / 1e6:g} million; "
-            "shrink it or raise max_pixels"
+            "shrink it or raise max_pixels (--max-pixels)"
         )
     if min(width, height) < min_side:
         raise PhotoError(

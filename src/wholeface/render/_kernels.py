@@ -9,8 +9,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from .._jit import njit
 from .lighting import C0, C1, C2, C20, C22
 
 __all__ = [

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from .._jit import njit
 from ._raster_common import COORDINATE_LIMIT, SUBPIXEL
 from ._threads import run_ranges
 

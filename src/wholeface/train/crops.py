@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._jit import njit
 from ..perceive.frames import face_pose
 
 __all__ = [

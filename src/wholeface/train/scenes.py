@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .._jit import njit
 from ..perceive import IGNORE, ParsingClass
 from ..perceive.frames import frame
 from ..photo import Similarity

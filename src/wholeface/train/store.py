@@ -6,12 +6,12 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,7 +194,7 @@ def build_store(
     else:
         _must_match(partial, manifest, wanted, rows)
 
-    done = np.load(partial / "done.npy", mmap_mode="r+")
+    done = _open(partial, "done", "|b1", (len(rows),), mode="r+")
     chunks = [np.arange(start, min(start + _CHUNK, len(rows))) for start in range(0, len(rows), _CHUNK)]
     todo = [chunk for chunk in chunks if not done[chunk].all()]
     finished = len(rows) - sum(len(chunk) for chunk in todo)
@@ -243,8 +243,9 @@ class _Writer:
         self.dataset = dataset
         self.fields: Fields = {n: (d, tuple(s)) for n, (d, s) in manifest["fields"].items()}
         self.blocks = {n: tuple(s) for n, s in manifest["parameters"]}
-        self.index = np.load(folder / "index.npy")
-        self.arrays = {n: np.load(folder / f"{n}.npy", mmap_mode="r+") for n in self.fields}
+        count = manifest["count"]
+        self.index = _open(folder, "index", "<i8", (count,))
+        self.arrays = {n: _open(folder, n, d, (count, *s), mode="r+") for n, (d, s) in self.fields.items()}
 
     def write(self, chunk: NDArray[np.int64]) -> None:
         for position in chunk.tolist():
@@ -305,7 +306,7 @@ def _must_match(
     folder: Path, manifest: Mapping[str, Any], wanted: Mapping[str, Any], rows: NDArray[np.int64]
 ) -> None:
     differing = [name for name in wanted if manifest.get(name) != wanted[name]]
-    if not differing and not np.array_equal(np.load(folder / "index.npy"), rows):
+    if not differing and not np.array_equal(_open(folder, "index", "<i8", (len(rows),)), rows):
         differing = ["indices"]
     if differing:
         raise UsageError(
@@ -319,21 +320,60 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         manifest = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}; build the store again") from error
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise DataError(f"{path} cannot be read: {str(error)[:120]}; build the store again") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != _SCHEMA:
         raise DataError(
             f'{path} does not say "schema": {_SCHEMA}: not a store of this version; build it again'
         )
+    for problem in _manifest_problems(manifest):
+        raise DataError(f"{path} is damaged: {problem}; build the store again")
     return manifest
 
 
-def _open(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+def _manifest_problems(manifest: Mapping[str, Any]) -> Iterator[str]:
+    count, fields, blocks = (manifest.get(name) for name in ("count", "fields", "parameters"))
+    if not isinstance(manifest.get("settings"), (dict, list)):
+        yield "it does not say what the samples were made from"
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 < count < 1 << 40:
+        yield "it has no number of samples"
+    known = {*STANDARD_FIELDS, *OPTIONAL_FIELDS}
+    if not isinstance(fields, dict) or not fields or not set(fields) <= known:
+        yield f"its fields are not some of {', '.join(sorted(known))}"
+    elif not all(_is_field(field) for field in fields.values()):
+        yield "a field does not have a number type and a shape"
+    if not isinstance(blocks, list) or not all(
+        isinstance(b, list) and len(b) == 2 and isinstance(b[0], str) and _is_shape(b[1]) for b in blocks
+    ):
+        yield "its parameters do not have names and shapes"
+
+
+def _is_field(field: object) -> bool:
+    if not isinstance(field, list) or len(field) != 2 or not isinstance(field[0], str):
+        return False
+    plain = len(field[0]) < 12 and field[0][1:2] in tuple("fiubS") and field[0][2:].isdecimal()
+    return field[0][:1] in ("<", "|") and plain and _is_shape(field[1])
+
+
+def _is_shape(shape: object) -> bool:
+    return (
+        isinstance(shape, list)
+        and len(shape) < 16
+        and all(type(n) is int and 0 <= n < 1 << 40 for n in shape)
+    )
+
+
+def _open(
+    folder: Path, name: str, dtype: str, shape: tuple[int, ...], *, mode: Literal["r", "r+"] = "r"
+) -> NDArray[Any]:
     path = folder / f"{name}.npy"
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}; build the store again") from error
+        array: NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
+    except Exception as error:  # NumPy evaluates the header as Python source, which raises almost any type
+        reason = str(error)[:120] or type(error).__name__
+        raise DataError(f"{path} cannot be read: {reason}; build the store again") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} is an archive, not one array; build the store again")
     if array.dtype != np.dtype(dtype) or array.shape != shape:
         raise DataError(
             f"{path} holds {array.dtype} {array.shape}, its manifest says {np.dtype(dtype)} {shape}; build it again"

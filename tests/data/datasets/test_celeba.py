@@ -99,7 +99,7 @@ def official_root(tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-d
             "Anno/list_attr_celeba.txt",
             "4\n",
             "",
-            "line 1: 'Bald Eyeglasses Wearing_Hat'; expected the number",
+            "line 1: 'Bald Eyeglasses Wearing_Hat' is no whole number that can be; expected the number",
         ),
         (
             "Anno/list_attr_celeba.txt",

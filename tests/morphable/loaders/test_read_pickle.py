@@ -191,7 +191,7 @@ def test_shared_objects_do_not_blow_up() -> None:
 def test_damaged_sparse_matrix(changes: dict[str, Any]) -> None:
     matrix = scipy.sparse.csc_matrix(([1.0, 2.0], ([0, 1], [0, 2])), shape=(3, 3))
     matrix.__dict__.update(changes)
-    with pytest.raises(ModelFileError, match="sparse matrix"):
+    with pytest.raises(ModelFileError, match=r"sparse matrix|impossible shape"):
         read_pickle(pickle.dumps(matrix), WHERE)
 
 
@@ -230,6 +230,6 @@ def test_npz_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path = tmp_path / "big.npz"
     np.savez_compressed(path, mean=np.zeros(200_000))
     assert read_npz(path)["mean"].shape == (200_000,)
-    monkeypatch.setattr(_files, "_MAX_UNPACKED", 1_000_000)
-    with pytest.raises(ModelFileError, match=r"big\.npz would unpack to more"):
+    monkeypatch.setattr(_files, "_UNPACKED_FREE", 1_000_000)
+    with pytest.raises(ModelFileError, match=r"big\.npz would unpack to far more"):
         read_npz(path)

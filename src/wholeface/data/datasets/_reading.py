@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from .._pictures import decoded
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -18,6 +19,8 @@ __all__ = [
     "find",
     "folder",
     "integer",
+    "is_file",
+    "is_folder",
     "numbers",
     "read_grey",
     "read_lines",
@@ -27,6 +30,25 @@ __all__ = [
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp", ".tif", ".tiff")
 _FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP", "TIFF")
+_MOST_DIGITS = 15
+_SHOWN = 40
+"""Letters of a wrong word that a message shows."""
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that the file system cannot hold is not there."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; see :func:`is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def folder(path: str | os.PathLike[str], expected: str) -> Path:
@@ -36,8 +58,8 @@ def folder(path: str | os.PathLike[str], expected: str) -> Path:
         DataError: it is not; ``expected`` says what belongs there.
     """
     found = Path(path)
-    if not found.is_dir():
-        problem = "is a file" if found.exists() else "no such folder"
+    if not is_folder(found):
+        problem = "is a file" if is_file(found) else "no such folder"
         raise DataError(f"{found}: {problem}; expected {expected}")
     return found
 
@@ -50,7 +72,7 @@ def find(root: Path, names: Iterable[str], expected: str) -> Path:
     """
     names = list(names)
     for name in names:
-        if (root / name).exists():
+        if is_file(root / name) or is_folder(root / name):
             return root / name
     places = f"{root / names[0]}" + (f" (nor {', '.join(names[1:])})" if names[1:] else "")
     raise DataError(f"{places}: not there; expected {expected}")
@@ -58,19 +80,22 @@ def find(root: Path, names: Iterable[str], expected: str) -> Path:
 
 def child(root: Path, name: str) -> Path | None:
     """The folder ``root/name``, in whatever case its name is written, or None."""
-    if (root / name).is_dir():
+    if is_folder(root / name):
         return root / name
-    if not root.is_dir():
+    if not is_folder(root):
         return None
-    same = [path for path in sorted(root.iterdir()) if path.name.lower() == name.lower() and path.is_dir()]
+    same = [path for path in sorted(root.iterdir()) if path.name.lower() == name.lower() and is_folder(path)]
     return same[0] if same else None
 
 
 def file_names(path: Path, expected: str) -> list[str]:
     """Sorted names of the files in a folder, hidden ones left out."""
     folder(path, expected)
-    with os.scandir(path) as entries:
-        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+    try:
+        with os.scandir(path) as entries:
+            return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}; expected {expected}") from error
 
 
 def same_names(listed: Sequence[str], there: Iterable[str], list_file: Path, where: Path) -> None:
@@ -95,13 +120,15 @@ def read_lines(path: Path, expected: str) -> list[tuple[int, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file; expected {expected}") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}; expected {expected}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: {getattr(error, 'strerror', None) or error}; expected {expected}"
+        ) from error
     return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def numbers(words: Sequence[str], path: Path, line: int, expected: str) -> list[float]:
-    """The words as finite numbers.
+    """The words as numbers that are finite in float32.
 
     Raises:
         DataError: a word is no number; the line is named.
@@ -109,18 +136,22 @@ def numbers(words: Sequence[str], path: Path, line: int, expected: str) -> list[
     try:
         values = [float(word) for word in words]
     except ValueError as error:
-        raise DataError(f"{path}, line {line}: {error}; expected {expected}") from error
-    if not np.isfinite(values).all():
+        raise DataError(f"{path}, line {line}: {str(error)[:120]}; expected {expected}") from error
+    if not (np.abs(values) <= np.finfo(np.float32).max).all():
         raise DataError(f"{path}, line {line}: a number is not finite; expected {expected}")
     return values
 
 
-def integer(word: str, path: Path, line: int, expected: str) -> int:
-    """The word as an integer; errors as :func:`numbers`."""
+def integer(word: str, path: Path, line: int, expected: str, *, least: int = 0) -> int:
+    """The word as a whole number, at least ``least``; errors as :func:`numbers`."""
     try:
-        return int(word)
-    except ValueError as error:
-        raise DataError(f"{path}, line {line}: {word!r} is no whole number; expected {expected}") from error
+        value = int(word) if len(word) <= _MOST_DIGITS else None
+    except ValueError:
+        value = None
+    if value is None or value < least:
+        shown = word if len(word) <= _SHOWN else word[:_SHOWN] + "…"
+        raise DataError(f"{path}, line {line}: {shown!r} is no whole number that can be; expected {expected}")
+    return value
 
 
 def read_rgb(path: Path, size: int | None = None) -> NDArray[np.uint8]:
@@ -145,11 +176,16 @@ def _read(path: Path, mode: str, size: int | None) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            picture = image.convert(mode)
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; expected a picture") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: not a readable picture: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    try:
+        picture = decoded(data, _FORMATS, mode=mode)
+    except ValueError as error:
         raise DataError(f"{path}: not a readable picture: {error}") from error
     if size is not None and picture.size != (size, size):
         shrinks = max(picture.size) > size

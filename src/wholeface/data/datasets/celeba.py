@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
-from ._reading import file_names, find, folder, numbers, read_lines, same_names
+from ._reading import file_names, find, folder, integer, numbers, read_lines, same_names
 from .items import PointsItem
 
 __all__ = ["CelebA"]
@@ -94,9 +94,7 @@ def _table(
     titles: tuple[str, ...] = ()
     if header and not comma and lines:
         line, text = lines.pop(0)
-        if not text.isdecimal():
-            raise DataError(f"{path}, line {line}: {text[:30]!r}; expected the number of pictures")
-        declared = int(text)
+        declared = integer(text, path, line, "the number of pictures")
     if (header or comma) and lines:
         words = lines.pop(0)[1].split("," if comma else None)
         titles = tuple(words[1:] if comma else words)

@@ -41,6 +41,7 @@ _FIRST = {"train": 1, "valid": 162_771, "test": 182_638}  # first picture of eac
 _PER_FOLDER = 2000
 _MASKS, _PICTURES, _MAPPING = "CelebAMask-HQ-mask-anno", "CelebA-HQ-img", "CelebA-HQ-to-CelebA-mapping.txt"
 _LAYOUT = f"{_PICTURES}/0.jpg, {_MASKS}/0/00000_skin.png, … of CelebAMask-HQ"
+_MOST_LETTERS = 20  # of a name in CelebA such as 202599.jpg
 _MAPPING_FORMAT = "a title and one 'idx orig_idx orig_file' a line"
 
 
@@ -136,7 +137,7 @@ def _originals(path: Path) -> dict[int, str]:
     originals = {}
     for line, text in read_lines(path, _MAPPING_FORMAT)[1:]:
         words = text.split()
-        if len(words) != 3 or not words[2].partition(".")[0].isdecimal():
+        if len(words) != 3 or not words[2].partition(".")[0].isdecimal() or len(words[2]) > _MOST_LETTERS:
             raise DataError(f"{path}, line {line}: {text[:40]!r}; expected {_MAPPING_FORMAT}")
         originals[integer(words[0], path, line, _MAPPING_FORMAT)] = words[2]
     return originals

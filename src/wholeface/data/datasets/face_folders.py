@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from ...errors import DataError
-from ._reading import IMAGE_SUFFIXES, file_names, folder, read_lines
+from ._reading import IMAGE_SUFFIXES, file_names, folder, is_file, is_folder, read_lines
 from .items import PhotoItem
 
 __all__ = ["FaceFolders"]
@@ -55,7 +55,7 @@ class FaceFolders:
     def _from_list(self, listed: str | os.PathLike[str]) -> list[str]:
         expected = "one 'person/picture.jpg' a line"
         beside = self.root.parent / listed
-        path = beside if beside.is_file() and not (self.root / listed).is_file() else self.root / listed
+        path = beside if is_file(beside) and not is_file(self.root / listed) else self.root / listed
         there: dict[str, set[str]] = {}
         found: list[str] = []
         for line, text in read_lines(path, expected):
@@ -65,7 +65,7 @@ class FaceFolders:
                 raise DataError(f"{path}, line {line}: {name!r}; expected {expected}")
             if person not in there:
                 place = self.root / person
-                there[person] = set(file_names(place, _LAYOUT)) if place.is_dir() else set()
+                there[person] = set(file_names(place, _LAYOUT)) if is_folder(place) else set()
             if picture not in there[person]:
                 raise DataError(f"{self.root / name}: not there, but {path.name} lists it (line {line})")
             found.append(name)

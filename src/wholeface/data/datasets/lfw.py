@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ...errors import DataError
-from ._reading import file_names, folder, integer, read_lines
+from ._reading import file_names, folder, integer, is_folder, read_lines
 from .items import PairItem, PhotoItem
 
 __all__ = ["LFWPairs", "LFWPeople"]
@@ -55,7 +55,7 @@ class LFWPairs:
         line, words = (lines[0][0], lines[0][1].split()) if lines else (1, [])
         if len(words) not in (1, 2):
             raise DataError(f"{path}, line {line}: no numbers of folds and pairs; expected {_PAIRS}")
-        counts = [integer(word, path, line, _PAIRS) for word in words]
+        counts = [integer(word, path, line, _PAIRS, least=1) for word in words]
         self.folds, each = (1, counts[0]) if len(counts) == 1 else (counts[0], counts[1])
         if len(lines) - 1 != self.folds * each * 2:
             raise DataError(
@@ -157,7 +157,7 @@ def _pictures(root: Path, given: str | os.PathLike[str] | None, people: list[str
     if given is not None:
         return folder(root / given, _LAYOUT)
     for place in _PLACES:
-        if (root / place).is_dir() and (not people or any((root / place / name).is_dir() for name in people)):
+        if is_folder(root / place) and (not people or any(is_folder(root / place / name) for name in people)):
             return root / place if place != "." else root
     raise DataError(
         f"{root / (people[0] if people else 'lfw')}: no such folder, nor in lfw/; expected {_LAYOUT}"
@@ -174,14 +174,16 @@ def _people(path: Path) -> dict[str, int]:
         words = text.split()
         if len(words) == 1 and text.isdecimal():
             folds += 1
-            declared += int(text)
+            declared += integer(text, path, line, _PEOPLE)
         elif len(words) == 2 and words[0] not in counts:
             counts[words[0]] = integer(words[1], path, line, _PEOPLE)
             found += 1
         else:
             raise DataError(f"{path}, line {line}: {text[:60]!r}; expected {_PEOPLE}")
     if folds > 1:
-        declared -= int(lines[0][1])  # people.txt begins with the number of folds
+        declared -= integer(
+            lines[0][1], path, lines[0][0], _PEOPLE
+        )  # people.txt begins with the number of folds
     if declared != found:
         raise DataError(f"{path}: {found} people, but its counts say {declared}; expected {_PEOPLE}")
     return counts

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ...errors import DataError, UsageError
-from ._reading import find, folder, numbers, read_lines
+from ._reading import find, folder, is_file, numbers, read_lines
 from .items import PointsItem
 
 __all__ = ["WFLW", "WFLW_ATTRIBUTES"]
@@ -76,7 +76,7 @@ class WFLW:
                 rows.append(row)
                 self._names.append(words[-1])
         for name in sorted(set(self._names)):
-            if not (self._pictures / name).is_file():
+            if not is_file(self._pictures / name):
                 raise DataError(f"{self._pictures / name}: not there, but {listed.name} lists it")
         self._rows = np.array(rows, dtype=np.float32).reshape(-1, _COLUMNS - 1)
 

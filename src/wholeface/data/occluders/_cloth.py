@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..._jit import njit
 from ..compose import box_blur
 from ._noise import field
 

@@ -1,4 +1,8 @@
-"""A small reader for glTF 2.0 files with a binary buffer beside them: triangles and materials, nothing else."""
+"""A small reader for glTF 2.0 files with a binary buffer beside them: triangles and materials, nothing else.
+
+Samples follow from their seed, so the order of vertices, triangles and materials must be the file's own in every
+version; making samples does not need trimesh besides.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from ...errors import UsageError
 __all__ = ["GltfMesh", "read_gltf", "simplified"]
 
 _TYPES = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
+_MOST_POINTS = 20_000_000
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
@@ -45,7 +50,7 @@ def read_gltf(path: Path) -> GltfMesh:
     """
     try:
         scene = json.loads(path.read_text(encoding="utf-8"))
-        buffers = [(path.parent / item["uri"]).read_bytes() for item in scene["buffers"]]
+        buffers = [_beside(path, item["uri"]).read_bytes() for item in scene["buffers"]]
         vertices, normals, triangles, material = [], [], [], []
         count = 0
         for node, place in _placed(scene):
@@ -55,17 +60,27 @@ def read_gltf(path: Path) -> GltfMesh:
                 points = _accessor(scene, buffers, part["attributes"]["POSITION"]).astype(np.float64)
                 directions = _accessor(scene, buffers, part["attributes"]["NORMAL"]).astype(np.float64)
                 faces = _accessor(scene, buffers, part["indices"]).reshape(-1, 3).astype(np.int64)
+                if (
+                    points.shape != directions.shape
+                    or points.shape[1:] != (3,)
+                    or not np.isfinite(points).all()
+                ):
+                    raise ValueError("positions and normals must be as many finite points")
+                if faces.size and not 0 <= faces.min() <= faces.max() < len(points):
+                    raise ValueError("a triangle names a vertex that is not there")
                 turned = directions @ np.linalg.inv(place[:3, :3])
                 vertices.append(points @ place[:3, :3].T + place[:3, 3])
                 normals.append(turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-12))
                 triangles.append(faces + count)
                 material.append(np.full(len(faces), part.get("material", 0)))
                 count += len(points)
+                if count > _MOST_POINTS:
+                    raise ValueError("more vertices than an object of a scene has")
         colours = [
             m.get("pbrMetallicRoughness", {}).get("baseColorFactor", [1, 1, 1, 1]) for m in scene["materials"]
         ]
-    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise UsageError(f"{path}: not a glTF file with its buffer beside it ({error})") from error
+    except Exception as error:  # any part of the scene may be of any type
+        raise UsageError(f"{path}: not a glTF file with its buffer beside it ({str(error)[:120]})") from error
     if not triangles:
         raise UsageError(f"{path}: holds no triangles")
     return GltfMesh(
@@ -75,6 +90,14 @@ def read_gltf(path: Path) -> GltfMesh:
         np.concatenate(material).astype(np.int32),
         np.array(colours, np.float32),
     )
+
+
+def _beside(path: Path, uri: str) -> Path:
+    """The file that a scene names, which must lie in its folder."""
+    place = path.parent / uri
+    if not place.resolve().is_relative_to(path.parent.resolve()):
+        raise ValueError(f"the buffer {uri[:80]!r} lies outside the folder")
+    return place
 
 
 def simplified(mesh: GltfMesh, cell: float) -> GltfMesh:
@@ -111,8 +134,12 @@ def _placed(scene: dict[str, Any]) -> list[tuple[int, NDArray[np.float64]]]:
     """Nodes with a mesh, and their 4×4 places in the scene."""
     found: list[tuple[int, NDArray[np.float64]]] = []
     todo = [(int(n), np.eye(4)) for n in scene["scenes"][scene.get("scene", 0)]["nodes"]]
+    seen: set[int] = set()
     while todo:
         node, parent = todo.pop()
+        if node in seen:
+            raise ValueError("a node lies below two others, or below itself")
+        seen.add(node)
         item = scene["nodes"][node]
         place = parent @ np.array(item["matrix"], np.float64).reshape(4, 4).T if "matrix" in item else parent
         if any(name in item for name in ("translation", "rotation", "scale")):
@@ -130,6 +157,10 @@ def _accessor(scene: dict[str, Any], buffers: list[bytes], index: int) -> NDArra
     dtype, width = np.dtype(_TYPES[item["componentType"]]), _WIDTHS[item["type"]]
     start = view.get("byteOffset", 0) + item.get("byteOffset", 0)
     stride = view.get("byteStride") or dtype.itemsize * width
+    if not all(isinstance(n, int) for n in (start, stride, item["count"])):
+        raise ValueError("a place or length that is no whole number")
+    if start < 0 or stride < dtype.itemsize * width or item["count"] < 1:
+        raise ValueError("an impossible place, step or length")
     raw = np.frombuffer(buffers[view["buffer"]], np.uint8)
     length = stride * (item["count"] - 1) + dtype.itemsize * width
     block = raw[start : start + length]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..._jit import njit
 from ..compose import SceneLight
 from ._noise import field, grain
 from ._relief import new_relief, raise_capsule, shade_relief

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..._jit import njit
 from ...core.srgb import encode_srgb
 
 __all__ = ["EMPTY", "mixed_albedo", "new_relief", "raise_capsule", "raise_ellipsoid", "shade_relief"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from ..._jit import njit
 from ...core.kernels import shading_at
 
 __all__ = ["draw_dots", "draw_strands", "grow_guides", "place_guides", "unpremultiply"]

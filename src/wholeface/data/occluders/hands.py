@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..._jit import njit
 from ...perceive import OccluderKind, ParsingClass
 from .._warp import similarity, warp_affine
 from ..compose import SceneLight, encode, scene_light

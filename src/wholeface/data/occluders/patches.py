@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..._jit import njit
 from ...perceive import OccluderKind, ParsingClass
 from ..layer import Layer, Split
 from ..sample import FaceSample

@@ -6,9 +6,10 @@ import heapq
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from ..._jit import njit
 
 __all__ = ["CollapseProblem", "collapse"]
 
@@ -45,7 +46,7 @@ class CollapseProblem:
     weight: Floats
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _cross(samples: Any, s: int, a: int, b: int, c: int) -> tuple[float, float, float, float]:
     """Twice the area vector of a triangle, and the sum of its squared edges."""
     x1 = samples[s, b, 0] - samples[s, a, 0]
@@ -59,7 +60,7 @@ def _cross(samples: Any, s: int, a: int, b: int, c: int) -> tuple[float, float, 
     return y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2, edges
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _cost(
     samples: Any,
     quadrics: Any,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError
-from ._files import parsing, read_bytes
+from ._files import most_unpacked, parsing, read_bytes
 
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -28,7 +28,9 @@ _NUMERIC_CLASSES = {
     6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8",
 }  # fmt: skip
 _COMPLEX_FLAG = 0x0800
-_MAX_UNPACKED = 8 << 30
+_MAX_VARIABLES, _MAX_AXES = 10_000, 8
+_HEAD = 1024
+"""Bytes of a variable in which its name is looked for before the rest is unpacked."""
 
 
 def read_mat(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
@@ -45,17 +47,28 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
     if data.startswith(b"MATLAB 7.3"):
         raise ModelFileError(f"{path} is in MATLAB's format 7.3; save it again with save(…, '-v7')")
     found: dict[str, NDArray[Any]] = {}
+    left = most_unpacked(len(data))
     with parsing(path, "a MATLAB file"):
         order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
         if order is None:
             raise ValueError("no byte-order mark")
-        for kind, content in _elements(memoryview(data)[_HEADER:], order, padded=False):
-            if kind == _COMPRESSED:
-                kind, content = _unpack(bytes(content), order)  # noqa: PLW2901
-            if kind == _MATRIX:
-                name, array = _matrix(content, order, names)
-                if array is not None:
-                    found[name] = array
+        for number, (kind, content) in enumerate(_elements(memoryview(data)[_HEADER:], order, padded=False)):
+            if number >= _MAX_VARIABLES:
+                raise ValueError(f"more than {_MAX_VARIABLES} variables")
+            if kind not in (_MATRIX, _COMPRESSED):
+                continue
+            head = content[:_HEAD] if kind == _MATRIX else _unpack(content, order, _HEAD)
+            if head is None or _name(head, order) not in names:
+                continue
+            size = len(content) if kind == _MATRIX else _size(content, order)
+            if size > left:
+                raise ModelFileError(f"{path} would unpack to far more than face models do; not loading it")
+            body = content if kind == _MATRIX else _unpack(content, order, size)
+            if body is None or len(body) != size:
+                raise EOFError("a compressed variable of another length than announced")
+            name, array = _matrix(body, order, left - size)
+            left -= size + array.nbytes
+            found[name] = array
     return found
 
 
@@ -81,31 +94,47 @@ def _elements(data: memoryview, order: str, *, padded: bool) -> Iterator[tuple[i
         yield kind, data[start:end]
 
 
-def _unpack(content: bytes, order: str) -> tuple[int, memoryview]:
-    """The one element inside a compressed element."""
+def _size(content: memoryview, order: str) -> int:
+    """Announced length of the variable inside a compressed element."""
+    tag = zlib.decompressobj().decompress(content, 8)
+    return int(np.frombuffer(tag, order + "u4")[1])
+
+
+def _unpack(content: memoryview, order: str, most: int) -> memoryview | None:
+    """At most so many bytes of the variable inside a compressed element; None if it holds something else."""
     stream = zlib.decompressobj()
     tag = stream.decompress(content, 8)
     if len(tag) < 8:
         raise EOFError("cut short inside a compressed variable")
     kind, size = (int(n) for n in np.frombuffer(tag, order + "u4"))
-    if size > _MAX_UNPACKED:
-        raise ValueError(f"a variable of {size} bytes")
-    body = stream.decompress(stream.unconsumed_tail, size + 1) if size else b""
-    if len(body) != size:
-        raise EOFError("a compressed variable of another length than announced")
-    return kind, memoryview(body)
+    if kind != _MATRIX:
+        return None
+    body = stream.decompress(stream.unconsumed_tail, min(most, size) + (most >= size)) if size else b""
+    return memoryview(body)
 
 
-def _matrix(content: memoryview, order: str, names: Collection[str]) -> tuple[str, NDArray[Any] | None]:
-    """Name and array of a variable; None for an unwanted one or one that is not real and numeric."""
+def _name(head: memoryview, order: str) -> str | None:
+    """Name of a variable from its first bytes; None where it is an opaque object or has no plain name."""
+    try:
+        parts = _elements(head, order, padded=True)
+        flags = np.frombuffer(next(parts)[1], order + "u4")
+        if not 1 <= int(flags[0]) & 0xFF <= 15:
+            return None  # an opaque object, which is laid out differently
+        next(parts)
+        return bytes(next(parts)[1]).decode("latin1")
+    except (EOFError, StopIteration):
+        return None  # longer than the head: none of our names
+
+
+def _matrix(content: memoryview, order: str, most: int) -> tuple[str, NDArray[Any]]:
+    """Name and array of a variable that must be real and numeric and take at most so many bytes."""
     parts = _elements(content, order, padded=True)
     flags = np.frombuffer(next(parts)[1], order + "u4")
-    if not 1 <= int(flags[0]) & 0xFF <= 15:
-        return "", None  # an opaque object, which is laid out differently
-    shape = tuple(int(n) for n in np.frombuffer(next(parts)[1], order + "i4"))
+    axes = next(parts)[1]
+    if len(axes) > 4 * _MAX_AXES:
+        raise ValueError(f"an array of more than {_MAX_AXES} axes")
+    shape = tuple(int(n) for n in np.frombuffer(axes, order + "i4"))
     name = bytes(next(parts)[1]).decode("latin1")
-    if name not in names:
-        return name, None
     if int(flags[0]) & 0xFF not in _NUMERIC_CLASSES or int(flags[0]) & _COMPLEX_FLAG:
         raise ValueError(f"{name} is not an array of real numbers")
     kind, raw = next(parts)
@@ -118,5 +147,7 @@ def _matrix(content: memoryview, order: str, names: Collection[str]) -> tuple[st
     if min(shape, default=0) < 0 or count != values.size:
         raise ValueError(f"{name} announces the shape {shape} and holds {values.size} numbers")
     # Whole numbers are often stored in a narrower type than the variable's own.
-    own = _NUMERIC_CLASSES[int(flags[0]) & 0xFF]
+    own = np.dtype(_NUMERIC_CLASSES[int(flags[0]) & 0xFF])
+    if count * own.itemsize > most:
+        raise ValueError(f"{name} unfolds to far more than face models do")
     return name, values.reshape(shape, order="F").astype(own)

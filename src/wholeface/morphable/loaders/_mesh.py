@@ -80,8 +80,7 @@ def read_landmark_vertices(path: Path, vertex_count: int) -> NDArray[np.int64]:
             if text.lstrip().startswith("[")
             else [int(w) for w in re.split(r"[\s,;]+", text) if w]
         )
-        array = np.asarray(numbers)
-    return indices(array, (68,), vertex_count, "landmark list", path)
+    return indices(numbers, (68,), vertex_count, "landmark list", path)
 
 
 def mirror_index(

@@ -14,18 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError
+from ._files import array
 from ._pickle import Name, Node
 
 _MAX_DEPTH = 100
-_MAX_DENSE = 1 << 28
+_MAX_DENSE = 1 << 24
+_MADE_FREE, _MADE_RATIO = 64 << 20, 8
+"""Bytes that may be made from a file, and how often its own size besides: several arrays can share their numbers."""
+_MAX_AXIS = 1 << 40
 
 
 class Plain:
-    """Converter for one file; shared objects are converted once, so that sharing cannot blow up."""
+    """Converter for one file; shared objects are converted once, so that sharing cannot blow up.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: for messages.
+        size: bytes of the file; what is made of it is bounded by that.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
         self._path = path
+        self._left = _MADE_FREE + _MADE_RATIO * size
         self._done: dict[int, Any] = {}
+        self._encoded: dict[int, bytes] = {}
 
     def __call__(self, value: Any, depth: int = 0) -> Any:
         """Plain Python and NumPy objects from what the reader recorded."""
@@ -36,6 +47,30 @@ class Plain:
         if id(value) not in self._done:
             self._done[id(value)] = self._convert(value, depth + 1)
         return self._done[id(value)]
+
+    def _spend(self, size: int) -> None:
+        """Count bytes that are about to be made, or touched."""
+        self._left -= size
+        if self._left < 0:
+            raise self._damaged("its arrays unfold to far more than the file holds")
+
+    def _array(self, value: Any) -> NDArray[Any]:
+        found = array(value, "a part of an array", self._path)
+        if found is not value:
+            self._spend(found.nbytes)
+        return found
+
+    def _latin1(self, text: str) -> bytes:
+        if id(text) not in self._encoded:
+            self._spend(len(text))
+            self._encoded[id(text)] = text.encode("latin1")
+        return self._encoded[id(text)]
+
+    def _shape(self, shape: Any) -> tuple[int, ...]:
+        good = isinstance(shape, tuple) and len(shape) <= 32
+        if not good or not all(isinstance(n, (int, np.integer)) and 0 <= n <= _MAX_AXIS for n in shape):
+            raise self._damaged("an array with an impossible shape")
+        return tuple(int(n) for n in shape)
 
     def _damaged(self, what: str) -> ModelFileError:
         return ModelFileError(f"{self._path} is damaged or not a face model: {what}")
@@ -58,8 +93,8 @@ class Plain:
                 return argument
         if node.name.name == "encode" and len(node.arguments) == 2:
             text, encoding = node.arguments
-            if isinstance(text, str) and str(encoding).lower() in ("latin1", "latin-1"):
-                return text.encode("latin1")
+            if isinstance(text, str) and encoding in ("latin1", "latin-1", b"latin1", b"latin-1"):
+                return self._latin1(text)
         raise self._damaged(f"an unexpected {node.name}")
 
     def _dtype(self, node: Any) -> np.dtype[Any]:
@@ -69,7 +104,9 @@ class Plain:
         code, order = node.arguments[0], "="
         if isinstance(node.state, tuple) and len(node.state) > 1:
             order = node.state[1]
-        code, order = (t.decode("latin1") if isinstance(t, bytes) else str(t) for t in (code, order))
+        if not all(isinstance(text, (str, bytes)) and len(text) <= 20 for text in (code, order)):
+            raise self._damaged("an array of an unknown data type")
+        code, order = (t.decode("latin1") if isinstance(t, bytes) else t for t in (code, order))
         if code[:1] not in tuple("fiubSUO") or not code[1:].isdigit() or order not in ("<", ">", "|", "="):
             raise self._damaged(f"an array of the data type {code!r}")
         return np.dtype(object) if code[0] == "O" else np.dtype(order + code)
@@ -95,14 +132,14 @@ class Plain:
         raise self._damaged(f"a {node.name} that is not a complete array")
 
     def _numbers(self, raw: Any, dtype: np.dtype[Any], shape: Any, fortran: bool) -> NDArray[Any]:
-        raw = raw.encode("latin1") if isinstance(raw, str) else raw
-        if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
-            raise self._damaged(f"an array with the impossible shape {shape!r}"[:100])
+        raw = self._latin1(raw) if isinstance(raw, str) else raw
+        shape = self._shape(shape)
         size = dtype.itemsize
         for count in shape:
             size *= count
         if not isinstance(raw, bytes) or len(raw) != size:
             raise self._damaged(f"an array of shape {shape} whose numbers are missing")
+        self._spend(64)
         if not size:
             return np.zeros(shape, dtype=dtype)
         return np.frombuffer(raw, dtype=dtype).reshape(shape, order="F" if fortran else "C")
@@ -113,7 +150,7 @@ class Plain:
         bad = self._damaged(f"the sparse matrix {node.name}")
         if not isinstance(state, dict) or kind not in ("csc", "csr", "coo"):
             raise bad
-        shape, values = state.get("_shape", state.get("shape")), np.asarray(state.get("data"))
+        shape, values = state.get("_shape", state.get("shape")), self._array(state.get("data"))
         if (
             not isinstance(shape, tuple)
             or len(shape) != 2
@@ -121,16 +158,18 @@ class Plain:
             or values.ndim != 1
         ):
             raise bad
-        if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
-            raise bad
-        rows, columns = int(shape[0]), int(shape[1])
+        rows, columns = self._shape(shape)
         if rows * columns > _MAX_DENSE:
             raise bad
+        self._spend(8 * rows * columns + 64 * values.size)
         if kind == "coo":
             pair = state.get("coords", (state.get("row"), state.get("col")))
-            row, column = (np.asarray(index) for index in pair)
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                raise bad
+            row, column = (self._array(index) for index in pair)
         else:
-            minor, pointer = np.asarray(state.get("indices")), np.asarray(state.get("indptr"))
+            minor, pointer = self._array(state.get("indices")), self._array(state.get("indptr"))
+            self._spend(32 * pointer.size)
             count = columns if kind == "csc" else rows
             if pointer.dtype.kind not in "iu" or pointer.shape != (count + 1,):
                 raise bad
@@ -154,14 +193,15 @@ class Plain:
         if isinstance(state, dict) and "x" in state:
             return state["x"]
         if isinstance(state, dict) and node.name.name == "Select" and {"a", "idxs"} <= set(state):
-            source, chosen = np.asarray(state["a"]).reshape(-1), np.asarray(state["idxs"]).reshape(-1)
+            source, chosen = (self._array(state[part]).reshape(-1) for part in ("a", "idxs"))
             inside = chosen.dtype.kind in "iu" and (
                 chosen.size == 0 or 0 <= chosen.min() <= chosen.max() < source.size
             )
             if not inside:
                 raise self._damaged(f"the selection {node.name}")
+            self._spend((source.dtype.itemsize + 16) * chosen.size)
             shape = state.get("preferred_shape")
-            return source[chosen].reshape(shape) if isinstance(shape, tuple) else source[chosen]
+            return source[chosen].reshape(self._shape(shape)) if isinstance(shape, tuple) else source[chosen]
         raise self._no_array(node.name)
 
     def _no_array(self, name: Name) -> ModelFileError:

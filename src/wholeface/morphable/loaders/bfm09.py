@@ -16,6 +16,7 @@ from ..albedo import AlbedoModel
 from ..embedding import Embedding
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
+from ._checked import checked
 from ._files import array, floats, indices, require
 from ._mat import read_mat
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor
@@ -28,6 +29,7 @@ _OPTIONAL = ("frontmask2_idx", "skinmask")
 _DECIMETRE, _MICROMETRE = 100.0, 1e-3  # to mm
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what does not stay finite is refused at the end
 def load_bfm09(
     path: str | os.PathLike[str], *, landmarks: str | os.PathLike[str] | None = None
 ) -> MorphableModel:
@@ -55,9 +57,8 @@ def load_bfm09(
     file = Path(path)
     fields = read_mat(file, (*_FRONT, *_ORIGINAL, *_OPTIONAL))
     extra_landmarks = None if landmarks is None else Path(landmarks)
-    if "shapeMU" in fields and "meanshape" not in fields:
-        return _original(fields, file, extra_landmarks)
-    return _front(fields, file, extra_landmarks)
+    original = "shapeMU" in fields and "meanshape" not in fields
+    return checked((_original if original else _front)(fields, file, extra_landmarks), file)
 
 
 def _front(fields: Mapping[str, Any], path: Path, landmarks: Path | None) -> MorphableModel:

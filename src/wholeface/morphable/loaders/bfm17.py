@@ -16,15 +16,14 @@ from ...errors import ModelFileError
 from ..albedo import AlbedoModel
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
-from ._files import floats, indices, parsing, read_bytes
+from ._checked import checked
+from ._files import finite, floats, indices, most_unpacked, parsing, read_bytes
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor
 
 __all__ = ["load_bfm17"]
 
-_MAX_EXPANSION = 64
-"""How much larger than the file its arrays may be in memory (compressed HDF5 reaches about 10)."""
 
-
+@np.errstate(over="ignore", invalid="ignore")  # what does not stay finite is refused at the end
 def load_bfm17(
     path: str | os.PathLike[str], *, landmarks: str | os.PathLike[str] | None = None
 ) -> MorphableModel:
@@ -78,7 +77,7 @@ def load_bfm17(
     embedding = None
     if landmarks is not None:
         embedding = at_vertices(read_landmark_vertices(Path(landmarks), count), triangles, file)
-    return MorphableModel(
+    model = MorphableModel(
         "bfm2019" if "2019" in file.stem else "bfm2017",
         file.stem,
         tensor(mean),
@@ -92,13 +91,14 @@ def load_bfm17(
         extras={f"landmark:{name}": tensor(point) for name, point in named.items()},
         expression_prior=ExpressionPrior.gaussian(torch.ones(len(expression))),
     )
+    return checked(model, file)
 
 
 class _Reader:
     """Datasets of one HDF5 file, each checked before it is read."""
 
     def __init__(self, archive: Any, path: Path, file_size: int) -> None:
-        self._archive, self._path, self._file_size = archive, path, file_size
+        self._archive, self._path, self._left = archive, path, most_unpacked(file_size)
 
     def has_points(self) -> bool:
         return "metadata/landmarks/json" in self._archive
@@ -109,8 +109,17 @@ class _Reader:
         dataset = self._archive.get(name)
         if not isinstance(dataset, h5py.Dataset):
             raise ModelFileError(f"{self._path} is not a complete Basel Face Model: it lacks {name}")
-        if dataset.size is None or dataset.size * dataset.dtype.itemsize > _MAX_EXPANSION * self._file_size:
-            raise ModelFileError(f"{self._path} is damaged: {name} is announced with {dataset.size} values")
+        if dataset.file != self._archive.file or dataset.external or dataset.is_virtual:
+            raise ModelFileError(f"{self._path}: {name} lies in another file; it must be part of this one")
+        # A compressed chunk is unpacked as a whole, however little of it is used.
+        chunk = int(np.prod(dataset.chunks or (1,), dtype=object))
+        for count in (dataset.size, chunk):
+            if count is None or count * dataset.dtype.itemsize > self._left:
+                raise ModelFileError(
+                    f"{self._path} is damaged: {name} is announced with {count} values, "
+                    "far more than the file can hold"
+                )
+        self._left -= dataset.size * dataset.dtype.itemsize
         return dataset[()]
 
     def floats(self, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
@@ -124,7 +133,8 @@ class _Reader:
             raise ModelFileError(
                 f"{self._path}: {part}/model/pcaVariance has negative values; the file is damaged"
             )
-        return np.ascontiguousarray((basis * np.sqrt(variance)).T).reshape(-1, count, 3)
+        modes = np.ascontiguousarray((basis * np.sqrt(variance)).T).reshape(-1, count, 3)
+        return finite(modes, f"{part}/model", self._path)
 
 
 def _named_points(value: Any, path: Path) -> dict[str, NDArray[np.float32]]:
@@ -139,5 +149,5 @@ def _named_points(value: Any, path: Path) -> dict[str, NDArray[np.float32]]:
     found = {}
     for point in points:
         name = str(point["id"])
-        found[name] = floats(np.asarray(point["coordinates"]), (3,), f"landmark {name}", path)
+        found[name] = floats(point["coordinates"], (3,), f"landmark {name}", path)
     return found

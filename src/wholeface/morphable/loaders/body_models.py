@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ...errors import ModelFileError, UsageError
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
+from ._checked import checked
 from ._files import array, floats, indices, parsing
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor, triangulate
 
@@ -28,6 +29,7 @@ _CHUNK = 32
 """Faces evaluated at once; keeps the skinning of GNM Head under about 100 MB."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what does not stay finite is refused at the end
 def load_body_model(
     name: str,
     *,
@@ -83,7 +85,7 @@ def load_body_model(
         embedding = at_vertices(read_landmark_vertices(Path(landmarks), count), triangles, place)
     if len(names) != len(expression):
         names = tuple(f"expression_{index:02d}" for index in range(len(expression)))
-    return MorphableModel(
+    linear = MorphableModel(
         name,
         _version(),
         tensor(floats(mean, (None, 3), "vertices", place)),
@@ -94,6 +96,7 @@ def load_body_model(
         landmarks_68=embedding,
         expression_prior=ExpressionPrior.gaussian(torch.ones(len(expression))),
     )
+    return checked(linear, place)
 
 
 def _version() -> str:

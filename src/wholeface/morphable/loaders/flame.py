@@ -15,6 +15,7 @@ from ...errors import ModelFileError
 from ..embedding import Embedding
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
+from ._checked import checked
 from ._files import array, floats, indices, read_bytes, read_npy, read_npz, require
 from ._mesh import oriented, tensor
 from ._pickle import read_pickle
@@ -29,6 +30,7 @@ _IDENTITY_MODES = 300
 _JAW_ANGLE = np.deg2rad(15.0)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what does not stay finite is refused at the end
 def load_flame(
     path: str | os.PathLike[str],
     *,
@@ -61,12 +63,11 @@ def load_flame(
     file = Path(path)
     fields = _read(file)
     require(fields, _REQUIRED, file, "FLAME model")
-    template = floats(fields["v_template"], (None, 3), "v_template", file)
-    if not len(template):
+    mean = floats(fields["v_template"], (None, 3), "v_template", file, scale=_METRE)
+    if not len(mean):
         raise ModelFileError(f"{file} has no vertices")
-    mean = template * np.float32(_METRE)
     count = len(mean)
-    directions = floats(fields["shapedirs"], (count, 3, None), "shapedirs", file) * np.float32(_METRE)
+    directions = floats(fields["shapedirs"], (count, 3, None), "shapedirs", file, scale=_METRE)
     modes = np.ascontiguousarray(directions.transpose(2, 0, 1))  # (K, V, 3)
     split = min(max(identity_modes, 0), len(modes))
     triangles = indices(fields["f"], (None, 3), count, "f", file)
@@ -82,7 +83,7 @@ def load_flame(
     if embedding is not None and turned[0] is not triangles:
         embedding = Embedding(embedding.triangle, embedding.barycentric.flip(-1))
     names = tuple(f"expression_{index:02d}" for index in range(len(modes) - split))
-    return MorphableModel(
+    model = MorphableModel(
         "flame",
         file.stem,
         tensor(mean),
@@ -99,6 +100,7 @@ def load_flame(
             ExpressionPrior.gaussian(torch.ones(len(names))), ExpressionPrior.blendshapes(1)
         ),
     )
+    return checked(model, file)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -120,12 +122,12 @@ def _rig(fields: Mapping[str, Any], count: int, path: Path) -> dict[str, NDArray
         raise ModelFileError(f"{path} has {tree.shape[1]} joints, FLAME has {_JOINTS}: is it a body model?")
     if tree.ndim != 2 or len(tree) < 1 or tuple(tree[0, 1:].tolist()) != _PARENTS:
         raise ModelFileError(f"{path}: kintree_table is not FLAME's skeleton")
-    correctives = floats(fields["posedirs"], (count, 3, 9 * (_JOINTS - 1)), "posedirs", path)
+    correctives = floats(fields["posedirs"], (count, 3, 9 * (_JOINTS - 1)), "posedirs", path, scale=_METRE)
     return {
         "skinning_weights": floats(fields["weights"], (count, _JOINTS), "weights", path),
         "joint_regressor": floats(fields["J_regressor"], (_JOINTS, count), "J_regressor", path),
         "joint_parents": np.array([-1, *_PARENTS], dtype=np.int64),
-        "pose_correctives": np.ascontiguousarray(correctives.transpose(2, 0, 1)) * np.float32(_METRE),
+        "pose_correctives": np.ascontiguousarray(correctives.transpose(2, 0, 1)),
     }
 
 

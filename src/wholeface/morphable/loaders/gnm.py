@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ...errors import ModelFileError
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
-from ._files import array, floats, indices, read_bytes, read_npz, require
+from ._checked import checked
+from ._files import array, floats, indices, parsing, read_bytes, read_npz, require
 from ._mesh import at_vertices, oriented, read_landmark_vertices, tensor
 
 __all__ = ["load_gnm"]
@@ -39,6 +40,7 @@ _OPTIONAL = (
 )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what does not stay finite is refused at the end
 def load_gnm(
     path: str | os.PathLike[str], *, landmarks: str | os.PathLike[str] | None = None
 ) -> MorphableModel:
@@ -64,13 +66,16 @@ def load_gnm(
     file = Path(path)
     fields = read_npz(file, data=read_bytes(file), only=(*_REQUIRED, *_OPTIONAL))
     require(fields, _REQUIRED, file, "GNM Head file")
-    mean = floats(fields["template_vertex_positions"], (None, 3), "template_vertex_positions", file)
+    mean = floats(
+        fields["template_vertex_positions"], (None, 3), "template_vertex_positions", file, scale=_METRE
+    )
     if not len(mean):
         raise ModelFileError(f"{file} has no vertices")
-    mean = mean * np.float32(_METRE)
     count = len(mean)
-    identity = floats(fields["vertex_identity_basis"], (None, count, 3), "vertex_identity_basis", file)
-    expression = floats(fields["expression_basis"], (None, count, 3), "expression_basis", file)
+    identity = floats(
+        fields["vertex_identity_basis"], (None, count, 3), "vertex_identity_basis", file, scale=_METRE
+    )
+    expression = floats(fields["expression_basis"], (None, count, 3), "expression_basis", file, scale=_METRE)
     names = _names(fields["expression_names"], len(expression), "expression_names", file)
     triangles = indices(fields["triangles"], (None, 3), count, "triangles", file)
     uv = uv_triangles = None
@@ -86,12 +91,12 @@ def load_gnm(
     embedding = None
     if landmarks is not None:
         embedding = at_vertices(read_landmark_vertices(Path(landmarks), count), turned[0], file)
-    return MorphableModel(
+    model = MorphableModel(
         "gnm",
-        str(fields.get("version", "")),
+        str(fields.get("version", ""))[:100],
         tensor(mean),
-        tensor(identity * np.float32(_METRE)),
-        tensor(expression * np.float32(_METRE)),
+        tensor(identity),
+        tensor(expression),
         names,
         tensor(turned[0]),
         None if uv is None else tensor(uv),
@@ -101,6 +106,7 @@ def load_gnm(
         extras=_extras(fields, count, file),
         expression_prior=ExpressionPrior.gaussian(torch.ones(len(expression))),
     )
+    return checked(model, file)
 
 
 def _extras(fields: Any, count: int, path: Path) -> dict[str, Any]:
@@ -123,9 +129,10 @@ def _extras(fields: Any, count: int, path: Path) -> dict[str, Any]:
 
 
 def _names(value: NDArray[Any], size: int, name: str, path: Path) -> tuple[str, ...]:
-    array = np.asarray(value)
-    if array.dtype.kind not in "US" or array.shape != (size,):
+    given = array(value, name, path)
+    if given.dtype.kind not in "US" or given.shape != (size,):
         raise ModelFileError(
-            f"{path}: {name} should hold {size} names, it holds {array.dtype} of shape {array.shape}"
+            f"{path}: {name} should hold {size} names, it holds {given.dtype} of shape {given.shape}"
         )
-    return tuple(str(item.decode() if isinstance(item, bytes) else item) for item in array.tolist())
+    with parsing(path, f"a GNM Head file ({name} are no UTF-8 text)"):
+        return tuple(item.decode() if isinstance(item, bytes) else str(item) for item in given.tolist())

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ...errors import ModelFileError
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
-from ._files import array, floats, indices, read_bytes, read_npz, require
+from ._checked import checked
+from ._files import array, finite, floats, indices, read_bytes, read_npz, require
 from ._mesh import at_vertices, mirror_index, oriented, read_obj, read_obj_vertices, tensor, triangulate
 
 __all__ = ["load_ict"]
@@ -40,6 +41,7 @@ _LANDMARKS = (
 """The 68 iBUG points, ICT-FaceKit's ``vertex_indices.json``."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what does not stay finite is refused at the end
 def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> MorphableModel:
     """ICT-FaceKit light, mm: identity modes of one standard deviation, its own named expressions at weight 1.
 
@@ -73,7 +75,7 @@ def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> Morpha
         mean, identity, expression = mean[:_KEPT], identity[:, :_KEPT], expression[:, :_KEPT]
         count = _KEPT
     scale = np.float32(_CENTIMETRE)
-    mean = mean * scale
+    mean = finite(mean * scale, "the neutral mesh", source)
     turned = oriented(mean, triangles, *([] if uv_triangles is None else [uv_triangles]))
     mirror = mirror_index(mean, turned[0], tolerance=0.5)
     regions = {}
@@ -85,7 +87,7 @@ def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> Morpha
                 mask[first:end] = True
             regions[name] = tensor(mask)
         landmarks = at_vertices(np.array(_LANDMARKS), turned[0], source)
-    return MorphableModel(
+    model = MorphableModel(
         "ict",
         "light",
         tensor(mean),
@@ -100,6 +102,7 @@ def load_ict(path: str | os.PathLike[str], *, all_parts: bool = False) -> Morpha
         landmarks,
         expression_prior=ExpressionPrior.blendshapes(len(names)),
     )
+    return checked(model, source)
 
 
 _Parts = tuple[

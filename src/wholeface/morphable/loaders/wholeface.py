@@ -19,10 +19,14 @@ from ..albedo import AlbedoModel
 from ..embedding import Embedding
 from ..model import MorphableModel
 from ..source import ModelSource
+from ._checked import checked
+from ._files import read_bytes
 
 __all__ = ["ASSET_FORMAT", "SHIPPED_ASSET", "card_path", "read_asset", "read_card"]
 
 ASSET_FORMAT = "wholeface-face-model-1"
+_MAX_CARD = 16 << 20
+_MAX_TEXTURE, _MAX_TEXELS = 4096, 1 << 28
 SHIPPED_ASSET = Path(__file__).resolve().parents[2] / "assets" / "face_model.safetensors"
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -40,14 +44,18 @@ def read_card(path: str | Path) -> dict[str, Any]:
     """
     file = card_path(Path(path))
     try:
+        if file.stat().st_size > _MAX_CARD:
+            raise ValueError(f"it is larger than {_MAX_CARD >> 20} MiB")
         card = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelFileError(
             f"{file}: the model's card is missing; it must lie next to the model file"
         ) from None
-    except (OSError, ValueError) as error:
+    except RecursionError:
+        raise ModelFileError(f"{file}: the model's card cannot be read (it is nested too deeply)") from None
+    except (OSError, ValueError, MemoryError) as error:
         raise ModelFileError(f"{file}: the model's card cannot be read ({error})") from None
-    if not isinstance(card, dict) or "sha256" not in card:
+    if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
         raise ModelFileError(f"{file}: the model's card has no sha256 entry")
     return card
 
@@ -71,25 +79,31 @@ def read_asset(path: str | Path | None = None) -> MorphableModel:
         return _shipped()
     file = Path(path)
     card = read_card(file)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{file}: the model file cannot be read ({error.strerror})") from None
+    content = read_bytes(file)
     found = hashlib.sha256(content).hexdigest()
     if found != card["sha256"]:
         raise ModelFileError(
             f"{file}: wrong SHA-256, the file is damaged or not the one its card describes;"
             f" expected {card['sha256']}, found {found}"
         )
+    model = _parsed(content, file)
+    # The shipped file is the one that the tests have checked: its hash says so.
+    return model if file == SHIPPED_ASSET else checked(model, file)
+
+
+def _parsed(content: bytes, file: Path) -> MorphableModel:
     from safetensors.numpy import load
 
     try:
         arrays = load(content)
         header = json.loads(arrays["header"].tobytes().decode("utf-8"))
+        if not isinstance(header, dict):
+            raise ModelFileError(f"{file}: its header is no mapping")
         if header["format"] != ASSET_FORMAT:
             raise ModelFileError(
                 f"{file}: has the format {header['format']!r}, this version reads {ASSET_FORMAT!r}"
             )
+        _check_sizes(arrays, header)
         place = "wholeface" if file == SHIPPED_ASSET else str(file.resolve())
         return _decode(arrays, header).from_source(ModelSource(place, sha256=found))
     except ModelFileError:
@@ -97,7 +111,7 @@ def read_asset(path: str | Path | None = None) -> MorphableModel:
     except KeyError as error:
         raise ModelFileError(f"{file}: lacks the entry {error}") from None
     except Exception as error:
-        raise ModelFileError(f"{file}: not a face model of WholeFace ({error})") from None
+        raise ModelFileError(f"{file}: not a face model of WholeFace ({str(error)[:200]})") from None
 
 
 @functools.lru_cache(maxsize=1)
@@ -107,6 +121,34 @@ def _shipped() -> MorphableModel:
 
 def _mirrored(values: Tensor, mirror: Tensor) -> Tensor:
     return values[..., mirror, :] * values.new_tensor([-1.0, 1.0, 1.0])
+
+
+def _check_sizes(arrays: Arrays, header: dict[str, Any]) -> None:
+    """Refuse numbers in the header that would make arrays far larger than the file.
+
+    Raises:
+        ValueError: the header and the arrays do not fit together.
+    """
+    middle, left = int(header["midline"]), int(header["left"])
+    if middle < 0 or left < 0 or arrays["mean"].shape != (middle + left, 3):
+        raise ValueError("the mean does not have the vertices that the header announces")
+    names, pairs, counts = header["expressions"], header["expression_pairs"], arrays["expression_counts"]
+    if not len(pairs) == len(counts) >= len(names) / 2:
+        raise ValueError("the header announces other expressions than there are")
+    for both in pairs:
+        if len(both) != 2 or not all(isinstance(e, int) and 0 <= e < len(names) for e in both):
+            raise ValueError("an expression pair names an expression that is not there")
+    if len(header["regions"]) != len(arrays["regions"]):
+        raise ValueError("the header announces other regions than there are")
+    counts = counts.astype(np.int64)
+    if counts.min(initial=0) < 0 or int(counts.sum()) != len(arrays["expression_vertices"]):
+        raise ValueError("the expressions do not have the vertices that they announce")
+    if "albedo_mean" in arrays:
+        size, width = int(header["albedo_size"]), int(header["albedo_stored_width"])
+        if not 0 < width <= size <= _MAX_TEXTURE or arrays["albedo_mask"].size != -(-size * width // 8):
+            raise ValueError("the albedo does not have the size that the header announces")
+        if arrays["albedo_basis"].shape[0] * 3 * size * size > _MAX_TEXELS:
+            raise ValueError("the albedo has more modes than a face model needs")
 
 
 def _decode(arrays: Arrays, header: dict[str, Any]) -> MorphableModel:

@@ -67,6 +67,24 @@ def _face_number(text: str) -> int:
     return int(text)
 
 
+def _face_height(text: str) -> float:
+    return _number(text, 1.0, 100_000.0, "pixels, at least 1, e.g. 20")
+
+
+def _certainty(text: str) -> float:
+    return _number(text, 0.0, 1.0, "a certainty from 0 to 1, e.g. 0.3")
+
+
+def _number(text: str, least: float, most: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: {what}")
+    return value
+
+
 def add_reconstruct_parser(commands: Any) -> None:
     """Add ``reconstruct`` to the subparsers ``commands``."""
     parser = commands.add_parser(
@@ -129,6 +147,14 @@ def add_reconstruct_parser(commands: Any) -> None:
         metavar="FOLDER",
         help="other weights for these networks (see docs/training.md)",
     )
+    parser.add_argument(
+        "--min-face", type=_face_height, metavar="PX",
+        help="height of the smallest faces to look for (default: about 1/50 of the photo's longer side)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--certainty", type=_certainty, metavar="C",
+        help="0 to 1: how sure a face must be (default: 0.5); less keeps badly seen faces, and things like faces",
+    )  # fmt: skip
     parser.add_argument("--focal", type=float, metavar="PX", help="focal length in pixels, when you know it")
     parser.add_argument("--fast", action="store_true", help="skip the photometric refinement")
     parser.add_argument("--json", action="store_true", help="one JSON line per photo on standard output")
@@ -253,6 +279,8 @@ def _run(options: argparse.Namespace) -> int:
             texture_size=options.texture_size,
             focal=options.focal,
             refine=not options.fast,
+            min_face=options.min_face,
+            certainty=options.certainty,
         )
         _ = reconstructor.detector, reconstructor.parser  # what is wrong with them is said once, and at once
         good = 0

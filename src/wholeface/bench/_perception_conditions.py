@@ -106,7 +106,9 @@ def _tone(coefficients: NDArray[np.float32]) -> float:
     """Mean linear reflectance of the face's skin."""
     model = load_model()
     assert model.albedo is not None
-    colours = model.albedo.to_linear(model.albedo.vertices(torch.from_numpy(coefficients[: model.albedo.size])))
+    colours = model.albedo.to_linear(
+        model.albedo.vertices(torch.from_numpy(coefficients[: model.albedo.size]))
+    )
     return float(colours[model.region("face")].mean())
 
 
@@ -199,7 +201,14 @@ def condition_table(
             seen = [hit for hit in hits if hit > 0]
             more = sum(found[name][i][1] for i in which) / len(which)
             rows.append(
-                (title, name, len(which), len(seen) / len(which), float(np.mean(seen)) if seen else None, more)
+                (
+                    title,
+                    name,
+                    len(which),
+                    len(seen) / len(which),
+                    float(np.mean(seen)) if seen else None,
+                    more,
+                )
             )
     columns = (
         ("rendered heads", ""), ("system", ""), ("pictures", "d"), ("recall", ".1%"), ("mean IoU", ".3f"),
@@ -207,6 +216,6 @@ def condition_table(
     )  # fmt: skip
     notes = [
         "heads of test people behind held-out things; size is the root of the area of the box around the 478 points.",
-        "found: overlap (IoU) with the true box of at least 0.4: where most of a face is hidden its outline is a guess.",
+        "found: overlap (IoU) with the true box of at least 0.4: hidden outlines are guesses.",
     ]
     return Table("Detector: hard faces", columns, rows, notes)

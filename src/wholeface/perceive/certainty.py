@@ -58,7 +58,11 @@ class CertaintyModel:
         told = notes.get("certainty")
         if told is None:
             return CertaintyModel()
-        if not isinstance(told, Sequence) or len(told) != 3 or not all(isinstance(v, (int, float)) for v in told):
+        if (
+            not isinstance(told, Sequence)
+            or len(told) != 3
+            or not all(isinstance(v, (int, float)) for v in told)
+        ):
             raise UsageError(f"certainty in the notes of a weight card must be three numbers, got {told!r}")
         return CertaintyModel(*(float(v) for v in told))
 
@@ -78,13 +82,16 @@ class RefusedFace:
     reason: str
 
 
-def no_face_error(source: str, refused: Sequence[RefusedFace] = ()) -> NoFaceError:
+def no_face_error(source: str, detector: object, pixels: NDArray[np.uint8]) -> NoFaceError:
     """What to tell a person whose photo shows no face: what was nearly found, and which option would keep it.
 
     Args:
         source: name of the photo.
-        refused: what the detector did not keep.
+        detector: what found none; where it is our own, it is asked again what it nearly found.
+        pixels: (H, W, 3) uint8, the photo.
     """
+    search = getattr(detector, "search", None)
+    refused: Sequence[RefusedFace] = () if search is None else search(pixels).refused
     near = [face for face in refused if face.reason == "certainty"]
     if not near:
         return NoFaceError(

@@ -98,12 +98,12 @@ class FaceDetector:
         """
         found: list[DetectedFace] = []
         for faces in self.passes(pixels, lambda: bool(found)):
-            found = suppress([*found, *faces])
+            found[:] = suppress([*found, *faces])
         found.sort(key=lambda face: -_area(face.box))
         return tuple(found[: self.max_faces])
 
     def passes(
-        self, pixels: NDArray[np.uint8], satisfied: Callable[[], bool]
+        self, pixels: NDArray[np.uint8], satisfied: Callable[[], bool], min_score: float | None = None
     ) -> Iterator[list[DetectedFace]]:
         """The faces that each pass over the photo shows, in the order of the passes.
 
@@ -111,6 +111,7 @@ class FaceDetector:
             pixels: (H, W, 3) uint8, sRGB.
             satisfied: whether what was found so far will do: asked before each pass that only serves photos in which
                 nothing was found.
+            min_score: another threshold than usual.
 
         Raises:
             UsageError: ``pixels`` is not such an image.
@@ -120,13 +121,14 @@ class FaceDetector:
             raise UsageError(f"detect() needs an (H, W, 3) uint8 image, got {pixels.dtype} {pixels.shape}")
         height, width = pixels.shape[:2]
         scale = min(self.size / max(height, width), 2.0)
-        yield self._look(pixels, *_fit(height, width, scale))[0]
+        least = self.min_score if min_score is None else min_score
+        yield self._look(pixels, *_fit(height, width, scale), least)[0]
         if self.thorough and not satisfied():  # faces that fill the photo and more
-            yield self._look(pixels, *_fit(height, width, 0.6 * scale))[0]
+            yield self._look(pixels, *_fit(height, width, 0.6 * scale), least)[0]
         small = self.small_faces and self.min_face is None
         for factor, asked in self._enlargements(scale, max(height, width)):
             if asked or small or (self.thorough and not satisfied()):
-                faces, hints = self._look(pixels, *_fit(height, width, scale * factor))
+                faces, hints = self._look(pixels, *_fit(height, width, scale * factor), least)
                 small = small and hints
                 yield faces
 
@@ -143,7 +145,7 @@ class FaceDetector:
             factor *= 2.0
 
     def _look(
-        self, pixels: NDArray[np.uint8], similarity: Similarity, shape: tuple[int, int]
+        self, pixels: NDArray[np.uint8], similarity: Similarity, shape: tuple[int, int], least: float
     ) -> tuple[list[DetectedFace], bool]:
         """The faces of one pass, and whether it shows signs of small ones."""
         picture = warp(pixels, similarity, (shape[1], shape[0]))
@@ -151,7 +153,7 @@ class FaceDetector:
         score, boxes, points = decode_arrays(raw, *cells(*shape))
         finest = shape[0] // _STRIDES[0] * (shape[1] // _STRIDES[0])
         hints = bool((score[:finest] > _HINT).any())
-        keep = np.nonzero(score > self.min_score)[0]
+        keep = np.nonzero(score > least)[0]
         order = keep[np.argsort(-score[keep], kind="stable")][:400]
         back = similarity.inverse()
         placed = back.apply(boxes[order].reshape(-1, 2, 2)).reshape(-1, 4)

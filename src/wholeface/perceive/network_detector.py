@@ -19,6 +19,7 @@ __all__ = ["FaceSearch", "NetworkDetector"]
 _SAME = 0.5  # overlap (IoU) from which two boxes are of one face
 _PART = 0.7  # share of a box within another one from which it is a part of that face
 _NEAR = 0.05  # certainty from which a refused face is worth a word
+_CANDIDATE = 0.3  # score from which the landmark network looks at what the detector found
 _CANDIDATES = 32  # of one pass, the surest; each costs a look of the landmark network
 
 
@@ -102,7 +103,7 @@ class NetworkDetector:
         def satisfied() -> bool:
             return any(face.certainty >= BADLY_SEEN for face in kept)
 
-        for candidates in self.faces.passes(pixels, satisfied):
+        for candidates in self.faces.passes(pixels, satisfied, _CANDIDATE):
             for candidate in candidates[:_CANDIDATES]:
                 if any(_same(candidate.box, face.box) and candidate.score <= face.score for face in kept):
                     continue

@@ -47,7 +47,6 @@ NETWORKS: dict[NetworkName, str] = {
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[1] / "assets"
 HASH_KEY = "wholeface.sha256"
 """Metadata of ONNX files: the hash of the weights from which they were made."""
-_CANDIDATE = 0.3  # score from which the landmark network looks at what the detector found
 _NOISE = "landmarks_noise.safetensors"
 _POINTS = LANDMARK_COUNTS["wholeface668"]
 
@@ -153,7 +152,6 @@ def load_detector(
     detector = FaceDetector(
         faces,
         size=int(card.architecture_config.get("input_size", 320)),
-        min_score=_CANDIDATE,
         max_faces=max_faces,
         thorough=thorough,
         min_face=min_face,

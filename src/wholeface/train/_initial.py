@@ -25,7 +25,9 @@ def start_from(network: nn.Module, path: Path | None) -> None:
     """
     if path is None:
         return
-    weights = dict(load_weights(path)[0] if path.with_suffix(".json").is_file() else load_checkpoint(path).average)
+    weights = dict(
+        load_weights(path)[0] if path.with_suffix(".json").is_file() else load_checkpoint(path).average
+    )
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

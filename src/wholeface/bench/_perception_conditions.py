@@ -106,9 +106,7 @@ def _tone(coefficients: NDArray[np.float32]) -> float:
     """Mean linear reflectance of the face's skin."""
     model = load_model()
     assert model.albedo is not None
-    colours = model.albedo.to_linear(
-        model.albedo.vertices(torch.from_numpy(coefficients[: model.albedo.size]))
-    )
+    colours = model.albedo.vertices(torch.from_numpy(coefficients[: model.albedo.size]))
     return float(colours[model.region("face")].mean())
 
 

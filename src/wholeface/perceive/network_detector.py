@@ -20,6 +20,7 @@ _SAME = 0.5  # overlap (IoU) from which two boxes are of one face
 _PART = 0.7  # share of a box within another one from which it is a part of that face
 _NEAR = 0.05  # certainty from which a refused face is worth a word
 _CANDIDATE = 0.3  # score from which the landmark network looks at what the detector found
+_BEST_SIGMA = 0.01  # over the face's size; no points are surer, so no better certainty can come of a score
 _CANDIDATES = 32  # of one pass, the surest; each costs a look of the landmark network
 
 
@@ -105,7 +106,9 @@ class NetworkDetector:
 
         for candidates in self.faces.passes(pixels, satisfied, _CANDIDATE):
             for candidate in candidates[:_CANDIDATES]:
-                if any(_same(candidate.box, face.box) and candidate.score <= face.score for face in kept):
+                if self.model(candidate.score, _BEST_SIGMA) < self.certainty or any(
+                    _same(candidate.box, face.box) and candidate.score <= face.score for face in kept
+                ):
                     continue
                 judged = self._judge(pixels, candidate)
                 if isinstance(judged, RefusedFace):

@@ -25,6 +25,8 @@ def test_good_has_no_reasons() -> None:
         ({"outside_fraction": 0.2}, "fair", "20% of the face lies outside"),
         ({"outside_fraction": 0.7}, "poor", "70% of the face lies outside"),
         ({"outside_fraction": 0.4, "hidden_fraction": 0.4}, "poor", "40% of the face lies outside"),
+        ({"colour_spread": 1.5}, "fair", "colours"),
+        ({"colour_spread": 2.5}, "poor", "colours"),
         ({"certainty": 0.6}, "poor", "certainty 0.60"),
         ({"yaw_deg": 50.0, "face_px": 30.0}, "poor", "50°"),
     ],

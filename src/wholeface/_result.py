@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._colours import colour_spread
 from ._outside import outside_share
 from ._quality import judge
 from .perceive.certainty import BADLY_SEEN
@@ -40,6 +41,7 @@ def reconstruction_of(face: FaceState, method: str, tools: Tools) -> Reconstruct
             yaw_deg=float(pose_degrees(fit.parameters.rotation)[0]),
             outside_fraction=outside_share(fit.model, fit.parameters, fit.camera, mask.face_region),
             certainty=face.landmarks.certainty,
+            colour_spread=colour_spread(face.photo.pixels, mask.visible),
         ),
         method=method,
         face_number=face.face_number,

@@ -44,4 +44,4 @@ def test_recall_by_condition(faces: list[HardFace]) -> None:
     counted = [
         row["pictures"] for row in rows if row["system"] == "all" and "turned by" in row["rendered heads"]
     ]
-    assert 0 < sum(counted)
+    assert sum(counted) > 0

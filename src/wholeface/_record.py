@@ -65,6 +65,8 @@ def face_record(
         },
         "pose_degrees": {"yaw": yaw, "pitch": pitch, "roll": roll},
         "hidden_fraction": face.hidden_fraction,
+        "outside_fraction": face.quality.outside_fraction,
+        "certainty": face.landmarks.certainty,
         "quality": {"verdict": face.quality.verdict, "reasons": list(face.quality.reasons)},
         "warnings": list(face.warnings),
         "timings_ms": dict(face.timings_ms),

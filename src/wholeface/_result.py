@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._colours import colour_spread
+from ._outside import outside_share
 from ._quality import judge
+from .perceive.certainty import BADLY_SEEN
 from .reconstruction import Reconstruction
 from .render import pose_degrees
 from .stages import FaceState, Tools
@@ -36,6 +39,9 @@ def reconstruction_of(face: FaceState, method: str, tools: Tools) -> Reconstruct
             landmark_error=0.0 if np.isnan(fit.landmark_rms) else fit.landmark_rms / max(face_px, 1.0),
             hidden_fraction=mask.hidden_fraction,
             yaw_deg=float(pose_degrees(fit.parameters.rotation)[0]),
+            outside_fraction=outside_share(fit.model, fit.parameters, fit.camera, mask.face_region),
+            certainty=face.landmarks.certainty,
+            colour_spread=colour_spread(face.photo.pixels, mask.visible),
         ),
         method=method,
         face_number=face.face_number,
@@ -55,6 +61,10 @@ def _warnings(face: FaceState, face_px: float, tools: Tools) -> list[str]:
     left, top, right, bottom = face.landmarks.box
     if left < 0 or top < 0 or right > width - 1 or bottom > height - 1:
         found.append("the face leaves the photo; what lies outside is estimated")
+    if face.landmarks.certainty < BADLY_SEEN:
+        found.append(
+            f"the face is badly seen (certainty {face.landmarks.certainty:.2f}); much of this head is a guess"
+        )
     if face.texture is not None and face.texture.per_vertex:
         name = "" if face.fit is None else f" {face.fit.model.name!r}"
         found.append(

@@ -11,6 +11,7 @@ from ._timing import Stopwatch
 from .errors import NoFaceError, UsageError, WholeFaceError
 from .methods import MethodOptions, MethodSpec, get_method
 from .morphable import MorphableModel, load_model
+from .perceive.certainty import no_face_error
 from .photo import DEFAULT_MAX_PIXELS, Photo, PhotoSource, read_photo
 from .stages import FaceState, Networks, Tools, run_stages
 from .stages.prepare import in_background, prepare_stages
@@ -40,6 +41,10 @@ class Reconstructor:
         focal: focal length in pixels when known; otherwise taken from EXIF or estimated.
         refine: run the photometric refinement after the landmark fit.
         max_pixels: photos with more pixels are refused, see :func:`wholeface.photo.read_photo`.
+        min_face: height in photo pixels from which faces are looked for; smaller ones take more time. None: about
+            1/50 of the photo's longer side.
+        certainty: least certainty in [0, 1] of the faces that are kept; less keeps badly seen faces, and patterns
+            that look like faces. None: :data:`wholeface.perceive.certainty.KEPT`.
 
     Raises:
         UsageError: an unknown method, device or backend, or a value out of range.
@@ -65,6 +70,8 @@ class Reconstructor:
         focal: float | None = None,
         refine: bool = True,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        min_face: float | None = None,
+        certainty: float | None = None,
     ) -> None:
         import torch
 
@@ -91,7 +98,11 @@ class Reconstructor:
         self.tools = Tools(
             model=loading.result(),
             networks=Networks(
-                backend=backend, weights=None if weights is None else Path(weights), detector=detector
+                backend=backend,
+                weights=None if weights is None else Path(weights),
+                detector=detector,
+                min_face=min_face,
+                certainty=certainty,
             ),
             device=torch.device(device),
         )
@@ -201,9 +212,7 @@ class Reconstructor:
             with clock.room("perceive"):
                 found = self.detector.detect(read.pixels)
             if not found:
-                raise NoFaceError(
-                    f"{read.source}: no face found; a face should be at least 30 pixels high and mostly in view"
-                )
+                raise no_face_error(str(read.source), self.detector, read.pixels)
             if face is not None and face > len(found):
                 raise NoFaceError(f"{read.source}: face {face} was asked for, but only {len(found)} found")
         except WholeFaceError as error:

@@ -74,9 +74,10 @@ def test_parts_of_a_face_are_dropped_without_a_say_in_it():
 class Knows:
     """A network that finds the faces of a ramp photo, given in photo pixels, where they have a good size."""
 
-    def __init__(self, read_place, height, width, faces, smallest=16, largest=400):
+    def __init__(self, read_place, height, width, faces, smallest=16, largest=400, finest=400):
         self.read, self.size, self.faces = read_place, (height, width), faces
         self.smallest, self.largest = smallest, largest
+        self.finest = finest  # height in input pixels up to which the finest cells tell of a face
         self.shapes = []
 
     def __call__(self, images):
@@ -92,6 +93,8 @@ class Knows:
             if not self.smallest <= scale * (box[3] - box[1]) <= self.largest:
                 continue
             inside = (centres > low + 1).all(1) & (centres < high - 1).all(1)
+            if scale * (box[3] - box[1]) > self.finest:
+                inside &= cells(rows, columns)[1] > 8
             at = np.nonzero(inside)[0][[0, inside.sum() // 2]]  # two of the cells within
             stride = strides[at, None]
             raw[0, at, 0] = np.log(score / (1 - score))
@@ -115,7 +118,7 @@ def test_faces_come_back_where_they_are(ramps, read_place, height, width):
         made(0.3 * width, 0.4 * height, 0.2 * longer),
         made(0.7 * width, 0.6 * height, 0.3 * longer, 0.7),
     ]
-    detector = FaceDetector(Knows(read_place, height, width, known), size=320)
+    detector = FaceDetector(Knows(read_place, height, width, known), size=320, small_faces=False)
     found = detector.detect(ramps(height, width))
     assert [round(f.score, 2) for f in found] == [0.7, 0.9]  # the larger first
     for f, (box, points, _) in zip(found, known[::-1]):
@@ -135,25 +138,60 @@ def test_further_looks_only_when_the_first_shows_nothing(ramps, read_place):
     pixels = ramps(800, 800)
     small = [made(300, 500, 40)]  # 16 pixels at first sight, 32 when enlarged twice
     network = Knows(read_place, 800, 800, small, smallest=25)
-    assert FaceDetector(network, size=320, thorough=False).detect(pixels) == ()
+    once = FaceDetector(network, size=320, thorough=False, small_faces=False)
+    assert once.detect(pixels) == ()
     assert len(network.shapes) == 1
-    (found,) = FaceDetector(network, size=320).detect(pixels)
+    (found,) = FaceDetector(network, size=320, small_faces=False).detect(pixels)
     np.testing.assert_allclose(found.box, small[0][0], atol=2)
     assert [s[2] for s in network.shapes[1:]] == [320, 192, 640]
     filling = [made(400, 400, 790)]  # 316 pixels at first sight; the smaller look shows it
     network = Knows(read_place, 800, 800, filling, largest=250)
-    (found,) = FaceDetector(network, size=320).detect(pixels)
+    (found,) = FaceDetector(network, size=320, small_faces=False).detect(pixels)
     np.testing.assert_allclose(found.box, filling[0][0], atol=3)
     assert [s[2] for s in network.shapes] == [320, 192]
 
 
-def test_small_faces_beside_large_ones_on_request(ramps, read_place):
+def test_small_faces_beside_large_ones(ramps, read_place):
     known = [made(250, 300, 300), made(650, 600, 40)]
     network = Knows(read_place, 800, 800, known, smallest=25)
-    assert len(FaceDetector(network, size=320).detect(ramps(800, 800))) == 1
-    found = FaceDetector(network, size=320, small_faces=True).detect(ramps(800, 800))
+    assert len(FaceDetector(network, size=320, small_faces=False).detect(ramps(800, 800))) == 1
+    found = FaceDetector(network, size=320).detect(ramps(800, 800))
     assert len(found) == 2
     np.testing.assert_allclose(found[1].box, known[1][0], atol=2)
+
+
+def test_the_photo_is_enlarged_further_only_while_there_are_signs_of_small_faces(ramps, read_place):
+    far = 12 * 32.0  # none of the finest cells lies in it at first sight
+    for known, widths in (
+        ([made(400, 400, far)], [192, 384]),
+        ([made(400, 400, far), made(650, 680, 50)], [192, 384, 768]),
+    ):
+        network = Knows(read_place, 800, 800, known, finest=60)
+        FaceDetector(network, size=192).detect(ramps(800, 800))
+        assert [s[3] for s in network.shapes] == widths
+
+
+def test_faces_of_a_wanted_height(ramps, read_place):
+    known = [made(300, 300, 300), made(1700, 600, 40), made(900, 1500, 26)]
+    network = Knows(read_place, 2000, 2000, known, smallest=16)
+    usual = FaceDetector(network, size=192).detect(ramps(2000, 2000))
+    assert len(usual) == 1  # the photo is enlarged to 768 pixels: 26 become 10, 40 become 15
+    found = FaceDetector(network, size=192, min_face=30).detect(ramps(2000, 2000))
+    assert [round(f.box[3] - f.box[1]) for f in found] == [300, 40]
+    assert len(FaceDetector(network, size=192, min_face=20).detect(ramps(2000, 2000))) == 3
+    (largest,) = FaceDetector(network, size=192, min_face=100).detect(ramps(2000, 2000))
+    assert round(largest.box[3] - largest.box[1]) == 300
+
+
+def test_each_pass_can_be_judged_before_the_next(ramps, read_place):
+    network = Knows(read_place, 800, 800, [made(400, 400, 200)])
+    detector = FaceDetector(network, size=320, small_faces=False)
+    found, good = [], []
+    for faces in detector.passes(ramps(800, 800), lambda: bool(good)):
+        found.append(len(faces))
+    assert found == [1, 1, 1, 1]  # whole, smaller, twice and four times as large: nobody was satisfied
+    good.append(True)
+    assert len(list(detector.passes(ramps(800, 800), lambda: bool(good)))) == 1
 
 
 def test_thresholds(ramps, read_place):
@@ -172,6 +210,8 @@ def test_thresholds(ramps, read_place):
         ({"size": 32}, "at least 64"),
         ({"min_score": 0.0}, "between 0 and 1"),
         ({"max_faces": 0}, "at least 1"),
+        ({"min_face": 0.0}, "at least 1"),
+        ({"min_face": float("nan")}, "at least 1"),
     ],
 )
 def test_bad_arguments(options, message):

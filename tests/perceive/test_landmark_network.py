@@ -9,6 +9,7 @@ import pytest
 
 from wholeface.perceive import LandmarkCalibration, LandmarkNetwork, NetworkDetector
 from wholeface.perceive._mirror_668 import IDENTITY_SIGNS, MIRROR_668
+from wholeface.perceive.certainty import BADLY_SEEN, CertaintyModel, no_face_error
 from wholeface.perceive.face_detector import DetectedFace
 from wholeface.perceive.frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box, face_frame
 from wholeface.perceive.landmark_network import mean_of_mirrored, split_raw
@@ -146,11 +147,16 @@ def test_common_errors_turn_with_the_face(place, ramps, read_place, roll):
 class Boxes:
     """A face detector that tells what it was told."""
 
-    def __init__(self, *faces):
-        self.faces = faces
+    def __init__(self, *faces, looks=1):
+        self.faces, self.looks = faces, looks
 
-    def detect(self, pixels):
-        return self.faces
+    max_faces = 16
+
+    def passes(self, pixels, satisfied, min_score=None):
+        self.satisfied = []
+        for _ in range(self.looks):
+            yield [face for face in self.faces if face.score > (min_score or 0.5)]
+            self.satisfied.append(satisfied())
 
 
 def detected(points, score=0.8):
@@ -204,19 +210,68 @@ def test_a_crop_in_which_no_point_faces_the_camera_is_no_face(place, ramps, read
         NetworkDetector(Boxes(), looks, min_facing=1.0)
 
 
-def test_a_crop_about_which_the_network_is_unsure_is_no_face(place, ramps, read_place):
+def unsure(place, read_place, factor):
+    """Points, and a network that expects to be off by this much more than the usual limit of 4.5 % of the face."""
     points = place(150.0, 130.0, 100.0)
     side = float(np.sqrt(np.prod(np.ptp(points[DENSE_478], axis=0))))
-    for sure in (True, False):
-        knows = Knows(read_place, 240, 320, points)
-        scale = box_frame(detected(points).box, detected(points).points, SIZE, LANDMARK_MARGIN).scale
-        knows.log_sigma = np.log(0.045 * side * scale * (0.9 if sure else 1.1))
-        found = NetworkDetector(Boxes(detected(points)), LandmarkNetwork(knows, size=SIZE)).detect(
-            ramps(240, 320)
-        )
-        assert len(found) == int(sure)
-    with pytest.raises(ValueError, match="max_sigma"):
-        NetworkDetector(Boxes(), LandmarkNetwork(knows, size=SIZE), max_sigma=0.0)
+    knows = Knows(read_place, 240, 320, points)
+    scale = box_frame(detected(points).box, detected(points).points, SIZE, LANDMARK_MARGIN).scale
+    knows.log_sigma = np.log(0.045 * side * scale * factor)
+    return points, LandmarkNetwork(knows, size=SIZE)
+
+
+def test_certainty_falls_with_the_score_and_with_the_points_sigma(place, ramps, read_place):
+    model = CertaintyModel(score=1.0, sigma=-2.0, bias=-5.0)
+    for score, factor in ((0.9, 1.0), (0.9, 2.0), (0.6, 1.0)):
+        points, network = unsure(place, read_place, factor)
+        detector = NetworkDetector(Boxes(detected(points, score)), network, model=model, certainty=0.0)
+        (face,) = detector.detect(ramps(240, 320))
+        logit = np.log(score / (1 - score)) - 2 * np.log(0.045 * factor) - 5
+        assert face.certainty == pytest.approx(1 / (1 + np.exp(-logit)), abs=0.01)
+        assert face.score == score
+
+
+def test_faces_of_less_than_the_wanted_certainty_are_refused_and_named(place, ramps, read_place):
+    points, network = unsure(place, read_place, 3.0)
+    sure = (
+        NetworkDetector(Boxes(detected(points)), network, certainty=0.0).detect(ramps(240, 320))[0].certainty
+    )
+    assert 0.02 < sure < 0.98
+    kept = NetworkDetector(Boxes(detected(points)), network, certainty=sure - 0.01).search(ramps(240, 320))
+    assert len(kept.faces) == 1
+    assert kept.refused == ()
+    strict = NetworkDetector(Boxes(detected(points)), network, certainty=min(sure + 0.01, 1.0))
+    search = strict.search(ramps(240, 320))
+    assert search.faces == ()
+    (refused,) = search.refused
+    assert (refused.certainty, refused.reason) == (pytest.approx(sure), "certainty")
+    np.testing.assert_allclose(refused.box, face_box(points[DENSE_478]), atol=1)
+    error = no_face_error("a.jpg", strict, ramps(240, 320))
+    assert "a.jpg: no face found, but something like one" in str(error)
+    told = float(str(error).split("--certainty ")[1].split()[0])
+    assert sure - 0.011 <= told <= sure  # what it recommends keeps the face
+    nothing = no_face_error("a.jpg", NetworkDetector(Boxes(), network), ramps(240, 320))
+    assert "no face found; a face should be" in str(nothing)
+    assert "no face found; a face should be" in str(no_face_error("a.jpg", object(), ramps(240, 320)))
+    with pytest.raises(ValueError, match="certainty"):
+        NetworkDetector(Boxes(), network, certainty=1.5)
+
+
+def test_a_badly_seen_face_does_not_end_the_search(place, ramps, read_place):
+    for factor, satisfied in ((0.1, True), (6.0, False)):
+        points, network = unsure(place, read_place, factor)
+        boxes = Boxes(detected(points, 0.9 if satisfied else 0.5), looks=2)
+        (face,) = NetworkDetector(boxes, network, certainty=0.0).detect(ramps(240, 320))
+        assert (face.certainty >= BADLY_SEEN) == satisfied
+        assert boxes.satisfied == [satisfied, satisfied]
+
+
+def test_the_certainty_of_the_shipped_networks_can_come_from_a_card():
+    assert CertaintyModel.of_notes({}) == CertaintyModel()
+    assert CertaintyModel.of_notes({"certainty": [1, -2.5, 0.5]}) == CertaintyModel(1.0, -2.5, 0.5)
+    for wrong in ([1, 2], "abc", [1, 2, None], 3.0):
+        with pytest.raises(ValueError, match="three numbers"):
+            CertaintyModel.of_notes({"certainty": wrong})
 
 
 class KnowsThePerson(Knows):

@@ -192,6 +192,8 @@ def _results(
         texture_size=options.texture_size,
         focal=options.focal,
         refine=not options.fast,
+        min_face=options.min_face,
+        certainty=options.certainty,
     )
     _ = reconstructor.detector, reconstructor.parser  # what is wrong with them is said once, and at once
     for photo in photos:

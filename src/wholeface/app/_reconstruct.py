@@ -73,6 +73,24 @@ def _face_limit(text: str) -> int:
     return int(text)
 
 
+def _face_height(text: str) -> float:
+    return _number(text, 1.0, 100_000.0, "pixels, at least 1, e.g. 20")
+
+
+def _certainty(text: str) -> float:
+    return _number(text, 0.0, 1.0, "a certainty from 0 to 1, e.g. 0.3")
+
+
+def _number(text: str, least: float, most: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: {what}")
+    return value
+
+
 def add_reconstruct_parser(commands: Any) -> None:
     """Add ``reconstruct`` to the subparsers ``commands``."""
     parser = commands.add_parser(
@@ -159,6 +177,14 @@ def add_reconstruct_parser(commands: Any) -> None:
         metavar="FOLDER",
         help="other weights for these networks (see docs/training.md)",
     )
+    parser.add_argument(
+        "--min-face", type=_face_height, metavar="PX",
+        help="height of the smallest faces to look for (default: about 1/50 of the photo's longer side)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--certainty", type=_certainty, metavar="C",
+        help="0 to 1: how sure a face must be (default: 0.5); less keeps badly seen faces, and things like faces",
+    )  # fmt: skip
     parser.add_argument("--focal", type=float, metavar="PX", help="focal length in pixels, when you know it")
     parser.add_argument(
         "--max-pixels",

@@ -18,6 +18,7 @@ from ..errors import UsageError
 from ..morphable import MorphableModel
 from ..perceive.frames import face_box
 from ..photo import Similarity, similarity_crop, unwarp
+from ._perception_conditions import condition_table, hard_faces
 from ._perception_context import Context, real_photos
 from ._perception_metrics import match_boxes
 from ._perception_systems import Systems
@@ -85,7 +86,13 @@ def detector_tables(context: Context) -> list[Table]:
     runners = _runners(context.systems)
     if not runners:
         return []
-    return [_recall_table(context, runners), _false_table(context, runners)]
+    hard = hard_faces(context.data, 3 * context.count, context.seed)
+    ours = [(runner.name, runner) for runner in runners if runner.name != "mediapipe"]
+    return [
+        _recall_table(context, runners),
+        condition_table(hard, ours),
+        _false_table(context, runners),
+    ]
 
 
 def _recall_table(context: Context, runners: Sequence[_Runner]) -> Table:

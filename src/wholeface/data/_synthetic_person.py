@@ -30,8 +30,17 @@ def rotation_of(yaw: float, pitch: float, roll: float) -> Floats:
     return (tilt @ turn @ nod).astype(np.float32)
 
 
-def random_pose(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Yaw, pitch and roll in degrees, mostly frontal, up to ±60, ±30 and ±40."""
+def random_pose(rng: np.random.Generator, turned: float = 0.0) -> tuple[float, float, float]:
+    """Yaw, pitch and roll in degrees, mostly frontal, up to ±60, ±30 and ±40.
+
+    Args:
+        rng: randomness.
+        turned: share of heads that are turned anywhere up to profiles instead: to ±90, ±45 and ±50.
+    """
+    if turned > 0.0 and rng.random() < turned:
+        side = float(rng.choice((-1.0, 1.0)))
+        nod, tilt = np.clip(rng.normal(0, 16), -45, 45), np.clip(rng.normal(0, 14), -50, 50)
+        return side * float(rng.uniform(15, 90)), float(nod), float(tilt)
     yaw = rng.normal(0, 15) if rng.random() < 0.6 else rng.uniform(-60, 60)
     pitch = rng.normal(0, 8) if rng.random() < 0.7 else rng.uniform(-30, 30)
     roll = rng.normal(0, 6) if rng.random() < 0.75 else rng.uniform(-40, 40)

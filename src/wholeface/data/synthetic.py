@@ -58,6 +58,7 @@ class SyntheticSettings:
         scale_range: random factor of ``scale``.
         shift: largest distance of the box's centre from the picture's, as a share of the edge.
         geometry: give depth and normals too.
+        turned: share of heads that are turned anywhere up to profiles; the others are mostly frontal.
     """
 
     identity: float = 1.0
@@ -69,6 +70,7 @@ class SyntheticSettings:
     scale_range: tuple[float, float] = (0.75, 1.35)
     shift: float = 0.1
     geometry: bool = False
+    turned: float = 0.0
 
 
 class SyntheticFaces:
@@ -137,7 +139,7 @@ class SyntheticFaces:
         add_modes(head.identity, identity, vertices)
         add_modes(head.expression, expression, vertices)
         shape = vertices.reshape(-1, 3)
-        yaw, pitch, roll = random_pose(rng)
+        yaw, pitch, roll = random_pose(rng, settings.turned)
         rotation = rotation_of(yaw, pitch, roll)
         points = shape @ rotation.T
         translation, focal, cx, cy = self._camera(points, roll, rng)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ __all__ = ["DetectedFace", "FaceDetector", "cells", "decode_arrays", "suppress"]
 
 Array = NDArray[np.float32]
 _STRIDES = (8, 16, 32)
+_SMALLEST = 16.0  # pixels of the network's input; smaller faces are hardly ever found
+_HINT = 0.3  # score at the finest stride from which smaller faces are looked for
+_LARGEST_INPUT = 4096  # pixels, of the longer side: what faces of a given size in a huge photo may cost
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,20 @@ class DetectedFace:
 
 
 class FaceDetector:
-    """Single-shot detector: the whole photo first and, where that shows nothing, larger and padded versions of it.
+    """Single-shot detector: the whole photo first, then enlarged for small faces as far as there are signs of any.
+
+    Where nothing is found, smaller (padded) and further enlarged versions of the photo follow.
 
     Args:
         network: the trained network.
         size: longer side of the first pass, pixels, a multiple of 32.
         min_score: threshold in (0, 1).
         max_faces: at most this many, the largest.
-        thorough: also search an enlarged photo for small faces when the first pass shows none.
-        small_faces: search the enlarged photo in any case (slower; finds small faces beside large ones).
+        thorough: go on searching where the passes so far show nothing.
+        small_faces: search the enlarged photo in any case, for small faces beside large ones.
+        min_face: height in photo pixels from which faces are wanted: the photo is enlarged as far as these need
+            (more time for smaller ones; inputs grow to 4096 pixels), and smaller ones are left out. None: as small as
+            the usual passes show, about 1/50 of the photo's longer side.
 
     Raises:
         UsageError: an argument is out of range.
@@ -63,7 +71,8 @@ class FaceDetector:
         min_score: float = 0.5,
         max_faces: int = 16,
         thorough: bool = True,
-        small_faces: bool = False,
+        small_faces: bool = True,
+        min_face: float | None = None,
     ) -> None:
         if size < 64 or size % 32:
             raise UsageError(f"detector size {size}: a multiple of 32 of at least 64")
@@ -71,12 +80,15 @@ class FaceDetector:
             raise UsageError(f"min_score must lie between 0 and 1, got {min_score}")
         if max_faces < 1:
             raise UsageError(f"max_faces must be at least 1, got {max_faces}")
+        if min_face is not None and not 1.0 <= min_face < np.inf:
+            raise UsageError(f"min_face {min_face}: the height of a face in pixels, at least 1")
         self._network = network
         self.size = size
         self.min_score = min_score
         self.max_faces = max_faces
         self.thorough = thorough
         self.small_faces = small_faces
+        self.min_face = min_face
 
     def detect(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
         """All faces, largest first; an empty tuple when there are none.
@@ -87,43 +99,73 @@ class FaceDetector:
         Raises:
             UsageError: ``pixels`` is not such an image.
         """
-        pixels = np.asarray(pixels)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
-            raise UsageError(f"detect() needs an (H, W, 3) uint8 image, got {pixels.dtype} {pixels.shape}")
         found: list[DetectedFace] = []
-        for level, similarity, shape in self._views(pixels.shape[0], pixels.shape[1]):
-            if found and level > 0 and not self.small_faces:
-                break
-            found = suppress([*found, *self._look(pixels, similarity, shape)])
+        for faces in self.passes(pixels, lambda: bool(found)):
+            found[:] = suppress([*found, *faces])
         found.sort(key=lambda face: -_area(face.box))
         return tuple(found[: self.max_faces])
 
-    def _views(self, height: int, width: int) -> Iterator[tuple[int, Similarity, tuple[int, int]]]:
-        """Level, similarity from photo to input, and input (height, width)."""
-        longer = max(height, width)
-        scale = min(self.size / longer, 2.0)
-        yield 0, *_fit(height, width, scale)
-        if not self.thorough:
-            return
-        yield 1, *_fit(height, width, 0.6 * scale)  # faces that fill the photo and more
-        for factor in (2, 4):
-            if scale * factor <= 2.0:
-                yield 2, *_fit(height, width, scale * factor)
+    def passes(
+        self, pixels: NDArray[np.uint8], satisfied: Callable[[], bool], min_score: float | None = None
+    ) -> Iterator[list[DetectedFace]]:
+        """The faces that each pass over the photo shows, in the order of the passes.
+
+        Args:
+            pixels: (H, W, 3) uint8, sRGB.
+            satisfied: whether what was found so far will do: asked before each pass that only serves photos in which
+                nothing was found.
+            min_score: another threshold than usual.
+
+        Raises:
+            UsageError: ``pixels`` is not such an image.
+        """
+        pixels = np.asarray(pixels)
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+            raise UsageError(f"detect() needs an (H, W, 3) uint8 image, got {pixels.dtype} {pixels.shape}")
+        height, width = pixels.shape[:2]
+        scale = min(self.size / max(height, width), 2.0)
+        least = self.min_score if min_score is None else min_score
+        yield self._look(pixels, *_fit(height, width, scale), least)[0]
+        if self.thorough and not satisfied():  # faces that fill the photo and more
+            yield self._look(pixels, *_fit(height, width, 0.6 * scale), least)[0]
+        small = self.small_faces and self.min_face is None
+        for factor, asked in self._enlargements(scale, max(height, width)):
+            if asked or small or (self.thorough and not satisfied()):
+                faces, hints = self._look(pixels, *_fit(height, width, scale * factor), least)
+                small = small and hints
+                yield faces
+
+    def _enlargements(self, scale: float, longer: int) -> Iterator[tuple[float, bool]]:
+        """Factors on the first pass's scale, ascending, and whether the wanted size of faces asks for them."""
+        needed = 0.0
+        if self.min_face is not None:
+            needed = min(_SMALLEST / self.min_face, 2.0, _LARGEST_INPUT / longer) / scale
+        factor = 2.0
+        while factor <= 4.0 or factor < 2.0 * needed:
+            if scale * factor > 2.0:
+                break
+            yield factor, factor < 2.0 * needed
+            factor *= 2.0
 
     def _look(
-        self, pixels: NDArray[np.uint8], similarity: Similarity, shape: tuple[int, int]
-    ) -> list[DetectedFace]:
+        self, pixels: NDArray[np.uint8], similarity: Similarity, shape: tuple[int, int], least: float
+    ) -> tuple[list[DetectedFace], bool]:
+        """The faces of one pass, and whether it shows signs of small ones."""
         picture = warp(pixels, similarity, (shape[1], shape[0]))
         raw = self._network(np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32) / 255)[0]
         score, boxes, points = decode_arrays(raw, *cells(*shape))
-        keep = np.nonzero(score > self.min_score)[0]
+        finest = shape[0] // _STRIDES[0] * (shape[1] // _STRIDES[0])
+        hints = bool((score[:finest] > _HINT).any())
+        keep = np.nonzero(score > least)[0]
         order = keep[np.argsort(-score[keep], kind="stable")][:400]
         back = similarity.inverse()
         placed = back.apply(boxes[order].reshape(-1, 2, 2)).reshape(-1, 4)
-        return [
+        faces = [
             DetectedFace(box, marks, float(sure))
             for box, marks, sure in zip(placed, back.apply(points[order]), score[order])
+            if self.min_face is None or box[3] - box[1] >= self.min_face
         ]
+        return suppress(faces), hints
 
 
 def _fit(height: int, width: int, scale: float) -> tuple[Similarity, tuple[int, int]]:

@@ -67,17 +67,19 @@ class NetworkLandmarks:
 
     __repr__ = short_repr
 
-    def as_face(self, score: float) -> FaceLandmarks:
+    def as_face(self, score: float, certainty: float = 1.0) -> FaceLandmarks:
         """The 668 points as evidence, their box around the 478.
 
         Args:
             score: how sure the detector is that this is a face.
+            certainty: how sure it is, by what both networks say.
         """
         return FaceLandmarks(
             points=self.points,
             scheme="wholeface668",
             box=face_box(self.points[DENSE_478]),
             score=score,
+            certainty=certainty,
             visibility=self.facing,
             sigma=self.sigma,
             covered=self.covered,

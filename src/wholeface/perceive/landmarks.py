@@ -39,6 +39,8 @@ class FaceLandmarks:
             ``sigma`` then holds only what each point errs by itself. None when not known.
         identity: (K,) coefficients of the shipped face model's identity as the detector sees the person, or None.
         identity_sigma: (K,) their standard deviations; 1 is that of all people. None where ``identity`` is.
+        certainty: how sure it is that this is a face that is seen well enough, in [0, 1]; see
+            :class:`wholeface.perceive.certainty.CertaintyModel`.
 
     Raises:
         UsageError: an array has the wrong shape or a value that is not finite.
@@ -55,6 +57,7 @@ class FaceLandmarks:
     modes: NDArray[np.float64] | None = None
     identity: NDArray[np.float64] | None = None
     identity_sigma: NDArray[np.float64] | None = None
+    certainty: float = 1.0
 
     __repr__ = short_repr
 
@@ -132,6 +135,7 @@ class FaceLandmarks:
             modes=None if self.modes is None else self.modes[:, part],
             identity=self.identity,
             identity_sigma=self.identity_sigma,
+            certainty=self.certainty,
         )
 
     @staticmethod

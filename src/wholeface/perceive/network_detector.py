@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .face_detector import FaceDetector
+from .certainty import BADLY_SEEN, KEPT, CertaintyModel, RefusedFace
+from .face_detector import DetectedFace, FaceDetector
 from .frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box
 from .landmark_network import LandmarkNetwork
 from .landmarks import FaceLandmarks
 
-__all__ = ["NetworkDetector"]
+__all__ = ["FaceSearch", "NetworkDetector"]
+
+_SAME = 0.5  # overlap (IoU) from which two boxes are of one face
+_PART = 0.7  # share of a box within another one from which it is a part of that face
+_NEAR = 0.05  # certainty from which a refused face is worth a word
+_CANDIDATE = 0.3  # score from which the landmark network looks at what the detector found
+_BEST_SIGMA = 0.01  # over the face's size; no points are surer, so no better certainty can come of a score
+_CANDIDATES = 32  # of one pass, the surest; each costs a look of the landmark network
+
+
+@dataclass(frozen=True)
+class FaceSearch:
+    """What a photo shows.
+
+    Args:
+        faces: kept, largest first.
+        refused: looked like faces and were not kept, surest first.
+    """
+
+    faces: tuple[FaceLandmarks, ...]
+    refused: tuple[RefusedFace, ...]
 
 
 class NetworkDetector:
@@ -20,13 +43,13 @@ class NetworkDetector:
     Args:
         faces: finds the faces.
         landmarks: finds their points.
+        certainty: least certainty of a face that is kept, in [0, 1]; see :class:`CertaintyModel`. Less keeps faces
+            of which hardly anything is seen, and patterns that look like faces.
+        model: what tells the certainty.
         min_confidence: a face whose points do not confirm it (their box overlaps the detected one by less than this,
             as intersection over union) is dropped.
         min_facing: a face is dropped where the landmark network sees less than this share of its 478 points face the
             camera; it says so where a crop shows no face, or a part of one. A profile shows about half of them.
-        max_sigma: a face is dropped where the network expects its points to be off by more than this, on average,
-            over the side of their box (root of its area). A larger limit finds faces of which hardly anything is
-            seen, and patterns that look like faces.
 
     :func:`wholeface.perceive.load_detector` makes one from the shipped weights.
     """
@@ -36,20 +59,22 @@ class NetworkDetector:
         faces: FaceDetector,
         landmarks: LandmarkNetwork,
         *,
+        certainty: float = KEPT,
+        model: CertaintyModel | None = None,
         min_confidence: float = 0.3,
-        min_facing: float = 0.4,
-        max_sigma: float = 0.045,
+        min_facing: float = 0.25,
     ) -> None:
         for name, value in (("min_confidence", min_confidence), ("min_facing", min_facing)):
             if not 0.0 <= value < 1.0:
                 raise UsageError(f"{name} must lie in [0, 1), got {value}")
+        if not 0.0 <= certainty <= 1.0:
+            raise UsageError(f"certainty must lie in [0, 1], got {certainty}")
         self.faces = faces
         self.landmarks = landmarks
+        self.certainty = certainty
+        self.model = model or CertaintyModel()
         self.min_confidence = min_confidence
-        if not max_sigma > 0.0:
-            raise UsageError(f"max_sigma must be positive, got {max_sigma}")
         self.min_facing = min_facing
-        self.max_sigma = max_sigma
 
     def detect(self, pixels: NDArray[np.uint8]) -> tuple[FaceLandmarks, ...]:
         """All faces of a photo, largest first; an empty tuple when there are none.
@@ -60,22 +85,74 @@ class NetworkDetector:
         Raises:
             UsageError: ``pixels`` is not such an image.
         """
-        found: list[FaceLandmarks] = []
-        for face in self.faces.detect(pixels):
-            frame = box_frame(face.box, face.points, self.landmarks.size, LANDMARK_MARGIN)
-            points = self.landmarks.locate(pixels, frame)
-            box = face_box(points.points[DENSE_478])
-            if _overlap(box, face.box) < self.min_confidence:
-                continue
-            if points.facing[DENSE_478].mean() < self.min_facing:
-                continue
-            if points.total_sigma.mean() > self.max_sigma * np.sqrt(np.prod(box[2:] - box[:2])):
-                continue
-            if any(_overlap(box, other.box) > 0.5 for other in found):
-                continue
-            found.append(points.as_face(face.score))
-        found.sort(key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))
-        return tuple(found)
+        return self.search(pixels).faces
+
+    def search(self, pixels: NDArray[np.uint8]) -> FaceSearch:
+        """All faces of a photo, and what was nearly taken for one.
+
+        Each pass of the detector is judged before the next one, so that a false alarm does not end the search.
+
+        Args:
+            pixels: (H, W, 3) uint8, sRGB.
+
+        Raises:
+            UsageError: ``pixels`` is not such an image.
+        """
+        kept: list[FaceLandmarks] = []
+        refused: list[RefusedFace] = []
+
+        def satisfied() -> bool:
+            return any(face.certainty >= BADLY_SEEN for face in kept)
+
+        for candidates in self.faces.passes(pixels, satisfied, _CANDIDATE):
+            for candidate in candidates[:_CANDIDATES]:
+                if self.model(candidate.score, _BEST_SIGMA) < self.certainty or any(
+                    _same(candidate.box, face.box) and candidate.score <= face.score for face in kept
+                ):
+                    continue
+                judged = self._judge(pixels, candidate)
+                if isinstance(judged, RefusedFace):
+                    refused.append(judged)
+                    continue
+                rivals = [face for face in kept if _same(judged.box, face.box)]
+                if all(judged.certainty > face.certainty for face in rivals):
+                    kept = [face for face in kept if not any(face is rival for rival in rivals)] + [judged]
+        kept.sort(key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))
+        return FaceSearch(tuple(kept[: self.faces.max_faces]), _distinct(refused, kept))
+
+    def _judge(self, pixels: NDArray[np.uint8], face: DetectedFace) -> FaceLandmarks | RefusedFace:
+        """The points of a candidate, or why it is none."""
+        frame = box_frame(face.box, face.points, self.landmarks.size, LANDMARK_MARGIN)
+        points = self.landmarks.locate(pixels, frame)
+        box = face_box(points.points[DENSE_478])
+        size = float(np.sqrt(np.prod(box[2:] - box[:2])))
+        certainty = self.model(face.score, float(points.total_sigma.mean()) / max(size, 1e-6))
+        if (
+            _overlap(box, face.box) < self.min_confidence
+            or points.facing[DENSE_478].mean() < self.min_facing
+            or not size > 0
+        ):
+            return RefusedFace(face.box, certainty, "points")
+        if certainty < self.certainty:
+            return RefusedFace(box, certainty, "certainty")
+        return points.as_face(face.score, certainty)
+
+
+def _distinct(refused: list[RefusedFace], kept: list[FaceLandmarks]) -> tuple[RefusedFace, ...]:
+    """The surest of those that overlap, none that overlaps a kept face."""
+    found: list[RefusedFace] = []
+    for face in sorted(refused, key=lambda face: -face.certainty):
+        if face.certainty >= _NEAR and not any(_same(face.box, other.box) for other in (*found, *kept)):
+            found.append(face)
+    return tuple(found)
+
+
+def _same(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    """Whether two boxes are of one face: they overlap, or one lies within the other."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    both = float(np.prod(np.maximum(high - low, 0)))
+    smaller = min(float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2])))
+    return _overlap(a, b) > _SAME or both > _PART * max(smaller, 1e-9)
 
 
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

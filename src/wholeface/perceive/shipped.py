@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ModelFileError, UsageError
 from ._backend import BACKENDS, Backend, NetworkFunction, OnnxNetwork, TorchNetwork
+from .certainty import KEPT, CertaintyModel
 from .face_detector import FaceDetector
 from .face_parser import FaceParser
 from .frames import LANDMARK_MARGIN, PARSING_MARGIN
@@ -127,6 +128,8 @@ def load_detector(
     thorough: bool = True,
     mirror: bool = True,
     weights: Path | None = None,
+    min_face: float | None = None,
+    certainty: float = KEPT,
 ) -> NetworkDetector:
     """The default front end: our face detector and landmark network.
 
@@ -138,6 +141,8 @@ def load_detector(
         weights: folder of ``detector.safetensors``, ``landmarks.safetensors`` and, where the landmark network's
             errors were measured, ``landmarks_noise.safetensors`` (tensors ``own`` and ``modes`` of
             :class:`LandmarkCalibration`); None takes the shipped ones.
+        min_face: height in photo pixels from which faces are wanted; see :class:`FaceDetector`.
+        certainty: least certainty of the faces that are kept; see :class:`NetworkDetector`.
 
     Raises:
         ModelFileError: a weight file is missing, damaged, or does not fit.
@@ -149,7 +154,9 @@ def load_detector(
         size=int(card.architecture_config.get("input_size", 320)),
         max_faces=max_faces,
         thorough=thorough,
+        min_face=min_face,
     )
+    model = CertaintyModel.of_notes(card.notes)
     points, card = _function("landmarks", backend, weights)
     config, file = card.architecture_config, weights_file("landmarks", weights)
     _expect(file, card, "margin", card.preprocessing.get("margin", LANDMARK_MARGIN), LANDMARK_MARGIN)
@@ -161,7 +168,7 @@ def load_detector(
         identity=int(config.get("identity", 0)),
         mirror=mirror,
     )
-    return NetworkDetector(detector, network)
+    return NetworkDetector(detector, network, certainty=certainty, model=model)
 
 
 def load_parser(*, backend: Backend = "torch", weights: Path | None = None) -> FaceParser:

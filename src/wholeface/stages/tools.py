@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .._short_repr import short_repr
+from ..errors import UsageError
 from ..morphable import MorphableModel
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ class Networks:
         backend: what computes them, ``torch`` or ``onnx``.
         weights: folder of other weights; None takes the shipped ones.
         detector: instead of WholeFace's own; any :class:`wholeface.perceive.LandmarkDetector`.
+        min_face: height in photo pixels from which WholeFace's own looks for faces; None: the usual one.
+        certainty: least certainty of the faces that it keeps; None: the usual one.
+
+    Raises:
+        UsageError: another detector, and what tunes WholeFace's own.
 
     It may be used by several threads, and travels to other processes without what it has loaded.
     """
@@ -36,7 +42,15 @@ class Networks:
         backend: Backend = "torch",
         weights: Path | None = None,
         detector: LandmarkDetector | None = None,
+        min_face: float | None = None,
+        certainty: float | None = None,
     ) -> None:
+        if detector is not None and (min_face is not None or certainty is not None):
+            raise UsageError(
+                "min_face and certainty tune WholeFace's own detector, but another one was given"
+            )
+        self.min_face = min_face
+        self.certainty = certainty
         self.backend: Backend = backend
         self.weights = weights
         self._given = detector
@@ -64,7 +78,10 @@ class Networks:
     def _load_detector(self) -> LandmarkDetector:
         from ..perceive import load_detector
 
-        return self._given or load_detector(backend=self.backend, weights=self.weights)
+        if self._given is not None:
+            return self._given
+        kept = {} if self.certainty is None else {"certainty": self.certainty}
+        return load_detector(backend=self.backend, weights=self.weights, min_face=self.min_face, **kept)
 
     def _load_parser(self) -> FaceParser | None:
         from ..perceive import has_weights, load_parser
@@ -74,7 +91,8 @@ class Networks:
         return load_parser(backend=self.backend, weights=self.weights)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"backend": self.backend, "weights": self.weights, "_given": self._given}
+        kept = ("backend", "weights", "min_face", "certainty", "_given")
+        return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _loaded={}, _lock=threading.RLock())

@@ -86,12 +86,12 @@ def read_asset(path: str | Path | None = None) -> MorphableModel:
             f"{file}: wrong SHA-256, the file is damaged or not the one its card describes;"
             f" expected {card['sha256']}, found {found}"
         )
-    model = _parsed(content, file)
+    model = _parsed(content, file, found)
     # The shipped file is the one that the tests have checked: its hash says so.
     return model if file == SHIPPED_ASSET else checked(model, file)
 
 
-def _parsed(content: bytes, file: Path) -> MorphableModel:
+def _parsed(content: bytes, file: Path, sha256: str) -> MorphableModel:
     from safetensors.numpy import load
 
     try:
@@ -105,7 +105,7 @@ def _parsed(content: bytes, file: Path) -> MorphableModel:
             )
         _check_sizes(arrays, header)
         place = "wholeface" if file == SHIPPED_ASSET else str(file.resolve())
-        return _decode(arrays, header).from_source(ModelSource(place, sha256=found))
+        return _decode(arrays, header).from_source(ModelSource(place, sha256=sha256))
     except ModelFileError:
         raise
     except KeyError as error:

@@ -141,7 +141,7 @@ def run(options: RunOptions) -> Report:
         found = np.zeros(photo.pixels.shape[:2], dtype=bool)
         try:
             found = reconstructor(photo).occluder > 0.5
-            pictures[f"{stem}/occluder"] = np.repeat(found[..., None], 3, axis=2).astype(np.uint8) * 255
+            pictures[f"{stem}/occluder"] = np.where(found[..., None], np.uint8(255), np.zeros(3, np.uint8))
         except WholeFaceError as error:
             missing.append(Missing(stem, "wholeface", f"{error}; it counts as a mask that finds nothing"))
         scores.append(score(stem, found, _read(data / f"{stem}_occluder.png"), _read(outline)))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._jit import njit
-from ..render.lighting import C0, C1, C2, C20, C22
+from ..core.spherical_harmonics import C0, C1, C2, C20, C22
 
 __all__ = [
     "add_modes",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..render.lighting import C0, C1, C2, C20, C22
+from ..core.spherical_harmonics import C0, C1, C2, C20, C22
 
 __all__ = [
     "Lamps",

@@ -142,7 +142,8 @@ def _distinct(refused: list[RefusedFace], kept: list[FaceLandmarks]) -> tuple[Re
     """The surest of those that overlap, none that overlaps a kept face."""
     found: list[RefusedFace] = []
     for face in sorted(refused, key=lambda face: -face.certainty):
-        if face.certainty >= _NEAR and not any(_same(face.box, other.box) for other in (*found, *kept)):
+        taken = [other.box for other in found] + [other.box for other in kept]
+        if face.certainty >= _NEAR and not any(_same(face.box, box) for box in taken):
             found.append(face)
     return tuple(found)
 

@@ -77,11 +77,16 @@ class Networks:
 
     def _load_detector(self) -> LandmarkDetector:
         from ..perceive import load_detector
+        from ..perceive.certainty import KEPT
 
         if self._given is not None:
             return self._given
-        kept = {} if self.certainty is None else {"certainty": self.certainty}
-        return load_detector(backend=self.backend, weights=self.weights, min_face=self.min_face, **kept)
+        return load_detector(
+            backend=self.backend,
+            weights=self.weights,
+            min_face=self.min_face,
+            certainty=KEPT if self.certainty is None else self.certainty,
+        )
 
     def _load_parser(self) -> FaceParser | None:
         from ..perceive import has_weights, load_parser

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .albedo_light import fit_light, sh_basis_array
+from ...core.spherical_harmonics import sh_basis_array
+from .albedo_light import fit_light
 from .albedo_masks import FaceMap, skin_weight
 from .albedo_portraits import Unwrapped
 from .albedo_tone import TonePrior, anchored_tones, remove_low_asymmetry

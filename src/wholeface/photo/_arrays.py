@@ -22,10 +22,10 @@ def plain_array(array: NDArray[Any]) -> NDArray[Any]:
     ``np.matrix`` and its like keep two dimensions through every operation, which breaks (in some versions of
     NumPy: crashes) whatever expects an array.
     """
-    plain: NDArray[Any] = np.asarray(
-        np.ma.filled(array, 0) if isinstance(array, np.ma.MaskedArray) else array
-    )  # type: ignore[no-untyped-call]
-    return plain
+    if isinstance(array, np.ma.MaskedArray):
+        masked: Any = array  # its methods have no types
+        return np.asarray(masked.filled(0))
+    return np.asarray(array)
 
 
 def row_blocks(height: int, width: int) -> Iterator[slice]:

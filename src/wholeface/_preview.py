@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,20 +28,47 @@ def _crop_box(region: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def _tile(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    picture = Image.fromarray(pixels).crop(box).resize((_TILE, _TILE), Image.Resampling.LANCZOS)
-    return np.asarray(picture)
+    return _resized(Image.fromarray(_inside(pixels, box)), box)
+
+
+def _resized(part: Image.Image, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    left, top, right, bottom = box
+    # What of the box lies beyond the photo is black.
+    shift = min(left, 0), min(top, 0)
+    picture = part.crop((*shift, shift[0] + right - left, shift[1] + bottom - top))
+    return np.asarray(picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS))
+
+
+def _inside(values: NDArray[Any], box: tuple[int, int, int, int]) -> NDArray[Any]:
+    """What of the box the photo has."""
+    left, top, right, bottom = box
+    return np.ascontiguousarray(values[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)])
+
+
+def _masked(
+    pixels: NDArray[np.uint8], occluder: NDArray[np.float32], box: tuple[int, int, int, int]
+) -> NDArray[np.uint8]:
+    weight = np.float32(0.55) * _inside(occluder, box)[..., None]
+    mixed = (_inside(pixels, box) * (1 - weight) + _MASK_COLOUR * weight).round().astype(np.uint8)
+    return _resized(Image.fromarray(mixed), box)
 
 
 def preview(face: Reconstruction) -> NDArray[np.uint8]:
     """(H, W, 3): photo | mask | completed photo, then three textured and three grey views."""
     box = _crop_box(face.face_region)
-    weight = 0.55 * face.occluder[..., None]
-    masked = (face.photo.pixels * (1 - weight) + _MASK_COLOUR * weight).round().astype(np.uint8)
-    views = ("right", "front", "left")
+    views = [face.head_view(view, size=_TILE) for view in ("right", "front", "left")]
+    model = face.model
     rows = (
-        [_tile(pixels, box) for pixels in (face.photo.pixels, masked, face.deoccluded)],
-        [face.render(view, size=_TILE) for view in views],
-        [face.render(view, size=_TILE, textured=False) for view in views],
+        [
+            _tile(face.photo.pixels, box),
+            _masked(face.photo.pixels, face.occluder, box),
+            _tile(face.deoccluded, box),
+        ],
+        [
+            view.draw(uv=model.uv, uv_triangles=model.uv_triangles, texture=face.completed.texture)
+            for view in views
+        ],
+        [view.draw() for view in views],
     )
     edge = 3 * _TILE + 4 * _GAP
     sheet = np.full((edge, edge, 3), 255, dtype=np.uint8)

@@ -22,7 +22,7 @@ from .morphable import MorphableModel, Parameters
 from .morphable.expression_names import check_weights
 from .perceive import FaceLandmarks
 from .photo import Photo
-from .render import Camera, render_view
+from .render import Camera, HeadView
 from .stages import DeoccludedImage, ReliefMap
 
 __all__ = ["VIEWS", "Reconstruction"]
@@ -193,6 +193,19 @@ class Reconstruction:
         Raises:
             UsageError: an unknown view.
         """
+        return self.head_view(view, size=size).draw(
+            uv=self.model.uv if textured else None,
+            uv_triangles=self.model.uv_triangles if textured else None,
+            texture=self.completed.texture if textured else None,
+            light=self.parameters.light if photo_light else None,
+        )
+
+    def head_view(self, view: str | tuple[float, float] = "front", *, size: int = 512) -> HeadView:
+        """The head rasterised from one side, for several pictures of it; see :meth:`render`.
+
+        Raises:
+            UsageError: an unknown view.
+        """
         if isinstance(view, str):
             if view not in VIEWS:
                 raise UsageError(
@@ -200,17 +213,7 @@ class Reconstruction:
                 )
             view = VIEWS[view]
         yaw, pitch = view
-        return render_view(
-            self.vertices,
-            self.model.triangles,
-            yaw_deg=yaw,
-            pitch_deg=pitch,
-            size=size,
-            uv=self.model.uv if textured else None,
-            uv_triangles=self.model.uv_triangles if textured else None,
-            texture=self.completed.texture if textured else None,
-            light=self.parameters.light if photo_light else None,
-        )
+        return HeadView.of(self.vertices, self.model.triangles, yaw_deg=yaw, pitch_deg=pitch, size=size)
 
     def save(
         self,

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera, interpolate, rasterize, to_camera, vertex_normals
 from ._occluder_view import to_linear
+from ._photometric_kernels import spline_colours
 
 __all__ = ["FaceSamples", "SmoothPhoto", "face_samples"]
 
@@ -46,26 +47,10 @@ class SmoothPhoto:
 
         The spline blurs a little and has continuous derivatives; points are clamped to the border.
         """
-        height, width = self.valid.shape
-        column, weight_u, slope_u = _spline(points[:, 0], width)
-        row, weight_v, slope_v = _spline(points[:, 1], height)
-        colour = np.zeros((len(points), 3))
-        slope = np.zeros((len(points), 3, 2))
-        for j in range(3):
-            for i in range(3):
-                taken = self.image[row + j - 1, column + i - 1]
-                colour += taken * (weight_u[i] * weight_v[j])[:, None]
-                slope[..., 0] += taken * (slope_u[i] * weight_v[j])[:, None]
-                slope[..., 1] += taken * (weight_u[i] * slope_v[j])[:, None]
+        colour = np.empty((len(points), 3))
+        slope = np.empty((len(points), 3, 2))
+        spline_colours(self.image, np.ascontiguousarray(points), colour, slope)
         return colour, slope
-
-
-def _spline(position: _F64, size: int) -> tuple[NDArray[np.int64], list[_F64], list[_F64]]:
-    """Nearest pixel, and the weights of it and its two neighbours with their derivatives."""
-    position = np.clip(position, 1.0, size - 2.0)
-    nearest = np.rint(position).astype(np.int64)
-    t = position - nearest
-    return nearest, [0.5 * (0.5 - t) ** 2, 0.75 - t**2, 0.5 * (0.5 + t) ** 2], [t - 0.5, -2 * t, t + 0.5]
 
 
 @dataclass(frozen=True)
@@ -172,4 +157,4 @@ def _smooth_photo(
     nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
     image = image[tuple(nearest)]
     valid = ndimage.binary_erosion(share > 0.98, iterations=_MARGIN)
-    return SmoothPhoto(image, valid, camera)
+    return SmoothPhoto(np.ascontiguousarray(image), valid, camera)

@@ -27,30 +27,19 @@ def _crop_box(region: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return (left, top, left + round(2 * half), top + round(2 * half))
 
 
-def _tile(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    return _resized(Image.fromarray(_inside(pixels, box)), box)
-
-
-def _resized(part: Image.Image, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def _tile(values: NDArray[Any], box: tuple[int, int, int, int]) -> NDArray[Any]:
+    """The box of an image or a map at the tile's size; black, or 0, beyond the photo."""
     left, top, right, bottom = box
-    # What of the box lies beyond the photo is black.
+    inside = np.ascontiguousarray(values[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)])
     shift = min(left, 0), min(top, 0)
-    picture = part.crop((*shift, shift[0] + right - left, shift[1] + bottom - top))
-    return np.asarray(picture.resize((_TILE, _TILE), Image.Resampling.LANCZOS))
+    part = Image.fromarray(inside).crop((*shift, shift[0] + right - left, shift[1] + bottom - top))
+    return np.asarray(part.resize((_TILE, _TILE), Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
-def _inside(values: NDArray[Any], box: tuple[int, int, int, int]) -> NDArray[Any]:
-    """What of the box the photo has."""
-    left, top, right, bottom = box
-    return np.ascontiguousarray(values[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)])
-
-
-def _masked(
-    pixels: NDArray[np.uint8], occluder: NDArray[np.float32], box: tuple[int, int, int, int]
-) -> NDArray[np.uint8]:
-    weight = np.float32(0.55) * _inside(occluder, box)[..., None]
-    mixed = (_inside(pixels, box) * (1 - weight) + _MASK_COLOUR * weight).round().astype(np.uint8)
-    return _resized(Image.fromarray(mixed), box)
+def _masked(tile: NDArray[np.uint8], occluder: NDArray[np.float32]) -> NDArray[np.uint8]:
+    weight = np.float32(0.55) * np.clip(occluder, 0, 1)[..., None]
+    mixed: NDArray[np.uint8] = (tile * (1 - weight) + _MASK_COLOUR * weight).round().astype(np.uint8)
+    return mixed
 
 
 def preview(face: Reconstruction) -> NDArray[np.uint8]:
@@ -58,12 +47,9 @@ def preview(face: Reconstruction) -> NDArray[np.uint8]:
     box = _crop_box(face.face_region)
     views = [face.head_view(view, size=_TILE) for view in ("right", "front", "left")]
     model = face.model
+    photo = _tile(face.photo.pixels, box)
     rows = (
-        [
-            _tile(face.photo.pixels, box),
-            _masked(face.photo.pixels, face.occluder, box),
-            _tile(face.deoccluded, box),
-        ],
+        [photo, _masked(photo, _tile(face.occluder, box)), _tile(face.deoccluded, box)],
         [
             view.draw(uv=model.uv, uv_triangles=model.uv_triangles, texture=face.completed.texture)
             for view in views

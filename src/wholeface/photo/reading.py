@@ -21,7 +21,7 @@ from ._exif import focal_length_px
 
 __all__ = ["DEFAULT_MAX_PIXELS", "DEFAULT_MIN_SIDE", "NEUTRAL_GREY", "Photo", "PhotoSource", "read_photo"]
 
-DEFAULT_MAX_PIXELS = 100_000_000
+DEFAULT_MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused before they are decoded."""
 DEFAULT_MIN_SIDE = 16
 """Photos with a shorter side cannot show a face."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["normal_modes", "normal_sums", "sample_rows", "spline_colours"]
+__all__ = ["normal_modes", "normal_sums", "reduce_visible", "sample_rows", "spline_colours"]
 
 
 @njit(cache=True, nogil=True)
@@ -160,3 +160,22 @@ def spline_colours(image: Any, points: Any, colour: Any, slope: Any) -> None:
             colour[p, c] = value
             slope[p, c, 0] = along_u
             slope[p, c, 1] = along_v
+
+
+@njit(cache=True, nogil=True)
+def reduce_visible(pixels: Any, visible: Any, table: Any, left: Any, top: Any, step: Any, planes: Any) -> None:
+    """Means over blocks of step × step pixels: linear colours of visible pixels (others 0), and their share.
+
+    Block (0, 0) of planes (4, h, w) begins ``left`` and ``top`` pixels before the pixels; beyond them all is 0.
+    """
+    planes[:] = 0.0
+    for row in range(pixels.shape[0]):
+        y = (row + top) // step
+        for column in range(pixels.shape[1]):
+            if visible[row, column]:
+                x = (column + left) // step
+                planes[0, y, x] += table[pixels[row, column, 0]]
+                planes[1, y, x] += table[pixels[row, column, 1]]
+                planes[2, y, x] += table[pixels[row, column, 2]]
+                planes[3, y, x] += 1.0
+    planes /= step * step

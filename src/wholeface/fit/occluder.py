@@ -101,7 +101,8 @@ def estimate_occluder(
         camera: of the photo, H × W.
         landmarks: not needed; accepted so that better masks may use them.
         told: (H, W) in [0, 1], what a network that looks at pixels alone holds for the probability of an occluder
-            (:attr:`FaceParsing.occluder`); NaN where it does not look; or a patch of that. It joins the other evidence. None without.
+            (:attr:`FaceParsing.occluder`); NaN where it does not look; or a patch of that. It joins the other
+            evidence. None without.
         settings: None takes the defaults.
 
     Returns:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ._raster_common import COORDINATE_LIMIT, SUBPIXEL
 from ..core.threads import run_ranges
+from ._raster_common import COORDINATE_LIMIT, SUBPIXEL
 
 __all__ = ["rasterize_numba"]
 

@@ -27,6 +27,11 @@ def add_bench_parser(commands: Any) -> None:
     )
     speed.add_argument("--repeat", type=int, default=5, help="runs after the first (default: 5)")
     speed.add_argument("--json", type=path_of, metavar="FILE", help="also write the rows as JSON")
+    speed.add_argument(
+        "--short",
+        action="store_true",
+        help="without the batch of 32 photos and those of 12 to 108 megapixels",
+    )
     speed.set_defaults(run=_speed)
 
     render = protocols.add_parser("render", help="rasteriser, shading and the differentiable chain")
@@ -131,7 +136,7 @@ def _split(text: str) -> list[str]:
 def _speed(options: argparse.Namespace) -> int:
     from ..bench import speed
 
-    return speed.run(options.photos, repeat=options.repeat, json_file=options.json)
+    return speed.run(options.photos, repeat=options.repeat, json_file=options.json, large=not options.short)
 
 
 def _render(options: argparse.Namespace) -> int:

@@ -163,7 +163,9 @@ def spline_colours(image: Any, points: Any, colour: Any, slope: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def reduce_visible(pixels: Any, visible: Any, table: Any, left: Any, top: Any, step: Any, planes: Any) -> None:
+def reduce_visible(
+    pixels: Any, visible: Any, table: Any, left: Any, top: Any, step: Any, planes: Any
+) -> None:
     """Means over blocks of step × step pixels: linear colours of visible pixels (others 0), and their share.
 
     Block (0, 0) of planes (4, h, w) begins ``left`` and ``top`` pixels before the pixels; beyond them all is 0.

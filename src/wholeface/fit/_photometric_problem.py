@@ -302,7 +302,9 @@ class PhotometricProblem:
     def _same_rest(self, one: State, other: State) -> bool:
         return (
             np.array_equal(one.identity[self.identity_size :], other.identity[self.identity_size :])
-            and np.array_equal(one.expression[self.expression_size :], other.expression[self.expression_size :])
+            and np.array_equal(
+                one.expression[self.expression_size :], other.expression[self.expression_size :]
+            )
             and np.array_equal(one.albedo[self.albedo_size :], other.albedo[self.albedo_size :])
         )
 
@@ -360,7 +362,7 @@ class PhotometricProblem:
 
 def _rows(modes: NDArray[np.float32]) -> _F64:
     """(K, 3 V) float64 of modes (K, V, 3)."""
-    return np.ascontiguousarray(modes, dtype=np.float64).reshape(len(modes), -1)
+    return np.ascontiguousarray(modes, dtype=np.float64).reshape(len(modes), 3 * modes.shape[1])
 
 
 def _unit(vectors: _F64) -> tuple[_F64, _F64]:

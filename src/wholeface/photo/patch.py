@@ -47,9 +47,10 @@ def patch_of_crop(
         outside: value where the patch reaches beyond the crop.
     """
     rows, columns = field.shape
-    corners = np.array(
-        [[u, v, 1.0] for v in (-0.5, rows - 0.5) for u in (-0.5, columns - 0.5)]
-    ) @ similarity.inverse().matrix.T
+    corners = (
+        np.array([[u, v, 1.0] for v in (-0.5, rows - 0.5) for u in (-0.5, columns - 0.5)])
+        @ similarity.inverse().matrix.T
+    )
     x0, y0 = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
     x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int) + 1, (x0, y0), (width, height))
     values = np.full((y1 - y0, x1 - x0), outside, dtype=np.float32)

@@ -91,7 +91,10 @@ def draw_rows(
                             scaled[0, c]
                             + (scaled[1, c] * y + scaled[2, c] * z + scaled[3, c] * x)
                             + (scaled[4, c] * x * y + scaled[5, c] * y * z + scaled[7, c] * x * z)
-                            + (scaled[6, c] * (np.float32(3.0) * z * z - one) + scaled[8, c] * (x * x - y * y))
+                            + (
+                                scaled[6, c] * (np.float32(3.0) * z * z - one)
+                                + scaled[8, c] * (x * x - y * y)
+                            )
                         )
                         total[c] += share * min(max(value, nil), one)
             for c in range(3):

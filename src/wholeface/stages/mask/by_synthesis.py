@@ -41,9 +41,7 @@ class MaskBySynthesis:
         assert face.fit is not None
         pixels, parsing = face.photo.pixels, face.parsing
         height, width = pixels.shape[:2]
-        network = (
-            None if parsing is None else parsing.patch(parsing.occluder, height, width, outside=np.nan)
-        )
+        network = None if parsing is None else parsing.patch(parsing.occluder, height, width, outside=np.nan)
         found = estimate_occluder(
             pixels,
             face.fit.model,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 _SOURCE = Path(__file__).resolve().parents[1] / "src" / "wholeface"
-_FREE = {"errors", "_jit", "_mesh", "_npy", "_quiet", "_short_repr", "_timing", "__version__"}
+_FREE = {"core", "errors", "_jit", "_mesh", "_npy", "_quiet", "_short_repr", "_timing", "__version__"}
 _ROOMS = {
     "weights": {"_quantise"},
     "photo": set(),
@@ -16,7 +16,7 @@ _ROOMS = {
     "morphable/learn": {"weights", "render", "perceive", "fit", "morphable"},
     "render": {"morphable"},
     "perceive": {"photo", "weights"},
-    "fit": {"morphable", "render", "perceive.landmarks"},
+    "fit": {"morphable", "render", "perceive.landmarks", "photo"},
     "complete": {"morphable", "render", "perceive"},
     "export": set(),
     "data": {"morphable", "render", "export", "perceive.labels", "perceive"},

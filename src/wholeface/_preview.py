@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,21 +27,30 @@ def _crop_box(region: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return (left, top, left + round(2 * half), top + round(2 * half))
 
 
-def _tile(pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    picture = Image.fromarray(pixels).crop(box).resize((_TILE, _TILE), Image.Resampling.LANCZOS)
-    return np.asarray(picture)
+def _tile(values: NDArray[Any], box: tuple[int, int, int, int]) -> NDArray[Any]:
+    """The box of an image or a map at the tile's size; black, or 0, beyond the photo."""
+    left, top, right, bottom = box
+    inside = np.ascontiguousarray(values[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)])
+    shift = min(left, 0), min(top, 0)
+    part = Image.fromarray(inside).crop((*shift, shift[0] + right - left, shift[1] + bottom - top))
+    return np.asarray(part.resize((_TILE, _TILE), Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
+def _masked(tile: NDArray[np.uint8], occluder: NDArray[np.float32]) -> NDArray[np.uint8]:
+    weight = np.float32(0.55) * np.clip(occluder, 0, 1)[..., None]
+    mixed: NDArray[np.uint8] = (tile * (1 - weight) + _MASK_COLOUR * weight).round().astype(np.uint8)
+    return mixed
 
 
 def preview(face: Reconstruction) -> NDArray[np.uint8]:
     """(H, W, 3): photo | mask | completed photo, then three textured and three grey views."""
     box = _crop_box(face.face_region)
-    weight = 0.55 * face.occluder[..., None]
-    masked = (face.photo.pixels * (1 - weight) + _MASK_COLOUR * weight).round().astype(np.uint8)
-    views = ("right", "front", "left")
+    views = [face.head_view(view, size=_TILE) for view in ("right", "front", "left")]
+    photo = _tile(face.photo.pixels, box)
     rows = (
-        [_tile(pixels, box) for pixels in (face.photo.pixels, masked, face.deoccluded)],
-        [face.render(view, size=_TILE) for view in views],
-        [face.render(view, size=_TILE, textured=False) for view in views],
+        [photo, _masked(photo, _tile(face.occluder, box)), _tile(face.deoccluded, box)],
+        [view.draw(**face.colours()) for view in views],
+        [view.draw() for view in views],
     )
     edge = 3 * _TILE + 4 * _GAP
     sheet = np.full((edge, edge, 3), 255, dtype=np.uint8)

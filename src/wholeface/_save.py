@@ -14,10 +14,12 @@ from ._record import face_record
 from ._result_files import RECORD, belongs_to_a_result
 from ._swap import replaced_whole
 from .errors import UsageError
-from .export import PROVENANCE_COLOURS, write_glb, write_json, write_obj, write_ply, write_png
+from .export import PROVENANCE_COLOURS, encode_png, write_glb, write_json, write_obj, write_ply, write_png
+from .export._files import write_file
 from .morphable.expression_names import check_naming
 
 if TYPE_CHECKING:
+    from .export import Mesh
     from .reconstruction import Reconstruction
 
 __all__ = ["save"]
@@ -50,16 +52,14 @@ def save(
         def picture(name: str, pixels: NDArray[np.uint8], **settings: Any) -> None:
             jobs.append(pool.submit(write_png, new / f"{name}.png", pixels, **settings))
 
+        shown = None
         if "glb" in formats:
             shown = face.mesh(expressions=True, expression_names=expression_names) if expressions else mesh
-            jobs.append(pool.submit(write_glb, new / "face.glb", shown, morph_targets=expressions))
+        jobs.append(pool.submit(_write_textured, face, new, shown, expressions))
         if "obj" in formats:
             jobs.append(pool.submit(write_obj, new / "face.obj", mesh))
         if "ply" in formats:
             jobs.append(pool.submit(write_ply, new / "face.ply", mesh))
-        if not face.completed.per_vertex:  # else they are in the mesh files alone
-            picture("texture", face.completed.texture)
-            picture("provenance", face.completed.provenance, palette=PROVENANCE_COLOURS)
         picture("occluder", np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)))
         picture("face_region", np.where(face.face_region, np.uint8(255), np.uint8(0)))
         picture("deoccluded", face.deoccluded)
@@ -70,3 +70,15 @@ def save(
         saved = {"formats": formats, "expressions": expressions, "expression_names": expression_names}
         write_json(new / RECORD, face_record(face, options={**(options or {}), **saved}, files=files))
     return folder
+
+
+def _write_textured(face: Reconstruction, folder: Path, mesh: Mesh | None, expressions: bool) -> None:
+    """The maps as pictures and, of the same compressed bytes, the GLB file of a mesh, if there is one."""
+    maps = {}
+    if not face.completed.per_vertex:  # else they are in the mesh files alone
+        maps["texture"] = encode_png(face.completed.texture)
+        maps["provenance"] = encode_png(face.completed.provenance, palette=PROVENANCE_COLOURS)
+    for name, data in maps.items():
+        write_file(folder / f"{name}.png", data)
+    if mesh is not None:
+        write_glb(folder / "face.glb", mesh, morph_targets=expressions, encoded=maps)

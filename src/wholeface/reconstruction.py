@@ -23,7 +23,7 @@ from .morphable import MorphableModel, Parameters, srgb_to_linear
 from .morphable.expression_names import check_weights
 from .perceive import FaceLandmarks
 from .photo import Photo
-from .render import Camera, render_view
+from .render import Camera, HeadView
 from .stages import DeoccludedImage, ReliefMap
 
 __all__ = ["VIEWS", "Reconstruction"]
@@ -197,6 +197,17 @@ class Reconstruction:
         Raises:
             UsageError: an unknown view.
         """
+        return self.head_view(view, size=size).draw(
+            **(self.colours() if textured else {}),
+            light=self.parameters.light if photo_light else None,
+        )
+
+    def head_view(self, view: str | tuple[float, float] = "front", *, size: int = 512) -> HeadView:
+        """The head rasterised from one side, for several pictures of it; see :meth:`render`.
+
+        Raises:
+            UsageError: an unknown view.
+        """
         if isinstance(view, str):
             if view not in VIEWS:
                 raise UsageError(
@@ -204,18 +215,10 @@ class Reconstruction:
                 )
             view = VIEWS[view]
         yaw, pitch = view
-        return render_view(
-            self.vertices,
-            self.model.triangles,
-            yaw_deg=yaw,
-            pitch_deg=pitch,
-            size=size,
-            **(self._colours() if textured else {}),
-            light=self.parameters.light if photo_light else None,
-        )
+        return HeadView.of(self.vertices, self.model.triangles, yaw_deg=yaw, pitch_deg=pitch, size=size)
 
-    def _colours(self) -> dict[str, Any]:
-        """What :func:`render_view` needs to show the completed texture, or the colours of the vertices."""
+    def colours(self) -> dict[str, Any]:
+        """What :meth:`wholeface.render.HeadView.draw` needs to show the texture, or the colours of the vertices."""
         if self.completed.per_vertex:
             colours = torch.from_numpy(self.completed.texture).float() / 255
             return {"vertex_colours": srgb_to_linear(colours)}

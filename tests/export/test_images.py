@@ -72,3 +72,9 @@ def test_jpeg_is_close():
     pixels = np.stack([u * 4, v * 4, u + v], -1).astype(np.uint8)
     decoded = np.asarray(Image.open(io.BytesIO(encode_jpeg(pixels))))
     assert np.abs(decoded.astype(int) - pixels).mean() < 2
+
+
+def test_strips_of_a_large_image_join():
+    pixels = np.random.default_rng(1).integers(0, 256, (1400, 2100, 3), dtype=np.uint8)
+    pixels[300:900] = 7
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_png(pixels)))), pixels)

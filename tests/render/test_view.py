@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.render import Camera, rasterize, render_view, visible_points, visible_vertices
+from wholeface.render import Camera, HeadView, rasterize, render_view, visible_points, visible_vertices
 
 
 def test_view_is_a_picture_of_the_head(small_model):
@@ -94,3 +94,12 @@ def test_tolerance_is_in_millimetres_and_outside_is_invisible(seen):
     assert not visible(torch.tensor([400.0, 0.0, -600.0]))
     assert not visible(torch.tensor([0.0, 0.0, 600.0]))
     assert visible(torch.tensor([140.0, 140.0, -600.0]))  # in front of the background
+
+
+def test_one_view_is_drawn_in_several_looks(small_model):
+    view = HeadView.of(small_model.mean, small_model.triangles, yaw_deg=30, size=64)
+    colours = torch.full((small_model.vertex_count, 3), 0.2)
+    for look in ({}, {"vertex_colours": colours}):
+        alone = render_view(small_model.mean, small_model.triangles, yaw_deg=30, size=64, **look)
+        np.testing.assert_array_equal(view.draw(**look), alone)
+    assert (view.draw() != view.draw(vertex_colours=colours)).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from ..errors import UsageError
 from ..morphable import MorphableModel
 from ..render import Camera, rasterize
+from ._graph_solver import GraphSolver
 
 __all__ = [
     "EYEBALL",
@@ -65,6 +67,11 @@ class Surface:
     rim: Array
     side: Array
     eyes: Array
+
+    @cached_property
+    def solver(self) -> GraphSolver:
+        """Solves membranes over the skin's vertices."""
+        return GraphSolver.of(self.rows, self.columns)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -118,6 +119,25 @@ def _basis(n: Array) -> Array:
     )
 
 
+@njit(cache=True, nogil=True)
+def _huber_sums(basis, target, weight, error, scale, left, right):  # type: ignore[no-untyped-def]
+    """Normal equations of a Huber loss: adds Φᵀ W Φ to ``left`` and Φᵀ W y to ``right``; returns Σ W."""
+    total = 0.0
+    size = basis.shape[1]
+    for p in range(len(target)):
+        w = weight[p] * min(1.0, scale / max(error[p], 1e-9))
+        total += w
+        for i in range(size):
+            share = w * basis[p, i]
+            right[i] += share * target[p]
+            for j in range(i + 1):
+                left[i, j] += share * basis[p, j]
+    for i in range(size):
+        for j in range(i):
+            left[j, i] = left[i, j]
+    return total
+
+
 def refine_light(
     normals: Array, albedo: Array, colour: Array, weight: Array, light: Array, ridge: float
 ) -> Array:
@@ -138,11 +158,10 @@ def refine_light(
         for _ in range(4):
             error = np.abs(target - basis @ gamma)
             scale = max(1.5 * float(np.median(error)), 0.03)
-            w = weight * np.minimum(1.0, scale / np.maximum(error, 1e-9))
-            left = (basis * w[:, None]).T @ basis
-            left += ridge * w.sum() * np.eye(9)
-            right = basis.T @ (w * target) + ridge * w.sum() * prior
-            gamma = np.linalg.solve(left, right)
+            left, right = np.zeros((9, 9)), np.zeros(9)
+            total = _huber_sums(basis, target, weight, error, scale, left, right)
+            left += ridge * total * np.eye(9)
+            gamma = np.linalg.solve(left, right + ridge * total * prior)
         result[:, c] = gamma * level
     return result.astype(np.float32)
 
@@ -232,12 +251,12 @@ def estimate_fields(
         means = sums / np.maximum(total, 1e-9)[:, None]
         return means[:, :3], np.minimum(1.0, total / 0.7) * means[:, 3]
 
-    graph = (surface.rows, surface.columns)
+    membrane = partial(mesh_membrane, surface.rows, surface.columns, solver=surface.solver)
     centre = _gate(residual, weight, place, few, np.zeros((1, 3), np.float32))
     # Once more around the local tone: a shaded temple is skin, the hair beside it is not.
     core = np.where(place.of_corners(surface.rim) > 20, weight, np.float32(0))
     data, trust = at_vertices(core, centre)
-    local = np.clip(mesh_membrane(*graph, trust, data, stiffness=60.0, screen=0.01), -0.6, 0.6)
+    local = np.clip(membrane(trust, data, stiffness=60.0, screen=0.01), -0.6, 0.6)
     weight = view.weight.ravel()[pixels].copy()
     centre = _gate(residual, weight, place, few, place.of_corners(local.astype(np.float32)), view, pixels)
     excess = centre - _plausible(centre)
@@ -358,17 +377,17 @@ def _membranes(
     surface: Surface, data: Array, trust: Array, log_albedo: Array, land: Landscape
 ) -> tuple[Array, Array]:
     """The antisymmetric and most of the widespread residual is light; the rest is the person."""
-    graph = (surface.rows, surface.columns)
+    membrane = partial(mesh_membrane, surface.rows, surface.columns, solver=surface.solver)
     log_shade = np.zeros_like(data)
     mirror = surface.mirror
     if mirror is not None:
         both = trust * trust[mirror]
         if (both > 0.3).sum() > 50:
             difference = 0.5 * (data - data[mirror])
-            log_shade = mesh_membrane(*graph, both, difference, stiffness=25.0, screen=0.02)
+            log_shade = membrane(both, difference, stiffness=25.0, screen=0.02)
             log_shade = np.clip(log_shade, -0.8, 0.8)
     # What is bright over a wide area is hardly pigment; what is dark may be a beard.
-    wide = mesh_membrane(*graph, trust, data - log_shade, stiffness=60.0, screen=0.01)
+    wide = membrane(trust, data - log_shade, stiffness=60.0, screen=0.01)
     log_shade += np.clip(_FLATTEN[0] * np.maximum(wide, 0) + _FLATTEN[1] * np.minimum(wide, 0), -0.8, 0.8)
     data = data - log_shade
     anchor, pull = _anchor(surface, data, trust, log_albedo, land)
@@ -380,7 +399,7 @@ def _membranes(
     pull = pull * (1 - np.minimum(trust, 1))
     total = trust + pull
     data = (trust[:, None] * data + pull[:, None] * anchor) / np.maximum(total, 1e-9)[:, None]
-    offset = mesh_membrane(*graph, total, data, stiffness=1.5, screen=0.0005)
+    offset = membrane(total, data, stiffness=1.5, screen=0.0005)
     return log_shade, offset
 
 

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
-import torch
 
 from .._jit import njit
+from ..core.threads import run_ranges
 
 __all__ = ["chamfer", "sample_texels", "shading_at", "smooth_max", "splat", "split"]
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(8, thread_name_prefix="complete")
-
-
 def split(count: int, work: Callable[[int, int], object]) -> None:
     """Call ``work(first, last)`` over [0, count) in as many bands as torch has threads."""
-    threads = max(1, min(8, torch.get_num_threads()))
-    if threads == 1 or count < 4096:
-        work(0, count)
-        return
-    bounds = np.linspace(0, count, threads + 1).astype(int)
-    jobs = [_pool().submit(work, a, b) for a, b in pairwise(bounds.tolist())]
-    for job in jobs:
-        job.result()
+    run_ranges(work, count, 2048)
 
 
 @njit(cache=True, nogil=True, inline="always")

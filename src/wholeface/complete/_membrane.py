@@ -6,8 +6,8 @@ Both functions minimise
 
 whose normal equations are the screened Poisson equation :math:`(W + \lambda L + \mu) x = W d`. With large
 weights on a rim and none inside, it is the seamless clone of Pérez et al. in the membrane form of Farbman et
-al. Solved directly, by sparse LU with an ordering for symmetric systems (a few hundredths of a second for ten
-thousand unknowns, and nothing to compile). On a mesh, the field crosses the borders of UV charts as if they
+al. Solved directly, by sparse LU with an ordering for symmetric systems, or by a solver that knows the graph. On a
+mesh, the field crosses the borders of UV charts as if they
 were not there.
 
 Source: Pérez, Gangnet, Blake, "Poisson Image Editing", 2003; Farbman et al., "Coordinates for Instant Image
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._atlas import Array
+from ._graph_solver import Array, GraphSolver
 
 __all__ = ["grid_membrane", "mesh_membrane"]
 
@@ -26,7 +26,14 @@ _TINY = 1e-9  # of the stiffness, on the diagonal: parts without any data are 0,
 
 
 def mesh_membrane(
-    rows: Array, columns: Array, weight: Array, data: Array, *, stiffness: float, screen: float = 0.0
+    rows: Array,
+    columns: Array,
+    weight: Array,
+    data: Array,
+    *,
+    stiffness: float,
+    screen: float = 0.0,
+    solver: GraphSolver | None = None,
 ) -> Array:
     """Membrane over a graph.
 
@@ -37,17 +44,20 @@ def mesh_membrane(
         data: (V, C), ignored where the weight is 0.
         stiffness: λ; the square of the smoothing length in edges.
         screen: μ, pull towards 0 where nothing is known.
+        solver: of this graph, when more than one membrane is wanted over it.
 
     Returns:
         (V, C) float64. Vertices without neighbours and weight stay 0; without any data all is 0.
     """
-    from scipy.sparse import csc_matrix, diags
-    from scipy.sparse.linalg import splu
-
     weight = np.ascontiguousarray(weight, np.float64)
     right = np.where(weight[:, None] > 0, data, 0.0) * weight[:, None]
     if not weight.any():
         return right
+    if solver is not None:
+        return solver.solve(weight + screen + stiffness * (np.diff(rows) + _TINY), stiffness, right)
+    from scipy.sparse import csc_matrix, diags
+    from scipy.sparse.linalg import splu
+
     count = len(weight)
     neighbours = csc_matrix((np.ones(len(columns)), columns, rows), shape=(count, count))
     diagonal = weight + screen + stiffness * (np.diff(rows) + _TINY)

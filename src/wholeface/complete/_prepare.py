@@ -21,5 +21,5 @@ def prepare(model: MorphableModel, size: int = 1024, *, seed: int = CompleteSett
     Raises:
         UsageError: the model has UV coordinates, but none inside [0, 1].
     """
-    surface_of(model)
+    _ = surface_of(model).solver
     texel_noise(atlas_of(model, size), seed)

@@ -21,6 +21,7 @@ __all__ = ["DeoccludeSettings", "deocclude"]
 
 
 _DARK = 8.0  # sRGB levels added before logs are taken, so that black does not rule
+_FINEST = 800  # pixels of face width up to which the photo's own pixels are rendered
 _LIMIT = 0.35  # largest log mismatch that is believed: more is something else than skin
 
 
@@ -149,15 +150,18 @@ def deocclude(
     if box is None:
         return result
     left, top, right, bottom = box
-    crop = camera.cropped(left, top, right - left, bottom - top)
+    # A face finer than its texture has nothing to show at full size that a reduced rendering lacks.
+    factor = _reduction(head.points, surface.triangles[surface.kind == FACE], camera, box)
+    right, bottom = right - (right - left) % factor, bottom - (bottom - top) % factor
+    crop = camera.cropped(left, top, right - left, bottom - top).scaled(1 / factor)
     fragments = rasterize(torch.from_numpy(head.points), torch.from_numpy(surface.triangles), crop, "numba")
     triangle = fragments.triangle[0].numpy()
     barycentric = np.ascontiguousarray(fragments.barycentric[0].numpy().astype(np.float32))
     kind = np.where(triangle >= 0, surface.kind[np.maximum(triangle, 0)], 255)
     face = np.isin(kind, (FACE, EYEBALL, TEETH, INNER))
     depth = fragments.depth[0].numpy()
-    scale = float(camera.focal) / float(np.median(depth[face])) if face.any() else 1.0
-    blocked = _believed(blocked[top:bottom, left:right], kind, scale)
+    scale = float(crop.focal) / float(np.median(depth[face])) if face.any() else 1.0
+    blocked = _believed(_blocks(blocked[top:bottom, left:right], factor).any(axis=(1, 3)), kind, scale)
     if not (blocked & face).any():
         return result
     alpha, free = _alpha(
@@ -188,14 +192,42 @@ def deocclude(
 
     split(len(flat), work)
     original = photo[top:bottom, left:right].astype(np.float32)
+    reduced = original if factor == 1 else _blocks(original, factor).mean(axis=(1, 3))
     trusted = (kind == FACE) & free
-    ratio = _mismatch(original, rendered, trusted, alpha, scale, settings)
+    ratio = _mismatch(reduced, rendered, trusted, alpha, scale, settings)
     rendered = np.minimum((rendered + _DARK) * np.exp(ratio) - _DARK, 255)
+    if factor > 1:
+        rendered, alpha = _enlarged(rendered, factor), _enlarged(alpha[..., None], factor)[..., 0]
+        trusted = trusted.repeat(factor, axis=0).repeat(factor, axis=1)
     rendered += _grain(original, rendered, trusted & (alpha < 1), alpha, left, top)[..., None]
     mixed = original + alpha[..., None] * (rendered - original)
     changed = alpha > 0
     result[top:bottom, left:right][changed] = np.clip(np.round(mixed[changed]), 0, 255).astype(np.uint8)
     return result
+
+
+def _reduction(points: Array, faces: Array, camera: Camera, box: tuple[int, int, int, int]) -> int:
+    """Whole factor by which the box may be reduced so that the face stays at least 400 pixels wide."""
+    depth = -points[:, 2]
+    used = np.unique(faces)
+    used = used[depth[used] > 1.0]
+    width = float(np.ptp(float(camera.focal) * points[used, 0] / depth[used]))
+    room = min(box[2] - box[0], box[3] - box[1]) // 2
+    return max(1, min(int(np.ceil(width / _FINEST)), room))
+
+
+def _blocks(values: Array, factor: int) -> Array:
+    """(H, W, …) as (H / f, f, W / f, f, …)."""
+    height, width = values.shape[:2]
+    return values.reshape(height // factor, factor, width // factor, factor, *values.shape[2:])
+
+
+def _enlarged(values: Array, factor: int) -> Array:
+    """(h, w, C) -> (h · f, w · f, C), bilinear, pixel edges aligned."""
+    size = (values.shape[0] * factor, values.shape[1] * factor)
+    planes = torch.from_numpy(np.ascontiguousarray(values, np.float32)).permute(2, 0, 1)[None]
+    large = torch.nn.functional.interpolate(planes, size, mode="bilinear", align_corners=False)
+    return np.ascontiguousarray(large[0].permute(1, 2, 0).numpy())
 
 
 def _box(blocked: Array, points: Array, faces: Array, camera: Camera) -> tuple[int, int, int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,12 @@ _NEAREST, _LINEAR, _TRILINEAR, _CLAMP = 9728, 9729, 9987, 33071
 
 
 def write_glb(
-    path: str | os.PathLike[str], mesh: Mesh, *, morph_targets: bool = True, texture_format: str = "png"
+    path: str | os.PathLike[str],
+    mesh: Mesh,
+    *,
+    morph_targets: bool = True,
+    texture_format: str = "png",
+    encoded: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Writes a mesh as GLB; see :func:`encode_glb`.
 
@@ -38,10 +44,17 @@ def write_glb(
         UsageError: unknown texture format, or more than 4 GiB.
         OutputError: the file cannot be written.
     """
-    return write_file(path, encode_glb(mesh, morph_targets=morph_targets, texture_format=texture_format))
+    data = encode_glb(mesh, morph_targets=morph_targets, texture_format=texture_format, encoded=encoded)
+    return write_file(path, data)
 
 
-def encode_glb(mesh: Mesh, *, morph_targets: bool = True, texture_format: str = "png") -> bytes:
+def encode_glb(
+    mesh: Mesh,
+    *,
+    morph_targets: bool = True,
+    texture_format: str = "png",
+    encoded: Mapping[str, bytes] | None = None,
+) -> bytes:
     """GLB file of a mesh: metres, +y up, +z forward, which are the axes of model space.
 
     - One node, one mesh; vertices split along UV seams, in the order of (vertex, UV point); normals are
@@ -64,6 +77,8 @@ def encode_glb(mesh: Mesh, *, morph_targets: bool = True, texture_format: str = 
         mesh: what to write.
         morph_targets: whether to write them.
         texture_format: ``png`` (lossless) or ``jpeg`` (smaller, quality 92) for the colour texture.
+        encoded: PNG files of the maps ``texture`` and ``provenance`` by name, where they were made before, so
+            that nothing is compressed twice.
 
     Raises:
         UsageError: unknown texture format, or more than 4 GiB.
@@ -83,7 +98,7 @@ def encode_glb(mesh: Mesh, *, morph_targets: bool = True, texture_format: str = 
             values = _metres(offsets[split.vertex[rows]])
             targets.append({"POSITION": buffer.add_offsets(len(split.vertex), rows, values)})
     textures = _Textures(buffer)
-    looks = _looks(mesh, textures, texture_format)
+    looks = _looks(mesh, textures, texture_format, encoded or {})
     surfaces = {"skin": (np.ones(len(mesh.triangles), bool), _SKIN)}
     if mesh.glossy is not None and mesh.glossy.any():
         surfaces = {"skin": (~mesh.glossy, _SKIN), "glossy": (mesh.glossy, _WET)}
@@ -195,18 +210,21 @@ class _Textures:
         return {"baseColorTexture": {"index": len(self.textures) - 1}}
 
 
-def _looks(mesh: Mesh, textures: _Textures, texture_format: str) -> dict[str, dict[str, Any]]:
+def _looks(
+    mesh: Mesh, textures: _Textures, texture_format: str, encoded: Mapping[str, bytes]
+) -> dict[str, dict[str, Any]]:
     """Name of each material variant -> its base colour; the first is the plain look."""
     if mesh.colours is not None:  # multiplied with COLOR_0 in every look, so there is only the plain one
         return {"photo": {"baseColorFactor": [1.0, 1.0, 1.0, 1.0]}}
     looks: dict[str, dict[str, Any]] = {"photo": {"baseColorFactor": list(_CLAY)}}
     if mesh.texture is not None:
         if texture_format == "png":
-            looks["photo"] = textures.add("texture", encode_png(mesh.texture), "image/png", smooth=True)
+            data = encoded.get("texture") or encode_png(mesh.texture)
+            looks["photo"] = textures.add("texture", data, "image/png", smooth=True)
         else:
             looks["photo"] = textures.add("texture", encode_jpeg(mesh.texture), "image/jpeg", smooth=True)
     if mesh.provenance is not None:
-        data = encode_png(mesh.provenance, palette=mesh.provenance_colours)
+        data = encoded.get("provenance") or encode_png(mesh.provenance, palette=mesh.provenance_colours)
         looks["provenance"] = textures.add("provenance", data, "image/png", smooth=False)
     if mesh.confidence is not None:
         grey = np.rint(mesh.confidence * 255).astype(np.uint8)

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..core.threads import run_ranges
 from ..errors import UsageError
 from ._files import write_file
 
 __all__ = ["encode_jpeg", "encode_png", "write_png"]
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+_STRIP = 4 << 20  # bytes
 _UP = 2  # PNG filter: difference to the row above
 
 
@@ -72,12 +74,30 @@ def encode_png(
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     strategy = zlib.Z_FILTERED if compact else zlib.Z_RLE
-    deflate = zlib.compressobj(6 if compact else 1, zlib.DEFLATED, 15, 9, strategy)
-    data = deflate.compress(filtered.data) + deflate.flush()
+    data = _deflate(filtered, 6 if compact else 1, strategy)
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     return b"".join(
         (b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header), chunks, _chunk(b"IDAT", data), _chunk(b"IEND", b""))
     )
+
+
+def _deflate(rows: NDArray[np.uint8], level: int, strategy: int) -> bytes:
+    """One zlib stream of (H, N) bytes; of large images strips are compressed side by side.
+
+    Each strip but the last ends with an empty stored block, on a whole byte, so that they can be joined.
+    """
+    parts = max(1, min(rows.nbytes // _STRIP, len(rows)))
+    edges = [len(rows) * part // parts for part in range(parts + 1)]
+    pieces = [b""] * parts
+
+    def compress(first: int, last: int) -> None:
+        for part in range(first, last):
+            deflate = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+            data = deflate.compress(rows[edges[part] : edges[part + 1]].data)
+            pieces[part] = data + deflate.flush(zlib.Z_FINISH if part == parts - 1 else zlib.Z_SYNC_FLUSH)
+
+    run_ranges(compress, parts, 1)
+    return b"".join((b"\x78\x01", *pieces, struct.pack(">I", zlib.adler32(rows.data))))
 
 
 def encode_jpeg(pixels: NDArray[np.uint8], *, quality: int = 92) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,16 +90,21 @@ def photo_content(pixels: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
     A bar is a run of border rows or columns in which practically every pixel is black.
     """
-    dark = pixels.max(axis=-1) <= 4
+    height, width = pixels.shape[:2]
 
-    def run(lines: _Bool) -> int:
-        share = lines.mean(axis=1) > 0.99
-        return int(np.argmin(share)) if not share.all() else 0
+    def run(lines: Iterable[NDArray[np.uint8]]) -> int:
+        """Number of dark lines before the first that is not; 0 where all are dark."""
+        for count, line in enumerate(lines):
+            if (line.max(axis=-1) <= 4).mean() <= 0.99:
+                return count
+        return 0
 
-    top, bottom = run(dark), run(dark[::-1])
-    body = dark[top : len(dark) - bottom]
-    left, right = run(body.T), run(body.T[::-1])
-    return left, top, pixels.shape[1] - right, pixels.shape[0] - bottom
+    top = run(pixels[row] for row in range(height))
+    bottom = run(pixels[row] for row in range(height - 1, -1, -1))
+    body = pixels[top : height - bottom]
+    left = run(body[:, column] for column in range(width))
+    right = run(body[:, column] for column in range(width - 1, -1, -1))
+    return left, top, width - right, height - bottom
 
 
 def face_view(

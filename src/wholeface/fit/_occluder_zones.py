@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -135,14 +134,21 @@ def _dense(line: _Array, closed: bool) -> _Array:
     return np.concatenate([*parts, ends[-1:]])
 
 
-def _line_distance(line: _Array, points: _Array) -> _Array:
-    distance: _Array = cKDTree(_dense(line, closed=False)).query(points)[0]
+def _nearest(these: _Array, points: _Array) -> _Array:
+    """(P,) distance from each point to the nearest of these."""
+    from scipy.spatial import cKDTree  # loading it takes a tenth of a second
+
+    distance: _Array = cKDTree(these).query(points)[0]
     return distance
+
+
+def _line_distance(line: _Array, points: _Array) -> _Array:
+    return _nearest(_dense(line, closed=False), points)
 
 
 def _inside_distance(polygon: _Array, points: _Array) -> _Array:
     """Distance to the polygon's outline, positive inside (even–odd rule)."""
-    distance = cKDTree(_dense(polygon, closed=True)).query(points)[0]
+    distance = _nearest(_dense(polygon, closed=True), points)
     inside = np.zeros(len(points), dtype=bool)
     x, y = points[:, 0], points[:, 1]
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0)):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..morphable import Embedding, MorphableModel
 from ..perceive.landmarks import FaceLandmarks
 from ..render import Camera, axis_angle
-from ._photometric_problem import State, sh_with_gradient
+from ._photometric_problem import State, sh_values
 
 __all__ = ["GeometryPrior", "LightPrior"]
 
@@ -157,7 +157,7 @@ class LightPrior:
         angle = np.pi * (1 + 5**0.5) * index
         side = np.sqrt(np.maximum(1 - z**2, 0))
         directions = np.stack([side * np.cos(angle), side * np.sin(angle), z], axis=1)
-        self._basis = sh_with_gradient(directions)[0]
+        self._basis = sh_values(directions)
         self._mean = self._basis.mean(axis=0)
         self._level = level
         spread = level_sigma**2 * np.ones((3, 3)) + tint_sigma**2 * np.eye(3)

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ..morphable import MorphableModel, Parameters
 from ..render import rotation_matrix
+from ._photometric_kernels import normal_modes, normal_sums, sample_rows
 from ._photometric_samples import FaceSamples
 
 __all__ = ["PhotometricProblem", "State", "sh_with_gradient"]
@@ -20,24 +21,22 @@ _C0, _C1, _C2, _C20, _C22 = 0.2820948, 0.4886025, 1.0925484, 0.3153916, 0.546274
 _DARK = 0.02  # linear light below which a relative error means nothing
 
 
+def sh_values(normals: _F64) -> _F64:
+    """The basis (P, 9) of :func:`wholeface.render.sh_basis`."""
+    x, y, z = normals.T
+    basis = np.empty((len(normals), 9))
+    basis[:, 0] = _C0
+    basis[:, 1], basis[:, 2], basis[:, 3] = _C1 * y, _C1 * z, _C1 * x
+    basis[:, 4], basis[:, 5], basis[:, 7] = _C2 * x * y, _C2 * y * z, _C2 * x * z
+    basis[:, 6] = _C20 * (3 * z * z - 1)
+    basis[:, 8] = _C22 * (x * x - y * y)
+    return basis
+
+
 def sh_with_gradient(normals: _F64) -> tuple[_F64, _F64]:
-    """The basis (P, 9) of :func:`wholeface.render.sh_basis` and its derivative (P, 9, 3) by the normal."""
+    """:func:`sh_values` and their derivatives (P, 9, 3) by the normal."""
     x, y, z = normals.T
     one, nil = np.ones_like(x), np.zeros_like(x)
-    basis = np.stack(
-        [
-            _C0 * one,
-            _C1 * y,
-            _C1 * z,
-            _C1 * x,
-            _C2 * x * y,
-            _C2 * y * z,
-            _C20 * (3 * z * z - 1),
-            _C2 * x * z,
-            _C22 * (x * x - y * y),
-        ],
-        axis=1,
-    )
     columns = (
         (nil, nil, nil),
         (nil, _C1 * one, nil),
@@ -50,7 +49,7 @@ def sh_with_gradient(normals: _F64) -> tuple[_F64, _F64]:
         (2 * _C22 * x, -2 * _C22 * y, nil),
     )
     gradient = np.stack([np.stack(column, axis=1) for column in columns], axis=1)
-    return basis, gradient
+    return sh_values(normals), gradient
 
 
 @dataclass(frozen=True)
@@ -152,33 +151,29 @@ class PhotometricProblem:
         renumber[self._vertices] = np.arange(len(self._vertices))
         self._triangles = renumber[touching]
         self._corners = renumber[samples.corners]
-        self._used = renumber[used]
         pick = torch.from_numpy(self._vertices)
         self._mean = model.mean[pick].double().numpy()
         self._identity_all = model.identity[:, pick].numpy()
         self._expression_all = model.expression[:, pick].numpy()
-        count, faces = len(self._vertices), len(self._triangles)
-        # Modes as (K, V', 3), solved ones only.
-        self._modes = np.concatenate(
-            [self._identity_all[: self.identity_size], self._expression_all[: self.expression_size]]
-        ).astype(np.float32)
-        first = self._modes[:, self._triangles[:, 0]]
-        self._mode_edge1 = self._modes[:, self._triangles[:, 1]] - first
-        self._mode_edge2 = self._modes[:, self._triangles[:, 2]] - first
-        self._sum_faces = sparse.csr_matrix(
-            (
-                np.ones(3 * faces, dtype=np.float32),
-                (self._triangles.T.ravel(), np.tile(np.arange(faces), 3)),
-            ),
-            shape=(count, faces),
+        # Solved modes with the mode as the last axis, as the loops over them run: (V', 3, K).
+        self._modes = np.ascontiguousarray(
+            np.concatenate(
+                [self._identity_all[: self.identity_size], self._expression_all[: self.expression_size]]
+            ).transpose(1, 2, 0),
+            dtype=np.float32,
         )
+        self._solved = _rows(self._modes.transpose(2, 0, 1))
         self._albedo = None
+        self._albedo_modes = np.zeros((len(self._vertices), 3, 0), np.float32)
         if model.albedo is not None:
-            self._albedo = (
-                model.albedo,
-                model.albedo.mean[pick].double().numpy(),
-                model.albedo.basis[:, pick].numpy(),
+            basis = model.albedo.basis[:, pick].numpy()
+            self._albedo = (model.albedo, model.albedo.mean[pick].double().numpy(), basis)
+            self._albedo_modes = np.ascontiguousarray(
+                basis[: self.albedo_size].transpose(1, 2, 0), dtype=np.float32
             )
+            self._albedo_solved = _rows(basis[: self.albedo_size])
+        self._rest: tuple[State, _F64, _F64] | None = None
+        count = len(self._vertices)
         b = samples.barycentric
         rows = np.repeat(np.arange(len(b)), 3)
         self._spread = sparse.csr_matrix((b.ravel(), (rows, self._corners.ravel())), shape=(len(b), count))
@@ -212,7 +207,7 @@ class PhotometricProblem:
         shape = self._shape(state)
         normals = self._spread @ self._vertex_normals(shape)[0]
         normals = _unit(normals)[0] @ state.rotation.T
-        basis, _ = sh_with_gradient(normals)
+        basis = sh_values(normals)
         predicted = (self._spread @ self._albedo_at_vertices(state)[0]) * (basis @ state.light)
         observed, _ = self._observed(self._camera_points(shape, state))
         assert self._scale is not None
@@ -224,12 +219,12 @@ class PhotometricProblem:
         shape = self._shape(state)
         normals = _unit(self._spread @ self._vertex_normals(shape)[0])[0] @ state.rotation.T
         observed, _ = self._observed(self._camera_points(shape, state))
-        return sh_with_gradient(normals)[0], self._spread @ self._albedo_at_vertices(state)[0], observed
+        return sh_values(normals), self._spread @ self._albedo_at_vertices(state)[0], observed
 
     def linearised(self, state: State) -> tuple[_F64, NDArray[np.float32]]:
         """Residuals (P, 3) and their Jacobian (P, 3, size) with respect to :attr:`blocks`."""
         shape = self._shape(state)
-        unit, length, edge1, edge2 = self._vertex_normals(shape)
+        unit, length = self._vertex_normals(shape)
         smooth = self._spread @ unit  # (P, 3) model space, not unit
         normal_model, smooth_length = _unit(smooth)
         normal = normal_model @ state.rotation.T
@@ -242,21 +237,13 @@ class PhotometricProblem:
         assert self._scale is not None
         jacobian = np.zeros((len(points), 3, self.size), dtype=np.float32)
 
-        if self.albedo_size and self._albedo is not None:
-            # da_pc/dc_k = Σ_j b_pj g'(·)_jc B_kjc
-            change = albedo_slope[None] * self._albedo[2][: self.albedo_size]
-            spread = self._spread.astype(np.float32) @ change.astype(np.float32).transpose(1, 2, 0).reshape(
-                len(vertex_albedo), -1
-            )
-            jacobian[:, :, self.blocks["albedo"]] = spread.reshape(len(points), 3, -1) * shading[:, :, None]
-
         light = jacobian[:, :, self.blocks["light"]].reshape(len(points), 3, 9, 3)
         for c in range(3):
             light[:, c, :, c] = albedo[:, c, None] * basis
         jacobian[:, :, self.blocks["light"]] = light.reshape(len(points), 3, 27)
 
         # ∂(a Φ(n) γ)/∂n, then back through the normalisation at the pixel to the sum of vertex normals.
-        by_normal = albedo[:, :, None] * np.einsum("pbx,bc->pcx", basis_gradient, state.light)  # (P, 3, 3)
+        by_normal = albedo[:, :, None] * (state.light.T @ basis_gradient)  # (P, 3, 3)
         by_model_normal = by_normal @ state.rotation
         tangent = (
             by_model_normal
@@ -264,20 +251,25 @@ class PhotometricProblem:
         )
         tangent = tangent / smooth_length[:, None, None]
         # ∂I/∂x through the projection, camera space and model space
-        by_point = np.einsum("pcd,pdx->pcx", slope, self._projection(points))
+        by_point = slope @ self._projection(points)
         by_model_point = by_point @ state.rotation
 
-        vertex_change = self._normal_modes(unit, length, edge1, edge2)  # (V', 3, K)
-        modes = slice(self.blocks["identity"].start, self.blocks["expression"].stop)
-        if modes.stop > modes.start:
-            spread = self._spread.astype(np.float32)
-            count = modes.stop - modes.start
-            normal_change = (spread @ vertex_change.reshape(len(vertex_change), -1)).reshape(-1, 3, count)
-            point_change = (spread @ self._modes.transpose(1, 2, 0).reshape(len(unit), -1)).reshape(
-                -1, 3, count
-            )
-            jacobian[:, :, modes] = tangent.astype(np.float32) @ normal_change
-            jacobian[:, :, modes] -= by_model_point.astype(np.float32) @ point_change
+        vertex_change = np.empty_like(self._modes)
+        normal_modes(shape, self._triangles, self._modes, unit, length, vertex_change)
+        sample_rows(
+            self._corners,
+            self.samples.barycentric,
+            self._albedo_modes,
+            albedo_slope,
+            shading,
+            tangent,
+            vertex_change,
+            self._modes,
+            by_model_point,
+            self.blocks["albedo"].start,
+            self.blocks["identity"].start,
+            jacobian,
+        )
 
         # Rotation by a small vector w on the camera side: dx = w × (R v), dn = w × n
         turned = points - state.translation
@@ -290,39 +282,64 @@ class PhotometricProblem:
 
     # The model's side
 
+    def _fixed(self, state: State) -> tuple[State, _F64, _F64]:
+        """A state, and the shape and albedo values that it has without the coefficients that are solved for.
+
+        The others never change during a search, so their sum is kept until a state with others comes.
+        """
+        rest = self._rest
+        if rest is None or not self._same_rest(rest[0], state):
+            identity, expression = state.identity.copy(), state.expression.copy()
+            identity[: self.identity_size] = 0
+            expression[: self.expression_size] = 0
+            shape = self._mean.copy()
+            for values, modes in ((identity, self._identity_all), (expression, self._expression_all)):
+                used = np.flatnonzero(values)
+                shape += np.tensordot(values[used], modes[used].astype(np.float64), axes=1)
+            albedo = np.zeros_like(self._mean)
+            if self._albedo is not None:
+                _, mean, basis = self._albedo
+                values = state.albedo.copy()
+                values[: self.albedo_size] = 0
+                used = np.flatnonzero(values)
+                albedo = mean + np.tensordot(values[used], basis[used].astype(np.float64), axes=1)
+            rest = self._rest = state, shape, albedo
+        return rest
+
+    def _same_rest(self, one: State, other: State) -> bool:
+        return (
+            np.array_equal(one.identity[self.identity_size :], other.identity[self.identity_size :])
+            and np.array_equal(
+                one.expression[self.expression_size :], other.expression[self.expression_size :]
+            )
+            and np.array_equal(one.albedo[self.albedo_size :], other.albedo[self.albedo_size :])
+        )
+
     def _shape(self, state: State) -> _F64:
-        shape = self._mean.copy()
-        shape += np.tensordot(state.identity, self._identity_all[: len(state.identity)], axes=1)
-        shape += np.tensordot(state.expression, self._expression_all[: len(state.expression)], axes=1)
+        solved = np.concatenate(
+            [state.identity[: self.identity_size], state.expression[: self.expression_size]]
+        )
+        shape: _F64 = self._fixed(state)[1] + (solved @ self._solved).reshape(-1, 3)
         return shape
 
-    def _vertex_normals(self, shape: _F64) -> tuple[_F64, _F64, _F64, _F64]:
-        """Unit normals (V', 3), lengths (V',) of the sums, and the triangles' edges."""
-        first = shape[self._triangles[:, 0]]
-        edge1, edge2 = shape[self._triangles[:, 1]] - first, shape[self._triangles[:, 2]] - first
-        unit, length = _unit(self._sum_faces @ np.cross(edge1, edge2))
-        return unit, length, edge1, edge2
-
-    def _normal_modes(self, unit: _F64, length: _F64, edge1: _F64, edge2: _F64) -> NDArray[np.float32]:
-        """(V', 3, K) derivatives of the unit vertex normals by the shape modes."""
-        e1, e2 = edge1.astype(np.float32), edge2.astype(np.float32)
-        change = np.cross(self._mode_edge1, e2) + np.cross(e1, self._mode_edge2)  # (K, F', 3)
-        total = self._sum_faces @ change.transpose(1, 2, 0).reshape(change.shape[1], -1)
-        total = total.reshape(len(unit), 3, -1) / length[:, None, None].astype(np.float32)
-        along = np.einsum("vx,vxk->vk", unit.astype(np.float32), total)
-        result: NDArray[np.float32] = total - unit.astype(np.float32)[:, :, None] * along[:, None]
-        return result
+    def _vertex_normals(self, shape: _F64) -> tuple[_F64, _F64]:
+        """Unit normals (V', 3) and lengths (V',) of the sums over the triangles."""
+        sums = np.empty_like(shape)
+        normal_sums(shape, self._triangles, sums)
+        return _unit(sums)
 
     def _albedo_at_vertices(self, state: State) -> tuple[_F64, _F64]:
         """Linear albedo (V', 3) and its derivative by the values in the model's albedo space."""
         if self._albedo is None:
             grey = np.full(self._mean.shape, 0.5)
             return grey, np.zeros_like(grey)
-        statistics, mean, basis = self._albedo
-        values = mean + np.tensordot(state.albedo, basis[: len(state.albedo)], axes=1)
-        linear = statistics.to_linear(torch.from_numpy(values)).numpy()
+        statistics = self._albedo[0]
+        solved = state.albedo[: self.albedo_size] @ self._albedo_solved
+        values = self._fixed(state)[2] + solved.reshape(-1, 3)
         if statistics.space == "log":
+            linear = np.exp(values)
             return linear, linear
+        linear = statistics.to_linear(torch.from_numpy(values)).numpy()
         if statistics.space == "linear":
             return linear, (values > 0).astype(np.float64)
         slope = np.where(
@@ -348,6 +365,11 @@ class PhotometricProblem:
         u = np.stack([-focal / z, nil, focal * x / z**2], axis=1)
         v = np.stack([nil, focal / z, -focal * y / z**2], axis=1)
         return np.stack([u, v], axis=1)
+
+
+def _rows(modes: NDArray[np.float32]) -> _F64:
+    """(K, 3 V) float64 of modes (K, V, 3)."""
+    return np.ascontiguousarray(modes, dtype=np.float64).reshape(len(modes), 3 * modes.shape[1])
 
 
 def _unit(vectors: _F64) -> tuple[_F64, _F64]:

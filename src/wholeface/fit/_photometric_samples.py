@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera, interpolate, rasterize, to_camera, vertex_normals
 from ._occluder_view import to_linear
+from ._photometric_kernels import reduce_visible, spline_colours
 
 __all__ = ["FaceSamples", "SmoothPhoto", "face_samples"]
 
@@ -21,6 +22,7 @@ _F64 = NDArray[np.float64]
 _Bool = NDArray[np.bool_]
 _FACING = 0.35  # cosine below which a point is seen too obliquely to be compared
 _MARGIN = 2  # working pixels between a sample and the nearest hidden pixel
+_BYTES = to_linear(np.arange(256, dtype=np.uint8))
 _DEFORMING = ("eyeballs", "teeth", "inner_mouth")  # they move by other rules than skin
 
 
@@ -46,26 +48,10 @@ class SmoothPhoto:
 
         The spline blurs a little and has continuous derivatives; points are clamped to the border.
         """
-        height, width = self.valid.shape
-        column, weight_u, slope_u = _spline(points[:, 0], width)
-        row, weight_v, slope_v = _spline(points[:, 1], height)
-        colour = np.zeros((len(points), 3))
-        slope = np.zeros((len(points), 3, 2))
-        for j in range(3):
-            for i in range(3):
-                taken = self.image[row + j - 1, column + i - 1]
-                colour += taken * (weight_u[i] * weight_v[j])[:, None]
-                slope[..., 0] += taken * (slope_u[i] * weight_v[j])[:, None]
-                slope[..., 1] += taken * (weight_u[i] * slope_v[j])[:, None]
+        colour = np.empty((len(points), 3))
+        slope = np.empty((len(points), 3, 2))
+        spline_colours(self.image, np.ascontiguousarray(points), colour, slope)
         return colour, slope
-
-
-def _spline(position: _F64, size: int) -> tuple[NDArray[np.int64], list[_F64], list[_F64]]:
-    """Nearest pixel, and the weights of it and its two neighbours with their derivatives."""
-    position = np.clip(position, 1.0, size - 2.0)
-    nearest = np.rint(position).astype(np.int64)
-    t = position - nearest
-    return nearest, [0.5 * (0.5 - t) ** 2, 0.75 - t**2, 0.5 * (0.5 + t) ** 2], [t - 0.5, -2 * t, t + 0.5]
 
 
 @dataclass(frozen=True)
@@ -152,17 +138,18 @@ def _smooth_photo(
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     if x1 <= x0 or y1 <= y0:
         raise UsageError("the fitted face lies outside the photo, so there is nothing to compare it with")
-    planes = np.zeros((4, bottom - top, right - left), dtype=np.float32)
-    seen = visible[y0:y1, x0:x1]
-    inner = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
-    planes[(3, *inner)] = seen
-    planes[(slice(0, 3), *inner)] = np.where(seen, to_linear(pixels[y0:y1, x0:x1]).transpose(2, 0, 1), 0)
     size = (camera.width, camera.height)
     shrinking = camera.width < right - left
+    # Averaged over whole blocks first where the face is many times as large as the working size.
+    step = max(1, (right - left) // (2 * camera.width))
+    planes = np.empty((4, -(-(bottom - top) // step), -(-(right - left) // step)), dtype=np.float32)
+    part = (slice(y0, y1), slice(x0, x1))
+    reduce_visible(pixels[part], visible[part], _BYTES, x0 - left, y0 - top, step, planes)
     method = Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR
-    small = np.stack([np.asarray(Image.fromarray(plane).resize(size, method)) for plane in planes]).astype(
-        np.float64
-    )
+    area = (0.0, 0.0, (right - left) / step, (bottom - top) / step)
+    small = np.stack(
+        [np.asarray(Image.fromarray(plane).resize(size, method, box=area)) for plane in planes]
+    ).astype(np.float64)
     small = np.stack([ndimage.gaussian_filter(plane, 0.5, truncate=2.5) for plane in small])
     share = small[3]
     covered = share > 0.5
@@ -172,4 +159,4 @@ def _smooth_photo(
     nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
     image = image[tuple(nearest)]
     valid = ndimage.binary_erosion(share > 0.98, iterations=_MARGIN)
-    return SmoothPhoto(image, valid, camera)
+    return SmoothPhoto(np.ascontiguousarray(image), valid, camera)

@@ -12,6 +12,7 @@ from .._short_repr import short_repr
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..perceive.landmarks import FaceLandmarks
+from ..photo import Patch
 from ..render import Camera
 from ._occluder_pixels import OccluderWeights
 from ._occluder_steps import alternate
@@ -82,7 +83,7 @@ def estimate_occluder(
     camera: Camera,
     landmarks: FaceLandmarks | None = None,
     *,
-    told: NDArray[np.float32] | None = None,
+    told: NDArray[np.float32] | Patch | None = None,
     settings: OccluderSettings | None = None,
 ) -> OccluderEstimate:
     """Occluder mask of one fitted face.
@@ -100,7 +101,8 @@ def estimate_occluder(
         camera: of the photo, H × W.
         landmarks: not needed; accepted so that better masks may use them.
         told: (H, W) in [0, 1], what a network that looks at pixels alone holds for the probability of an occluder
-            (:attr:`FaceParsing.occluder`); NaN where it does not look. It joins the other evidence. None without.
+            (:attr:`FaceParsing.occluder`); NaN where it does not look; or a patch of that. It joins the other
+            evidence. None without.
         settings: None takes the defaults.
 
     Returns:
@@ -114,7 +116,7 @@ def estimate_occluder(
     Analysis", IJCV 126; the pre-initialisation of Li et al. 2023, "To fit or not to fit" (FOCUS).
     """
     del landmarks
-    if told is not None and told.shape != np.shape(photo_pixels)[:2]:
+    if isinstance(told, np.ndarray) and told.shape != np.shape(photo_pixels)[:2]:
         raise UsageError(f"told must have one value a pixel, {np.shape(photo_pixels)[:2]}, got {told.shape}")
     settings = settings or OccluderSettings()
     pixels = np.asarray(photo_pixels)
@@ -132,7 +134,7 @@ def estimate_occluder(
         view = face_view(pixels, model, parameters, camera, zones, settings.face_size, settings.margin)
         if view.region.sum() < 50:
             raise UsageError("hardly anything of the fitted face lies inside the photo")
-        hearsay = None if told is None else to_window(told, view.window)
+        hearsay = None if told is None else to_window(told, view.window, pixels.shape[:2])
         state = alternate(view, zones, settings.iterations, settings.weights, hearsay)
         probability, face_region = to_photo(pixels, view, state.occluder)
     light = torch.from_numpy(state.light * view.albedo_gain).to(parameters.translation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import scipy.optimize
 import torch
 
 from ..errors import UsageError
@@ -73,5 +72,7 @@ def dense_mirror(model: MorphableModel) -> torch.Tensor:
     points = dense_embedding(model).points(model.mean, model.triangles).double()
     flipped = points * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
     cost = torch.cdist(flipped, points).numpy()
-    _, columns = scipy.optimize.linear_sum_assignment(cost**2)
+    from scipy.optimize import linear_sum_assignment
+
+    _, columns = linear_sum_assignment(cost**2)
     return torch.from_numpy(columns)

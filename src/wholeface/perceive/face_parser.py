@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._short_repr import short_repr
-from ..photo import Similarity, unwarp, warp
+from ..photo import Patch, Similarity, patch_of_crop, unwarp, warp
 from ._backend import NetworkFunction
 from .frames import PARSING_MARGIN, face_frame
 from .labels import FACE_CLASSES, OccluderKind, ParsingClass
@@ -55,10 +55,16 @@ class FaceParsing:
         result: Array = 0.5 * (covered + other)
         return result
 
+    def patch(self, field: Array, height: int, width: int, outside: float = 0.0) -> Patch:
+        """A field (S, S) of the crop at the pixels of a (height, width) photo, as far as the crop reaches."""
+        return patch_of_crop(field, self.frame, height, width, outside=outside)
+
     def in_photo(self, field: Array, height: int, width: int, outside: float = 0.0) -> Array:
         """A field (S, S) of the crop resampled to the photo, (height, width); ``outside`` beyond the crop."""
-        around = np.full((height, width), outside, dtype=np.float32)
-        return unwarp(np.ascontiguousarray(field), self.frame, around)
+        whole = np.full((height, width), outside, dtype=np.float32)
+        patch = self.patch(field, height, width, outside)
+        whole[patch.slices] = patch.values
+        return whole
 
     def labels_in_photo(self, height: int, width: int) -> NDArray[np.uint8]:
         """(height, width) :class:`ParsingClass` of each pixel; background outside the crop."""

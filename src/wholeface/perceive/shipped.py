@@ -197,7 +197,7 @@ def _function(
         raise UsageError(f"unknown backend {backend!r}; choose {' or '.join(BACKENDS)}")
     if backend == "torch":
         network, card = load_network(name, weights)
-        return TorchNetwork(network), card
+        return TorchNetwork(network, keep=False), card
     from .onnx_export import onnx_model
 
     file = weights_file(name, weights)

@@ -1,6 +1,7 @@
 """The front door: safe reading of photos, similarity crops and the way back."""
 
 from .crop import similarity_crop, unwarp, warp
+from .patch import Patch, patch_of_crop
 from .reading import DEFAULT_MAX_PIXELS, DEFAULT_MIN_SIDE, NEUTRAL_GREY, Photo, PhotoSource, read_photo
 from .similarity import Similarity
 from .suffixes import HEIF_SUFFIXES, readable_suffixes
@@ -11,9 +12,11 @@ __all__ = [
     "DEFAULT_MIN_SIDE",
     "HEIF_SUFFIXES",
     "NEUTRAL_GREY",
+    "Patch",
     "Photo",
     "PhotoSource",
     "Similarity",
+    "patch_of_crop",
     "read_photo",
     "readable_suffixes",
     "similarity_crop",

@@ -22,8 +22,8 @@ from ._exif import focal_length_px
 
 __all__ = ["DEFAULT_MAX_PIXELS", "DEFAULT_MIN_SIDE", "NEUTRAL_GREY", "Photo", "PhotoSource", "read_photo"]
 
-DEFAULT_MAX_PIXELS = 130_000_000
-"""Photos with more pixels are refused before they are decoded; phones write up to 12032 × 9024 today."""
+DEFAULT_MAX_PIXELS = 200_000_000
+"""Photos with more pixels are refused before they are decoded."""
 DEFAULT_MIN_SIDE = 16
 """Photos with a shorter side cannot show a face."""
 NEUTRAL_GREY = (128, 128, 128)

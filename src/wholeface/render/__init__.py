@@ -8,12 +8,13 @@ from .normals import vertex_normals
 from .rasterize import Fragments, rasterize
 from .rotation import axis_angle, pose_degrees, rotation_from_degrees, rotation_matrix, to_camera
 from .texture import sample_texture
-from .view import framing_camera, render_view
+from .view import HeadView, framing_camera, render_view
 from .visibility import visible_points, visible_vertices
 
 __all__ = [
     "Camera",
     "Fragments",
+    "HeadView",
     "Rendering",
     "ambient_light",
     "axis_angle",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ._threads import run_ranges
+from ..core.threads import run_ranges
 from .rasterize import Fragments
 
 __all__ = [

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._jit import njit
+from ..core.threads import run_ranges
 from ._raster_common import COORDINATE_LIMIT, SUBPIXEL
-from ._threads import run_ranges
 
 __all__ = ["rasterize_numba"]
 
@@ -260,5 +260,5 @@ def rasterize_numba(
         _scan(row0, row1, xy, inverse, triangles, cull, best, winner)
         _resolve(xy, inverse, triangles, row0, row1, winner, bary, depth)
 
-    run_ranges(band, height, 16, split=1)
+    run_ranges(band, height, 16)
     return winner, bary, depth

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -10,13 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.threads import run_ranges
 from ..morphable import linear_to_srgb, srgb_to_linear
+from ._view_kernels import draw_rows
 from .camera import Camera
-from .deferred import render_mesh
 from .lighting import ambient_light, directional_light
+from .normals import vertex_normals
+from .rasterize import Fragments, rasterize
 from .rotation import rotation_from_degrees, to_camera
 
-__all__ = ["framing_camera", "render_view"]
+__all__ = ["HeadView", "framing_camera", "render_view"]
 
 _Array = np.ndarray[Any, Any]
 _CLAY = 0.42  # linear-light albedo
@@ -61,11 +65,92 @@ def _studio_light(textured: bool) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _backdrop(size: int) -> Tensor:
-    """(3, size, size) linear: light grey, brighter behind the head."""
+    """(size, size, 3) linear: light grey, brighter behind the head."""
     axis = torch.linspace(-1, 1, size)
     squared = (axis[:, None] + 0.15) ** 2 + axis[None] ** 2
     level = srgb_to_linear(0.62 + 0.26 * torch.exp(-squared / 0.9))
-    return level * torch.tensor([0.985, 0.995, 1.01])[:, None, None]
+    return level[..., None] * torch.tensor([0.985, 0.995, 1.01])
+
+
+@dataclass(frozen=True)
+class HeadView:
+    """A head seen from one side, rasterised; :meth:`draw` may be called for several looks of it.
+
+    Args:
+        triangles: (F, 3) int64.
+        normals: (V, 3) float32, camera space.
+        fragments: of one image, :attr:`supersampling` times as fine as the picture.
+        size: edge of the picture in pixels.
+    """
+
+    triangles: Tensor
+    normals: Tensor
+    fragments: Fragments
+    size: int
+
+    @staticmethod
+    def of(
+        vertices: Tensor | _Array,
+        triangles: Tensor | _Array,
+        *,
+        yaw_deg: float = 0.0,
+        pitch_deg: float = 0.0,
+        size: int = 512,
+    ) -> HeadView:
+        """See :func:`render_view` for the arguments."""
+        shape = _floats(vertices)
+        faces = torch.as_tensor(triangles).long().cpu()
+        camera, translation = framing_camera(shape, size * _SUPERSAMPLING)
+        middle = (shape.amin(0) + shape.amax(0)) / 2
+        with torch.no_grad():
+            points = to_camera(shape - middle, rotation_from_degrees(yaw_deg, pitch_deg), translation)
+            return HeadView(faces, vertex_normals(points, faces), rasterize(points, faces, camera), size)
+
+    def draw(
+        self,
+        *,
+        uv: Tensor | _Array | None = None,
+        uv_triangles: Tensor | _Array | None = None,
+        texture: Tensor | _Array | None = None,
+        vertex_colours: Tensor | _Array | None = None,
+        light: Tensor | None = None,
+        background: tuple[int, int, int] | None = None,
+    ) -> _Array:
+        """(size, size, 3) uint8 sRGB; see :func:`render_view` for the arguments."""
+        textured = texture is not None or vertex_colours is not None
+        lamp = _studio_light(textured) if light is None else light.float().cpu()
+        if texture is not None and uv is not None and uv_triangles is not None:
+            image = np.ascontiguousarray(torch.as_tensor(texture).cpu().numpy())
+            points, corners = _floats(uv).numpy(), torch.as_tensor(uv_triangles).long().cpu().numpy()
+        else:
+            image = np.zeros((0, 0, 3), np.uint8)
+            points, corners = np.zeros((1, 2), np.float32), np.zeros((1, 3), np.int64)
+        colours = torch.full_like(self.normals, _CLAY) if vertex_colours is None else _floats(vertex_colours)
+        behind = (
+            _backdrop(self.size)
+            if background is None
+            else _decoding()[torch.tensor(background)].expand(self.size, self.size, 3).contiguous()
+        )
+        picture = np.empty((self.size, self.size, 3), np.uint8)
+        run_ranges(
+            draw_rows,
+            self.size,
+            16,
+            self.fragments.triangle[0].numpy(),
+            self.fragments.barycentric[0].numpy(),
+            self.triangles.numpy(),
+            self.normals.numpy(),
+            lamp.numpy(),
+            colours.contiguous().numpy(),
+            np.ascontiguousarray(points),
+            corners,
+            image,
+            _decoding().numpy(),
+            behind.numpy(),
+            _encoding().numpy(),
+            picture,
+        )
+        return picture
 
 
 def render_view(
@@ -100,30 +185,15 @@ def render_view(
     Returns:
         (size, size, 3) uint8 sRGB.
     """
-    shape = _floats(vertices)
-    faces = torch.as_tensor(triangles).long().cpu()
-    camera, translation = framing_camera(shape, size * _SUPERSAMPLING)
-    middle = (shape.amin(0) + shape.amax(0)) / 2
-    points = to_camera(shape - middle, rotation_from_degrees(yaw_deg, pitch_deg), translation)
-    textured = texture is not None or vertex_colours is not None
-    lamp = _studio_light(textured) if light is None else light.float().cpu()
-    with torch.no_grad():
-        if texture is not None and uv is not None and uv_triangles is not None:
-            decoded = _decoding()[torch.as_tensor(texture).cpu().long()].permute(2, 0, 1)
-            corners = torch.as_tensor(uv_triangles).long().cpu()
-            rendering = render_mesh(
-                points, faces, camera, lamp, texture=decoded, uv=_floats(uv), uv_triangles=corners
-            )
-        else:
-            albedo = torch.full_like(shape, _CLAY) if vertex_colours is None else _floats(vertex_colours)
-            rendering = render_mesh(points, faces, camera, lamp, albedo=albedo)
-        # Average in linear light, coverage as alpha
-        colour = torch.nn.functional.avg_pool2d(rendering.image.clamp_(0, 1), _SUPERSAMPLING)[0]
-        alpha = torch.nn.functional.avg_pool2d(rendering.mask.float(), _SUPERSAMPLING)
-        behind = (
-            _backdrop(size) if background is None else _decoding()[torch.tensor(background)][:, None, None]
-        )
-        return _encode(colour + (1 - alpha) * behind)
+    view = HeadView.of(vertices, triangles, yaw_deg=yaw_deg, pitch_deg=pitch_deg, size=size)
+    return view.draw(
+        uv=uv,
+        uv_triangles=uv_triangles,
+        texture=texture,
+        vertex_colours=vertex_colours,
+        light=light,
+        background=background,
+    )
 
 
 def _floats(values: Tensor | _Array) -> Tensor:
@@ -140,10 +210,3 @@ def _decoding() -> Tensor:
 def _encoding() -> Tensor:
     """(65536,) uint8 sRGB codes of linear light in steps of 1/65535: a table spares three million powers."""
     return (linear_to_srgb(torch.linspace(0, 1, 65536)) * 255 + 0.5).to(torch.uint8)
-
-
-def _encode(linear: Tensor) -> _Array:
-    """(H, W, 3) uint8 sRGB from (3, H, W) linear light."""
-    index = (linear.clamp(0, 1) * 65535 + 0.5).int().numpy()
-    encoded: _Array = np.ascontiguousarray(_encoding().numpy().take(index).transpose(1, 2, 0))
-    return encoded

@@ -41,9 +41,7 @@ class MaskBySynthesis:
         assert face.fit is not None
         pixels, parsing = face.photo.pixels, face.parsing
         height, width = pixels.shape[:2]
-        network = (
-            None if parsing is None else parsing.in_photo(parsing.occluder, height, width, outside=np.nan)
-        )
+        network = None if parsing is None else parsing.patch(parsing.occluder, height, width, outside=np.nan)
         found = estimate_occluder(
             pixels,
             face.fit.model,
@@ -55,8 +53,11 @@ class MaskBySynthesis:
         )
         occluder = found.probability
         if parsing is not None and network is not None:
-            whole = parsing.in_photo(parsing.face, height, width)
-            occluder = beyond_the_fit(occluder, found.face_region, network, whole)
+            whole = parsing.patch(parsing.face, height, width)
+            part = network.slices
+            occluder[part] = beyond_the_fit(
+                occluder[part], found.face_region[part], network.values, whole.values
+            )
         return face.with_(
             mask=MaskEstimate(occluder, found.face_region), fit=face.fit.with_(parameters=found.parameters)
         )

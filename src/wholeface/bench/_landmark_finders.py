@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.boxes import box_iou
 from ..errors import UsageError
-from ._perception_metrics import iou
 
 if TYPE_CHECKING:
     from ..morphable import MorphableModel
@@ -109,7 +109,7 @@ def _detector_finder(
         best, overlap = None, _SAME_FACE
         for face in detector.detect(pixels):
             dense = face.points_478
-            here = iou(face.box if dense is None else face_box(dense), box)
+            here = box_iou(face.box if dense is None else face_box(dense), box)
             if here >= overlap:
                 best, overlap = face, here
         if best is None:
@@ -144,8 +144,8 @@ def _mean_finder(
 ) -> Callable[[NDArray[np.uint8], Points], Points | None]:
     def find(pixels: NDArray[np.uint8], truth: Points) -> Points | None:
         target = _target(model, truth)
-        best = max(boxes(pixels), key=lambda box: iou(box, target), default=None)
-        if best is None or iou(best, target) < _SAME_FACE:
+        best = max(boxes(pixels), key=lambda box: box_iou(box, target), default=None)
+        if best is None or box_iou(best, target) < _SAME_FACE:
             return None
         return mean_in_box(model, best)
 
@@ -159,6 +159,6 @@ def _head_finder(
         points = system.predict(pixels).landmarks_2d
         if points is None or points.shape != (68, 2) or not np.isfinite(points).all():
             raise UsageError(f"{system.name} does not say where the 68 points lie in the photo")
-        return points if iou(_target(model, points), _target(model, truth)) >= _SAME_FACE else None
+        return points if box_iou(_target(model, points), _target(model, truth)) >= _SAME_FACE else None
 
     return find

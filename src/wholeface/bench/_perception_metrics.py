@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.boxes import box_iou
 from ..errors import UsageError
 
 __all__ = [
@@ -19,7 +20,6 @@ __all__ = [
     "class_confusion",
     "class_iou",
     "eye_scale",
-    "iou",
     "match_boxes",
     "nme_summary",
     "point_errors",
@@ -30,14 +30,6 @@ Array = NDArray[np.float64]
 FAILURE = 8.0  # per cent of the scale; a picture with a larger mean error counts as failed
 _OUTER_EYES, _FOREHEAD_CHIN = (33, 263), (10, 152)  # of the 478 points
 _LEAST = 0.4  # of the height from forehead to chin; below it the eyes are foreshortened
-
-
-def iou(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
-    """Intersection over union of two boxes x0, y0, x1, y1; 0 where either is empty."""
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    both = float(np.prod(np.clip(high - low, 0.0, None)))
-    each = float(sum(np.prod(np.clip(box[2:] - box[:2], 0.0, None)) for box in (a, b)))
-    return both / (each - both) if both > 0 else 0.0
 
 
 def match_boxes(
@@ -54,7 +46,7 @@ def match_boxes(
         The overlap of each true box with its partner, 0 where it has none; and the number of found boxes without one.
     """
     pairs = sorted(
-        ((iou(t, f), i, j) for i, t in enumerate(truth) for j, f in enumerate(found)),
+        ((float(box_iou(t, f)), i, j) for i, t in enumerate(truth) for j, f in enumerate(found)),
         key=lambda pair: (-pair[0], pair[1], pair[2]),
     )
     overlaps = [0.0] * len(truth)

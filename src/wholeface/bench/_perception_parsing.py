@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..core.boxes import box_iou
 from ..errors import WholeFaceError
 from ..fit import estimate_occluder, fit_landmarks
 from ..morphable import MorphableModel
@@ -17,7 +18,7 @@ from ..perceive import FaceLandmarks, FaceParser, LandmarkDetector, ParsingClass
 from ..perceive.face_parser import FaceParsing
 from ._perception_context import SETS, Context, real_photos
 from ._perception_detector import box_from_68
-from ._perception_metrics import class_confusion, class_iou, iou
+from ._perception_metrics import class_confusion, class_iou
 from .occluders import MaskScore, pool, score
 from .table import Cell, Table
 
@@ -204,8 +205,8 @@ def annotated_face(
 ) -> FaceLandmarks | None:
     """The face that the published 68 points (68, 2) are about; None where there is none."""
     box = box_from_68(marks, model)
-    best = max(faces, key=lambda face: iou(face.box, box), default=None)
-    return best if best is not None and iou(best.box, box) > 0.2 else None
+    best = max(faces, key=lambda face: box_iou(face.box, box), default=None)
+    return best if best is not None and box_iou(best.box, box) > 0.2 else None
 
 
 def _read(path: Path) -> Mask:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.boxes import box_iou
 from ..errors import UsageError
 from ..perceive import (
     NETWORKS,
@@ -28,7 +29,6 @@ from ..perceive import (
 from ..perceive._backend import Backend, TorchNetwork
 from ..perceive.frames import LANDMARK_MARGIN, face_box, face_frame
 from ..perceive.shipped import SHIPPED_WEIGHTS, read_card, weights_file
-from ._perception_metrics import iou
 
 __all__ = ["Finder", "Systems", "Weights", "gather_weights", "load_systems", "teacher_68_weights"]
 
@@ -66,8 +66,8 @@ class Finder:
             frame = face_frame(points_478, self.landmarks.size, LANDMARK_MARGIN)
             found = (self.landmarks.locate(pixels, frame).as_face(1.0),)
         self.seconds.append(time.perf_counter() - start)
-        best = max(found, key=lambda face: iou(_box_478(face), box), default=None)
-        return best if best is not None and iou(_box_478(best), box) >= _SAME_FACE else None
+        best = max(found, key=lambda face: box_iou(_box_478(face), box), default=None)
+        return best if best is not None and box_iou(_box_478(best), box) >= _SAME_FACE else None
 
 
 def _box_478(face: FaceLandmarks) -> NDArray[np.float64]:

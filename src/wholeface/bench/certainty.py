@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from ..core.boxes import box_iou
 from ..data.backgrounds import random_background
 from ..data.engine import EngineSettings, FaceEngine
 from ..errors import WholeFaceError
@@ -30,7 +31,6 @@ from ..perceive.network_detector import NetworkDetector
 from ..weights import card_path
 from ._perception_conditions import hard_faces
 from ._perception_detector import scramble
-from ._perception_metrics import iou
 
 __all__ = ["Judged", "fit_certainty", "judged_pictures", "main"]
 
@@ -77,7 +77,7 @@ def judged_pictures(
     progress("hard faces")
     for face in hard_faces(data, count, _SEED):
         for seen in asked.detect(face.image):
-            overlap = iou(seen.box, face.box)
+            overlap = box_iou(seen.box, face.box)
             if overlap >= _FACE or overlap < _NO_FACE:
                 found.append(Judged(seen.score, 1 / seen.certainty - 1, overlap >= _FACE, False))
     progress("pictures without faces")

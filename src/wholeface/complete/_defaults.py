@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..core.smoothstep import smoothstep
 from ..morphable import MorphableModel, Parameters
 from ._atlas import EYEBALL, INNER, TEETH, Array, Atlas, Surface
 
@@ -90,13 +91,8 @@ def eye_albedo(points: Array, eyes: Array, iris: Array) -> Array:
         )
         rim = np.clip((rho - 0.65 * radius) / (0.35 * radius), 0, 1)[:, None]
         shade = _SCLERA * (1 - rim) + _SCLERA_RIM * rim
-        in_iris = (front * (1 - _smooth((rho - _IRIS_RADIUS + 0.35) / 0.7)))[:, None]
+        in_iris = (front * (1 - smoothstep(0.0, 1.0, (rho - _IRIS_RADIUS + 0.35) / 0.7)))[:, None]
         shade = shade * (1 - in_iris) + iris * tone[:, None] * in_iris
-        in_pupil = (front * (1 - _smooth((rho - _PUPIL_RADIUS + 0.15) / 0.3)))[:, None]
+        in_pupil = (front * (1 - smoothstep(0.0, 1.0, (rho - _PUPIL_RADIUS + 0.15) / 0.3)))[:, None]
         colours[own] = shade * (1 - in_pupil) + 0.006 * in_pupil
     return colours
-
-
-def _smooth(t: Array) -> Array:
-    t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)

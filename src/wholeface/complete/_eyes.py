@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..core.smoothstep import smoothstep
 from ..morphable import MorphableModel
 from ._atlas import EYEBALL, Array, Atlas, Surface
 from ._fields import Fields, luminance
 from ._kernels import chamfer
-from ._view import Pose, View, smoothstep
+from ._view import Pose, View
 
 __all__ = ["tint_eyes"]
 

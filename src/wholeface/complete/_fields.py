@@ -8,10 +8,13 @@ from functools import partial
 import numpy as np
 
 from .._jit import njit
+from ..core.kernels import shading_at
+from ..core.smoothstep import smoothstep
+from ..core.spherical_harmonics import C0, sh_basis_array
 from ._atlas import FACE, HIDDEN, OUTER, Array, Surface
-from ._kernels import chamfer, shading_at, smooth_max, splat, split
+from ._kernels import chamfer, smooth_max, splat, split
 from ._membrane import mesh_membrane
-from ._view import Pose, View, smoothstep
+from ._view import Pose, View
 
 __all__ = ["Fields", "Landscape", "estimate_fields", "luminance"]
 
@@ -97,26 +100,8 @@ def _compare(  # type: ignore[no-untyped-def]
 
 def _floors(light: Array, normals: Array) -> Array:
     """(3,) floor of the shading per channel from its mean over some normals (P, 3)."""
-    mean = np.maximum(_basis(normals) @ light, 0.0).mean(axis=0) if len(normals) else light[0] * 0.28209479
+    mean = np.maximum(sh_basis_array(normals) @ light, 0.0).mean(axis=0) if len(normals) else light[0] * C0
     return np.maximum(_FLOOR * mean, 1e-3).astype(np.float32)
-
-
-def _basis(n: Array) -> Array:
-    x, y, z = n[:, 0], n[:, 1], n[:, 2]
-    return np.stack(
-        (
-            np.full_like(x, 0.28209479),
-            0.48860251 * y,
-            0.48860251 * z,
-            0.48860251 * x,
-            1.09254843 * x * y,
-            1.09254843 * y * z,
-            0.31539157 * (3 * z * z - 1),
-            1.09254843 * x * z,
-            0.54627422 * (x * x - y * y),
-        ),
-        axis=1,
-    )
 
 
 @njit(cache=True, nogil=True)
@@ -146,7 +131,7 @@ def refine_light(
     Minimises the Huber loss of (colour − g · albedo · Φγ) / (g · albedo · s̄) with the median gain g of the
     given light and a ridge towards it, its directional parts shrunk.
     """
-    basis = _basis(normals)
+    basis = sh_basis_array(normals)
     result = np.array(light, np.float64)
     for c in range(3):
         start = np.maximum(basis @ light[:, c], 1e-4)
@@ -198,7 +183,7 @@ def estimate_fields(
     count = len(head.points)
     zeros = np.zeros((count, 3), np.float32)
     if len(pixels) < 64:
-        mean = np.maximum(_basis(head.normals) @ light, 0.0)[surface.skin].mean(axis=0)
+        mean = np.maximum(sh_basis_array(head.normals) @ light, 0.0)[surface.skin].mean(axis=0)
         floor = _floors(light, head.normals[surface.skin])
         return Fields(light, floor, zeros, zeros, np.zeros_like(view.weight), np.maximum(mean, 1e-3), 0.0, 0)
     triangle = view.triangle.ravel()[pixels]
@@ -210,9 +195,9 @@ def estimate_fields(
     picked = corners[few]
     normals = np.einsum("pj,pjc->pc", barycentric[few], head.normals[picked])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
-    if float(np.maximum(_basis(normals) @ light, 0.0).mean()) < 1e-3:
+    if float(np.maximum(sh_basis_array(normals) @ light, 0.0).mean()) < 1e-3:
         light = np.zeros((9, 3), np.float32)
-        light[0] = np.median(colour, axis=0) / np.median(albedo[surface.skin], axis=0) / 0.28209479
+        light[0] = np.median(colour, axis=0) / np.median(albedo[surface.skin], axis=0) / C0
     if refine:
         own = np.einsum("pj,pjc->pc", barycentric[few], albedo[picked])
         # A beard must not pass for light that comes from above.

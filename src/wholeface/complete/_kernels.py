@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from .._jit import njit
+from ..core.kernels import shading_at
 from ..core.threads import run_ranges
 
-__all__ = ["chamfer", "sample_texels", "shading_at", "smooth_max", "splat", "split"]
+__all__ = ["chamfer", "sample_texels", "smooth_max", "splat", "split"]
 
 
 def split(count: int, work: Callable[[int, int], object]) -> None:
@@ -25,18 +26,6 @@ def smooth_max(value, floor):  # type: ignore[no-untyped-def]
     if value <= 0.0:
         return floor
     return floor + value * value / (4.0 * floor)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def shading_at(x, y, z, light, channel):  # type: ignore[no-untyped-def]
-    """Second-order spherical harmonics at a unit normal, one channel."""
-    return (
-        0.28209479 * light[0, channel]
-        + 0.48860251 * (y * light[1, channel] + z * light[2, channel] + x * light[3, channel])
-        + 1.09254843 * (x * y * light[4, channel] + y * z * light[5, channel] + x * z * light[7, channel])
-        + 0.31539157 * (3.0 * z * z - 1.0) * light[6, channel]
-        + 0.54627422 * (x * x - y * y) * light[8, channel]
-    )
 
 
 @njit(cache=True, nogil=True)

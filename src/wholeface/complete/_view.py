@@ -7,25 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..core.smoothstep import smoothstep
+from ..core.srgb import LINEAR_OF_BYTE
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera, rasterize, to_camera, vertex_normals
 from ._atlas import EYEBALL, FACE, INNER, OUTER, TEETH, Array, Surface
 from ._kernels import chamfer
 
-__all__ = ["Pose", "View", "look", "pose", "smoothstep", "to_linear_table"]
-
-
-def smoothstep(low: float, high: float, value: Array) -> Array:
-    """0 below ``low``, 1 above ``high``, a cubic between them (float32)."""
-    t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
-
-
-def to_linear_table() -> Array:
-    """(256,) float32: linear light of each sRGB byte."""
-    code = np.arange(256) / 255.0
-    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(np.float32)
+__all__ = ["Pose", "View", "look", "pose"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +103,7 @@ def look(photo: Array, occluder: Array, head: Pose, surface: Surface, camera: Ca
     if not np.isfinite(pixels).all() or w < 8 or h < 8:
         raise UsageError("the fitted face lies outside the photo: check the parameters and the camera")
     rows, columns = slice(top, top + h * factor), slice(left, left + w * factor)
-    linear = to_linear_table()[photo[rows, columns]]
+    linear = LINEAR_OF_BYTE[photo[rows, columns]]
     hidden = occluder[rows, columns]
     if factor > 1:
         linear = linear.reshape(h, factor, w, factor, 3).mean(axis=(1, 3))

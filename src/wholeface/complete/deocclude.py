@@ -8,13 +8,16 @@ import numpy as np
 import torch
 
 from .._jit import njit
+from ..core.kernels import shading_at
+from ..core.smoothstep import smoothstep
+from ..core.srgb import LINEAR_OF_BYTE
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera, rasterize
 from ._atlas import EYEBALL, FACE, INNER, TEETH, Array, has_uv, surface_of
-from ._kernels import chamfer, shading_at, smooth_max, split
+from ._kernels import chamfer, smooth_max, split
 from ._membrane import grid_membrane
-from ._view import pose, smoothstep, to_linear_table
+from ._view import pose
 from .texture import CompletedTexture, check_inputs
 
 __all__ = ["DeoccludeSettings", "deocclude"]
@@ -180,7 +183,7 @@ def deocclude(
     flat = rendered.reshape(-1, 3)
     wanted = np.where(face & (alpha < 1) | (alpha > 0), triangle, -1).ravel().astype(np.int32)
     light = (completed.log_shade, completed.light, completed.floor, completed.gain)
-    colours = (completed.texture, to_linear_table(), flat)
+    colours = (completed.texture, LINEAR_OF_BYTE, flat)
 
     def work(a: int, b: int) -> None:
         place = (a, b, wanted, barycentric.reshape(-1, 3), surface.triangles)

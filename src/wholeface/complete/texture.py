@@ -11,6 +11,8 @@ import torch
 
 from .._jit import njit
 from .._short_repr import short_repr
+from ..core.kernels import smoothstep_at
+from ..core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera
@@ -20,7 +22,7 @@ from ._eyes import tint_eyes
 from ._fields import Fields, Landscape, estimate_fields, luminance
 from ._kernels import sample_texels, split
 from ._noise import texel_noise
-from ._view import Pose, View, look, pose, to_linear_table
+from ._view import Pose, View, look, pose
 
 if TYPE_CHECKING:
     from ..perceive import FaceLandmarks
@@ -125,12 +127,6 @@ class CompletedTexture:
 
 
 @njit(cache=True, nogil=True)
-def _ramp(low, high, value):  # type: ignore[no-untyped-def]
-    t = min(1.0, max(0.0, (value - low) / (high - low)))
-    return t * t * (3.0 - 2.0 * t)
-
-
-@njit(cache=True, nogil=True)
 def _dull(value, base):  # type: ignore[no-untyped-def]
     """Compress what is much brighter than its surroundings: gloss, which no albedo has."""
     limit = 1.4 * base
@@ -154,8 +150,8 @@ def _compose(  # type: ignore[no-untyped-def]
         over_rest = 0.0
         if own:
             q, qm = quality[n], image_quality[n]
-            over_rest = _ramp(0.1, 0.8, q / (q + 0.25 * qm + 0.12))
-            over_model = _ramp(0.1, 0.85, qm / (qm + 0.1))
+            over_rest = smoothstep_at(0.1, 0.8, q / (q + 0.25 * qm + 0.12))
+            over_model = smoothstep_at(0.1, 0.85, qm / (qm + 0.1))
         fine = np.exp(grain * noise[n]) if own and over_rest < 1.0 else 1.0
         for ch in range(3):
             here = 0.0
@@ -348,9 +344,7 @@ def _blend(
 
 def _srgb_table() -> Array:
     """(4096,) uint8: sRGB byte of linear light (i / 4095)²."""
-    value = (np.arange(4096) / 4095.0) ** 2
-    code = np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
-    return np.asarray(np.round(255 * code), np.uint8)
+    return np.asarray(np.round(255 * encode_srgb((np.arange(4096) / 4095.0) ** 2)), np.uint8)
 
 
 def _landscape(model: MorphableModel) -> Landscape:
@@ -374,7 +368,7 @@ def _is_monochrome(photo: Array, hidden: Array, wanted: bool | None) -> tuple[bo
     """Whether all but the occluder has one chromaticity (grey or toned), and that (luminance 1)."""
     none = np.ones(3, np.float32)
     stride = max(1, int(np.sqrt(photo.shape[0] * photo.shape[1] / 20000)))
-    colours = to_linear_table()[photo[::stride, ::stride][hidden[::stride, ::stride] < 0.5]]
+    colours = LINEAR_OF_BYTE[photo[::stride, ::stride][hidden[::stride, ::stride] < 0.5]]
     colours = colours[colours.max(axis=1) > 0.02]
     if wanted is False or len(colours) < 64:
         return bool(wanted), none

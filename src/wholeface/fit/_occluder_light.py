@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.spherical_harmonics import C0
+
 __all__ = ["DARK", "LUMINANCE", "fit_light", "illuminate", "log_difference", "robust_start"]
 
 _Array = NDArray[np.floating[Any]]
@@ -15,7 +17,6 @@ DARK = 0.015
 """Added to linear light before a logarithm: below it sensors and JPEG leave only noise."""
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 
-_C0 = 0.282095
 _FLOOR = 0.08  # least shading, over the ambient level: light is never negative
 _TINT_SIGMA, _EXPOSURE, _PRIOR_DOF = 0.25, (-0.4, 0.4), 3.0
 _NOISE = 0.15  # relative error of a pixel …
@@ -27,7 +28,7 @@ _CHANNEL_SIGMA = np.array([10.0] + [0.90] * 3 + [0.36] * 5)  # a channel's depar
 def illuminate(basis: _Array, albedo: _Array, light: _Array) -> _Array:
     """Linear colour (P, 3) from SH ``basis`` (P, 9) and ``albedo`` (P, 3), with shading kept positive."""
     light = light.astype(basis.dtype)
-    shading = np.maximum(basis @ light, np.float32(_FLOOR * _C0) * np.abs(light[0]))
+    shading = np.maximum(basis @ light, np.float32(_FLOOR * C0) * np.abs(light[0]))
     colour: _Array = albedo * shading
     return colour
 
@@ -58,7 +59,7 @@ def fit_light(basis: _Array, albedo: _Array, colour: _Array, weight: _Array, ite
     dull, grey = albedo @ LUMINANCE, colour @ LUMINANCE
     level = float(np.exp((weight * (np.log(grey + DARK) - np.log(dull + DARK))).sum() / total))
     mean = np.zeros(9)
-    mean[0] = level / _C0
+    mean[0] = level / C0
     one = mean
     for _ in range(iterations):
         one = _solve(basis, dull, grey, strength, one, mean, _BAND_SIGMA * mean[0], level)

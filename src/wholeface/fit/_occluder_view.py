@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from ..core.srgb import LINEAR_OF_BYTE
 from ..errors import UsageError
 from ..morphable import MorphableModel, Parameters
 from ..render import Camera, interpolate, rasterize, sh_basis, to_camera, vertex_normals
@@ -20,9 +21,7 @@ __all__ = ["FaceView", "Window", "face_view", "photo_content", "to_linear"]
 
 _PLAIN_SKIN = (0.36, 0.22, 0.16)  # linear albedo where the model has none; the light takes up any error
 _GREY = 0.5  # what render_parameters assumes for models without albedo
-_U8_TO_LINEAR = np.where(
-    np.arange(256) <= 10, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4
-).astype(np.float32)
+
 
 _F32 = NDArray[np.float32]
 _Bool = NDArray[np.bool_]
@@ -30,7 +29,7 @@ _Bool = NDArray[np.bool_]
 
 def to_linear(pixels: NDArray[np.uint8]) -> _F32:
     """Linear light in [0, 1] from sRGB bytes."""
-    linear: _F32 = _U8_TO_LINEAR[pixels]
+    linear: _F32 = LINEAR_OF_BYTE[pixels]
     return linear
 
 

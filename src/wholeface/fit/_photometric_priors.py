@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..core.spherical_harmonics import C0
 from ..morphable import Embedding, MorphableModel
 from ..perceive.landmarks import FaceLandmarks
 from ..render import Camera, axis_angle
@@ -174,7 +175,7 @@ class LightPrior:
     def derivatives(self, light: _F64) -> tuple[_F64, _F64]:
         """Gradient (27,) and Gauss–Newton curvature (27, 27)."""
         lack = self._lack(light)  # (D, 3)
-        slope = -self._basis[:, :, None] / (self._softness * 0.282095 * self._ambient)  # (D, 9, 3)
+        slope = -self._basis[:, :, None] / (self._softness * C0 * self._ambient)  # (D, 9, 3)
         active = np.where((lack > 0)[:, None], slope, 0.0)
         gradient = self._precision * light + np.einsum("dc,dbc->bc", lack, active)
         curvature = np.diag(self._precision.ravel())
@@ -197,5 +198,5 @@ class LightPrior:
         return np.log(bounded) - self._level, np.where(mean > 1e-3, self._mean[:, None] / bounded, 0.0)
 
     def _lack(self, light: _F64) -> _F64:
-        shading = self._basis @ light / (0.282095 * self._ambient)
+        shading = self._basis @ light / (C0 * self._ambient)
         return np.maximum(0.0, self._least - shading) / self._softness

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ..core.spherical_harmonics import C0, C1, C2, C20, C22
+from ..core.srgb import decode_slope
 from ..morphable import MorphableModel, Parameters
 from ..render import rotation_matrix
 from ._photometric_kernels import normal_modes, normal_sums, sample_rows
@@ -17,7 +19,6 @@ from ._photometric_samples import FaceSamples
 __all__ = ["PhotometricProblem", "State", "sh_with_gradient"]
 
 _F64 = NDArray[np.float64]
-_C0, _C1, _C2, _C20, _C22 = 0.2820948, 0.4886025, 1.0925484, 0.3153916, 0.5462742
 _DARK = 0.02  # linear light below which a relative error means nothing
 
 
@@ -25,11 +26,11 @@ def sh_values(normals: _F64) -> _F64:
     """The basis (P, 9) of :func:`wholeface.render.sh_basis`."""
     x, y, z = normals.T
     basis = np.empty((len(normals), 9))
-    basis[:, 0] = _C0
-    basis[:, 1], basis[:, 2], basis[:, 3] = _C1 * y, _C1 * z, _C1 * x
-    basis[:, 4], basis[:, 5], basis[:, 7] = _C2 * x * y, _C2 * y * z, _C2 * x * z
-    basis[:, 6] = _C20 * (3 * z * z - 1)
-    basis[:, 8] = _C22 * (x * x - y * y)
+    basis[:, 0] = C0
+    basis[:, 1], basis[:, 2], basis[:, 3] = C1 * y, C1 * z, C1 * x
+    basis[:, 4], basis[:, 5], basis[:, 7] = C2 * x * y, C2 * y * z, C2 * x * z
+    basis[:, 6] = C20 * (3 * z * z - 1)
+    basis[:, 8] = C22 * (x * x - y * y)
     return basis
 
 
@@ -39,14 +40,14 @@ def sh_with_gradient(normals: _F64) -> tuple[_F64, _F64]:
     one, nil = np.ones_like(x), np.zeros_like(x)
     columns = (
         (nil, nil, nil),
-        (nil, _C1 * one, nil),
-        (nil, nil, _C1 * one),
-        (_C1 * one, nil, nil),
-        (_C2 * y, _C2 * x, nil),
-        (nil, _C2 * z, _C2 * y),
-        (nil, nil, 6 * _C20 * z),
-        (_C2 * z, nil, _C2 * x),
-        (2 * _C22 * x, -2 * _C22 * y, nil),
+        (nil, C1 * one, nil),
+        (nil, nil, C1 * one),
+        (C1 * one, nil, nil),
+        (C2 * y, C2 * x, nil),
+        (nil, C2 * z, C2 * y),
+        (nil, nil, 6 * C20 * z),
+        (C2 * z, nil, C2 * x),
+        (2 * C22 * x, -2 * C22 * y, nil),
     )
     gradient = np.stack([np.stack(column, axis=1) for column in columns], axis=1)
     return sh_values(normals), gradient
@@ -342,9 +343,7 @@ class PhotometricProblem:
         linear = statistics.to_linear(torch.from_numpy(values)).numpy()
         if statistics.space == "linear":
             return linear, (values > 0).astype(np.float64)
-        slope = np.where(
-            values <= 0.04045, 1 / 12.92, 2.4 / 1.055 * ((np.maximum(values, 0.04045) + 0.055) / 1.055) ** 1.4
-        )
+        slope = decode_slope(values)
         return linear, np.where(values > 0, slope, 0.0)
 
     # The photo's side

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._short_repr import short_repr
+from ..core.boxes import box_area, box_intersection, box_iou
 from ..errors import UsageError
 from ..photo import Similarity, warp
 from ._backend import NetworkFunction
@@ -102,7 +103,7 @@ class FaceDetector:
         found: list[DetectedFace] = []
         for faces in self.passes(pixels, lambda: bool(found)):
             found[:] = suppress([*found, *faces])
-        found.sort(key=lambda face: -_area(face.box))
+        found.sort(key=lambda face: -float(box_area(face.box)))
         return tuple(found[: self.max_faces])
 
     def passes(
@@ -205,7 +206,10 @@ def suppress(faces: list[DetectedFace], overlap: float = 0.4) -> list[DetectedFa
     kept = []
     while rest:
         best = rest[0]
-        union, inside = _overlaps(best.box, np.stack([face.box for face in rest]))
+        boxes = np.stack([face.box for face in rest])
+        union = box_iou(best.box, boxes)
+        smaller = np.minimum(box_area(best.box), box_area(boxes))
+        inside = box_intersection(best.box, boxes) / np.maximum(smaller, 1e-9)
         same = (union > overlap) | (inside > 0.7)
         group = [face for face, near in zip(rest, union > overlap) if near] or [best]
         powers = np.array([face.score for face in group], dtype=np.float64) ** 4
@@ -219,15 +223,3 @@ def suppress(faces: list[DetectedFace], overlap: float = 0.4) -> list[DetectedFa
         )
         rest = [face for face, s in zip(rest[1:], same[1:]) if not s]
     return kept
-
-
-def _area(box: NDArray[np.float64]) -> float:
-    return float(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0))
-
-
-def _overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> tuple[Array, Array]:
-    """(N,) intersection over union of a box (4,) with others (N, 4), and intersection over the smaller box."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    both = np.maximum(high - low, 0.0).prod(axis=1)
-    own, areas = _area(box), np.maximum(others[:, 2:] - others[:, :2], 0.0).prod(axis=1)
-    return both / np.maximum(own + areas - both, 1e-9), both / np.maximum(np.minimum(own, areas), 1e-9)

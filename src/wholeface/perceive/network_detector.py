@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.boxes import box_area, box_intersection, box_iou
 from ..errors import UsageError
 from .certainty import BADLY_SEEN, KEPT, CertaintyModel, RefusedFace
 from .face_detector import DetectedFace, FaceDetector
@@ -128,7 +129,7 @@ class NetworkDetector:
         size = float(np.sqrt(np.prod(box[2:] - box[:2])))
         certainty = self.model(face.score, float(points.total_sigma.mean()) / max(size, 1e-6))
         if (
-            _overlap(box, face.box) < self.min_confidence
+            float(box_iou(box, face.box)) < self.min_confidence
             or points.facing[DENSE_478].mean() < self.min_facing
             or not size > 0
         ):
@@ -150,14 +151,5 @@ def _distinct(refused: list[RefusedFace], kept: list[FaceLandmarks]) -> tuple[Re
 
 def _same(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     """Whether two boxes are of one face: they overlap, or one lies within the other."""
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    both = float(np.prod(np.maximum(high - low, 0)))
-    smaller = min(float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2])))
-    return _overlap(a, b) > _SAME or both > _PART * max(smaller, 1e-9)
-
-
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Intersection over union of two boxes."""
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    both = float(np.prod(np.maximum(high - low, 0)))
-    return both / max(float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both, 1e-9)
+    smaller = min(float(box_area(a)), float(box_area(b)))
+    return float(box_iou(a, b)) > _SAME or float(box_intersection(a, b)) > _PART * max(smaller, 1e-9)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...core.boxes import box_iou
 from ...perceive.face_detector import DetectedFace, cells, decode_arrays, suppress
 from ...perceive.networks import DetectorNet, DetectorNetConfig, channels_last
 from .._initial import start_from
@@ -141,7 +142,7 @@ class DetectorTask(Task):
             empty += len(scene.boxes) == 0
             false_in_empty += len(found) if len(scene.boxes) == 0 else 0
             for box in scene.boxes:
-                best = max((_iou(box, face.box) for face in found), default=0.0)
+                best = max((box_iou(box, face.box) for face in found), default=0.0)
                 matched += best > 0.5
                 overlaps += [best] if best > 0.5 else []
         return {
@@ -174,11 +175,6 @@ class DetectorTask(Task):
     def describe(self, indices: NDArray[np.int64]) -> str:
         """Seeds of the scenes."""
         return f"scenes {indices.tolist()} of seed {self.config.seed}"
-
-
-def _iou(a: NDArray[Any], b: NDArray[Any]) -> float:
-    both = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
-    return float(both / max(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - both, 1e-9))
 
 
 def _draw_box(tile: NDArray[np.uint8], box: NDArray[Any], colour: tuple[int, int, int]) -> None:

@@ -41,13 +41,13 @@ format: $(STAMP)
 	$(BIN)/ruff format src tests
 
 model: $(STAMP)
-	$(BIN)/python -m wholeface.morphable.learn --source ../shared/data --out src/wholeface/assets/face_model.safetensors
+	$(BIN)/python -m wholeface.lab.modelling --source ../shared/data --out src/wholeface/assets/face_model.safetensors
 
 benchmarks: $(STAMP)
-	$(BIN)/python -m wholeface.bench.report --data ../shared/data
+	$(BIN)/python -m wholeface.lab.bench.report.page --data ../shared/data
 
 pictures: $(STAMP)
-	$(BIN)/python -m wholeface.bench.pictures
+	$(BIN)/python -m wholeface.lab.bench.report.pictures
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache

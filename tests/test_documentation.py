@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import wholeface
-from wholeface.app.cli import build_parser, main
+from wholeface.app.cli.command import build_parser, main
 from wholeface.perceive import NETWORKS, has_weights
 
 _ROOT = Path(__file__).resolve().parents[1]

@@ -14,9 +14,9 @@ import torch
 import trimesh
 
 import wholeface
-from wholeface.complete import complete_texture
 from wholeface.morphable import load_model
 from wholeface.perceive import has_weights
+from wholeface.stages.texture import complete_texture
 
 pytestmark = pytest.mark.skipif(not has_weights("landmarks"), reason="needs the landmark network's weights")
 

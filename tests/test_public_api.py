@@ -66,5 +66,5 @@ def test_only_the_teacher_imports_mediapipe() -> None:
             for line in path.read_text().splitlines()
         )
     ]
-    labelling = ["data/portraits_labels.py", "data/portraits_prepare.py"]  # of training pictures
-    assert users == [*labelling, "perceive/mediapipe_detector.py"]
+    labelling = ["lab/data/portraits/labels.py", "lab/data/portraits/prepare.py"]  # of training pictures
+    assert users == [*labelling, "perceive/mediapipe/detector.py"]

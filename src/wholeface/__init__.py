@@ -13,25 +13,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .errors import ModelFileError, NoFaceError, PhotoError, UsageError, WholeFaceError
+    from .core.errors import ModelFileError, NoFaceError, PhotoError, UsageError, WholeFaceError
     from .morphable import MorphableModel, Parameters, load_model
     from .photo import Photo, read_photo
-    from .reconstruction import Reconstruction
     from .reconstructor import Reconstructor, reconstruct
+    from .result.reconstruction import Reconstruction
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ModelFileError": ".errors",
+    "ModelFileError": ".core.errors",
     "MorphableModel": ".morphable",
-    "NoFaceError": ".errors",
+    "NoFaceError": ".core.errors",
     "Parameters": ".morphable",
     "Photo": ".photo",
-    "PhotoError": ".errors",
-    "Reconstruction": ".reconstruction",
+    "PhotoError": ".core.errors",
+    "Reconstruction": ".result.reconstruction",
     "Reconstructor": ".reconstructor",
-    "UsageError": ".errors",
-    "WholeFaceError": ".errors",
+    "UsageError": ".core.errors",
+    "WholeFaceError": ".core.errors",
     "load_model": ".morphable",
     "read_photo": ".photo",
     "reconstruct": ".reconstructor",

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._timing import Stopwatch
-from .errors import NoFaceError, UsageError, WholeFaceError
+from .core.errors import NoFaceError, UsageError, WholeFaceError
+from .core.timing import Stopwatch
 from .methods import MethodOptions, MethodSpec, get_method
 from .morphable import MorphableModel, load_model
 from .perceive.certainty import no_face_error
@@ -17,9 +17,9 @@ from .stages import FaceState, Networks, Tools, run_stages
 from .stages.prepare import in_background, prepare_stages
 
 if TYPE_CHECKING:
+    from .networks.backend import Backend
     from .perceive import FaceParser, LandmarkDetector
-    from .perceive._backend import Backend
-    from .reconstruction import Reconstruction
+    from .result.reconstruction import Reconstruction
 
 __all__ = ["Reconstructor", "reconstruct"]
 
@@ -232,7 +232,7 @@ class Reconstructor:
 
     def _results(self, states: Sequence[FaceState | WholeFaceError]) -> list[Reconstruction] | WholeFaceError:
         """Of one photo: its faces, or the error of the first face when none came through."""
-        from ._result import reconstruction_of
+        from .result.from_state import reconstruction_of
 
         if self._preparation.done():
             self._preparation.result()  # what went wrong in the background is said

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from wholeface.errors import OutputError
+from wholeface.core.errors import OutputError
 from wholeface.export import write_json
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from wholeface.errors import OutputError, UsageError
+from wholeface.core.errors import OutputError, UsageError
 from wholeface.export import Mesh, encode_glb, write_glb
 
 _spec = importlib.util.spec_from_file_location("gltf_check", Path(__file__).with_name("gltf_check.py"))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.export import encode_jpeg, encode_png, write_png
 
 

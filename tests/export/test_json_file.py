@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.export import plain_json, write_json
 
 

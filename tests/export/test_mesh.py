@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.export import Mesh
 
 VERTICES = [[0, 0, 0], [1, 0, 0], [0, 1, 0]]

@@ -3,7 +3,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.export import write_obj
 
 

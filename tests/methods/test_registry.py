@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.methods import METHODS, MethodOptions, MethodSpec, get_method, method_names, registry
 from wholeface.stages import Tools
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.morphable import AlbedoModel, MorphableModel, linear_to_srgb, srgb_to_linear
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.morphable import MorphableModel
 from wholeface.morphable.model import REGION_NAMES
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.morphable import LAYOUTS, ParameterLayout, Parameters
 from wholeface.morphable.parameters import DEEP3D_257
 

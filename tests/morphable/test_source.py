@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import ModelFileError, UsageError
+from wholeface.core.errors import ModelFileError, UsageError
 from wholeface.morphable import ExpressionPrior, GaussianPrior, MorphableModel, load_model
 
 

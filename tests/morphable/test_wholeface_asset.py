@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
-from wholeface.errors import ModelFileError, UsageError
+from wholeface.core.errors import ModelFileError, UsageError
+from wholeface.lab.modelling.asset import write_asset
 from wholeface.morphable import AlbedoModel, Embedding, MorphableModel, load_model
-from wholeface.morphable.learn.asset import write_asset
 from wholeface.morphable.loaders.wholeface import SHIPPED_ASSET, card_path, read_asset, read_card
 from wholeface.morphable.model import REGION_NAMES
 

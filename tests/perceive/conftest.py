@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,49 +91,3 @@ def read_place() -> Callable[[NDArray[np.float32], int, int], NDArray[np.float64
         return found.T
 
     return read
-
-
-def randomise(network: torch.nn.Module, seed: int) -> torch.nn.Module:
-    """Weights, biases and running statistics like those of a trained network rather than of a fresh one."""
-    generator = torch.Generator().manual_seed(seed)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            count = module.num_features
-            module.weight.data = 0.3 + 0.6 * torch.rand(count, generator=generator)
-            module.bias.data = 0.2 * torch.randn(count, generator=generator)
-            module.running_mean = 0.2 * torch.randn(count, generator=generator)
-            module.running_var = 0.5 + torch.rand(count, generator=generator)
-        elif isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
-            fan_in = module.weight[0].numel()
-            module.weight.data = torch.randn(module.weight.shape, generator=generator) * (2 / fan_in) ** 0.5
-            if module.bias is not None:
-                module.bias.data = 0.1 * torch.randn(module.bias.shape, generator=generator)
-    return network
-
-
-@pytest.fixture(scope="session")
-def small_networks() -> dict[str, torch.nn.Module]:
-    """One small network of each kind, as if trained."""
-    from wholeface.perceive import networks as n
-
-    made = {
-        "detector": n.DetectorNet(n.DetectorNetConfig(width=0.25)),
-        "landmarks": n.LandmarkNet(n.LandmarkNetConfig(width=0.25, features=24, input_size=64)),
-        "parsing": n.ParsingNet(n.ParsingNetConfig(width=0.25, input_size=96)),
-    }
-    return {name: randomise(network, i).eval() for i, (name, network) in enumerate(made.items())}
-
-
-@pytest.fixture
-def weights_folder(small_networks: dict[str, torch.nn.Module], tmp_path: Path) -> Path:
-    """A folder as the shipped one, with the small networks."""
-    from wholeface.weights import WeightCard, save_weights
-
-    folder = tmp_path / "weights"
-    for name, network in small_networks.items():
-        config = asdict(network.config)
-        kind = type(network).__name__
-        card = WeightCard(name, "1", "made up", "CC0-1.0", architecture=kind, architecture_config=config)
-        state = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
-        save_weights(folder / f"{name}.safetensors", state, card, storage="fp32")
-    return folder

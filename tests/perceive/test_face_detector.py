@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
+from wholeface.networks.detector_net import cell_centres, decode
 from wholeface.perceive import DetectedFace, FaceDetector
 from wholeface.perceive.face_detector import cells, decode_arrays, suppress
-from wholeface.perceive.networks.detector_net import cell_centres, decode
 
 SHAPES = [(64, 96), (320, 320), (32, 256)]
 

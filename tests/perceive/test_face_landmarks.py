@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.perceive import FaceLandmarks, LandmarkDetector
-from wholeface.perceive._face_normals import facing_visibility, oriented_triangles
-from wholeface.perceive._mirror_478 import MIRROR_478
-from wholeface.perceive._native_logs import keep, quiet_native_logs
+from wholeface.perceive.mediapipe._native_logs import keep, quiet_native_logs
+from wholeface.perceive.mediapipe.mirror import MIRROR_478
+from wholeface.perceive.mediapipe.normals import facing_visibility, oriented_triangles
 
 
 def test_from_points_fills_in_plain_values():

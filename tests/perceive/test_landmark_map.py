@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.perceive import ParsingClass, landmark_map
 from wholeface.perceive.landmark_map import _hull, _paint
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from wholeface.perceive import LandmarkCalibration, LandmarkNetwork, NetworkDetector
-from wholeface.perceive._mirror_668 import IDENTITY_SIGNS, MIRROR_668
 from wholeface.perceive.certainty import BADLY_SEEN, CertaintyModel, no_face_error
 from wholeface.perceive.face_detector import DetectedFace
 from wholeface.perceive.frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box, face_frame
+from wholeface.perceive.landmark_mirror import IDENTITY_SIGNS, MIRROR_668
 from wholeface.perceive.landmark_network import mean_of_mirrored, split_raw
 from wholeface.perceive.landmarks import LANDMARK_COUNTS
 from wholeface.photo import Similarity

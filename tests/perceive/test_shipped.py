@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import ModelFileError, WholeFaceError
+from wholeface.core.errors import ModelFileError, WholeFaceError
+from wholeface.networks.registry import NETWORKS, weights_file
+from wholeface.networks.weights import WeightCard, card_path, load_card, load_weights, save_weights
 from wholeface.perceive import has_weights, load_detector, load_network, load_parser
-from wholeface.perceive.shipped import NETWORKS, weights_file
-from wholeface.weights import WeightCard, card_path, load_card, load_weights, save_weights
 
 
 def rewrite_card(path, **changes):
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_weights(small_networks, weights_folder, name):
 
 
 def test_networks_for_other_points_classes_or_crops_are_refused(small_networks, weights_folder):
-    from wholeface.perceive.networks import LandmarkNet, LandmarkNetConfig, ParsingNet, ParsingNetConfig
+    from wholeface.networks import LandmarkNet, LandmarkNetConfig, ParsingNet, ParsingNetConfig
 
     def save(name, network, **changes):
         card = WeightCard(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wholeface.errors import PhotoError
+from wholeface.core.errors import PhotoError
 from wholeface.photo import read_photo
 
 
@@ -229,7 +229,7 @@ def test_what_a_decoder_logs_is_not_printed(tmp_path):
     data[at + 8 : at + 10] = (9).to_bytes(2, "little")  # samples per pixel, which Pillow logs as an error
     path.write_bytes(bytes(data))
     code = (
-        "import sys\nfrom wholeface.photo import read_photo\nfrom wholeface.errors import PhotoError\n"
+        "import sys\nfrom wholeface.photo import read_photo\nfrom wholeface.core.errors import PhotoError\n"
         "try:\n    read_photo(sys.argv[1])\nexcept PhotoError:\n    pass\n"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 import wholeface.photo
-from wholeface.errors import PhotoError
+from wholeface.core.errors import PhotoError
 from wholeface.photo import NEUTRAL_GREY, Photo, read_photo
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.photo import Similarity
 
 similarities = st.builds(

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.render import Camera
 
 POINTS = torch.tensor([[0.0, 0.0, -500.0], [10.0, 20.0, -400.0], [-30.0, 5.0, -900.0]], dtype=torch.float64)

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.morphable import Parameters
 from wholeface.render import (
     Camera,

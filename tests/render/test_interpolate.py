@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wholeface.errors import UsageError
+from wholeface.core.errors import UsageError
 from wholeface.render import (
     Camera,
     Fragments,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from wholeface.errors import NoFaceError, StageError, UsageError
+from wholeface.core.errors import NoFaceError, StageError, UsageError
 from wholeface.stages import (
     FaceState,
     MaskEstimate,

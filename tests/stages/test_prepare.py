@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import wholeface
-from wholeface.errors import ModelFileError
+from wholeface.core.errors import ModelFileError
 from wholeface.stages.prepare import in_background, prepare_stages
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._jit import njit
+from .jit import njit
 from .spherical_harmonics import C0, C1, C2, C20, C22
 
 __all__ = ["shading_at", "smoothstep_at"]

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from ..errors import OutputError
+from ..core.errors import OutputError
 
 __all__ = ["side_file_stem", "write_file"]
 

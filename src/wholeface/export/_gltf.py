@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 
 __all__ = ["ARRAY_BUFFER", "ELEMENT_ARRAY_BUFFER", "GltfBuffer", "glb_bytes"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import UsageError
 from ..core.srgb import LINEAR_OF_BYTE
-from ..errors import UsageError
 from ._files import write_file
 from ._geometry import SplitMesh, sample_map, split_seams, vertex_normals
 from ._gltf import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GltfBuffer, glb_bytes

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..core.errors import UsageError
 from ..core.threads import run_ranges
-from ..errors import UsageError
 from ._files import write_file
 
 __all__ = ["encode_jpeg", "encode_png", "write_png"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from ._files import write_file
 
 __all__ = ["SCHEMA_VERSION", "plain_json", "write_json"]

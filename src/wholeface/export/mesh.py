@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._short_repr import short_repr
-from ..errors import UsageError
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
 
 __all__ = ["PROVENANCE_COLOURS", "PROVENANCE_NAMES", "Mesh"]
 

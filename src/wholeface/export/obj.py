@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from ._files import side_file_stem, write_file
 from ._geometry import vertex_normals
 from .images import encode_png

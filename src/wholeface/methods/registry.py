@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .spec import MethodSpec
 
 __all__ = ["ENTRY_POINT_GROUP", "METHODS", "get_method", "method_names"]

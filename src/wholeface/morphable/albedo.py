@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .._short_repr import short_repr
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
 from ..core.srgb_torch import linear_to_srgb, srgb_to_linear
-from ..errors import UsageError
 
 __all__ = ["AlbedoModel", "AlbedoSpace", "linear_to_srgb", "srgb_to_linear"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._short_repr import short_repr
+from ..core.short_repr import short_repr
 
 __all__ = ["Embedding"]
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from .._short_repr import short_repr
-from ..errors import UsageError
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
 from ._tables import Tables
 from .albedo import AlbedoModel
 from .embedding import Embedding

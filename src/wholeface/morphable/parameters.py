@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from .._short_repr import short_repr
-from ..errors import UsageError
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
 
 __all__ = ["DECA_236", "DEEP3D_257", "LAYOUTS", "LAYOUT_175", "LAYOUT_239", "ParameterLayout", "Parameters"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import ModelFileError
+from ..core.errors import ModelFileError
 
 if TYPE_CHECKING:
     from .model import MorphableModel

@@ -1,16 +1,17 @@
 """What the photo shows: faces, their landmarks, and what each of their pixels is."""
 
-from .child_process_detector import ChildProcessDetector
+from ..networks.registry import NETWORKS, has_weights, load_network
 from .face_detector import DetectedFace, FaceDetector
 from .face_parser import FaceParser, FaceParsing
 from .labels import FACE_CLASSES, IGNORE, OccluderKind, ParsingClass
 from .landmark_map import landmark_map
 from .landmark_network import LandmarkCalibration, LandmarkNetwork
 from .landmarks import FaceLandmarks, LandmarkDetector
-from .mediapipe_detector import MediapipeDetector
+from .mediapipe.child_process import ChildProcessDetector
+from .mediapipe.detector import MediapipeDetector
 from .network_detector import NetworkDetector
 from .parsing_map import FEATURE_CLASSES, SKIN_CLASSES, parsing_map_plus
-from .shipped import NETWORKS, has_weights, load_detector, load_network, load_parser
+from .shipped import load_detector, load_parser
 
 __all__ = [
     "FACE_CLASSES",

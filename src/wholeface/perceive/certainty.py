@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NoFaceError, UsageError
+from ..core.errors import NoFaceError, UsageError
 
 __all__ = ["BADLY_SEEN", "KEPT", "CertaintyModel", "RefusedFace", "no_face_error"]
 
@@ -24,7 +24,7 @@ class CertaintyModel:
     """A logistic model of two numbers: what the detector says, and how sure the landmark network is of its points.
 
     Measured on rendered heads of test people in all poses, behind held-out things and in all sizes, against what
-    the detector finds on pictures without faces: ``python -m wholeface.train.certainty``.
+    the detector finds on pictures without faces: ``python -m wholeface.lab.bench.protocols.perception.certainty``.
 
     Args:
         score: weight of the logit of the detector's score.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._short_repr import short_repr
 from ..core.boxes import box_area, box_intersection, box_iou
-from ..errors import UsageError
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
+from ..networks.backend import NetworkFunction
 from ..photo import Similarity, warp
-from ._backend import NetworkFunction
 
 __all__ = ["DetectedFace", "FaceDetector", "cells", "decode_arrays", "suppress"]
 
@@ -61,7 +61,7 @@ class FaceDetector:
     Raises:
         UsageError: an argument is out of range.
 
-    Source: see :class:`wholeface.perceive.networks.DetectorNet`.
+    Source: see :class:`wholeface.networks.DetectorNet`.
     """
 
     def __init__(

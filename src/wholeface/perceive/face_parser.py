@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._short_repr import short_repr
+from ..core.short_repr import short_repr
+from ..networks.backend import NetworkFunction
 from ..photo import Patch, Similarity, patch_of_crop, unwarp, warp
-from ._backend import NetworkFunction
 from .frames import PARSING_MARGIN, face_frame
 from .labels import FACE_CLASSES, OccluderKind, ParsingClass
 
@@ -82,7 +82,7 @@ class FaceParser:
         mirror: also look at the mirrored crop and average; twice as slow.
         batch: at most this many crops at once.
 
-    Source: see :class:`wholeface.perceive.networks.ParsingNet`.
+    Source: see :class:`wholeface.networks.ParsingNet`.
     """
 
     def __init__(

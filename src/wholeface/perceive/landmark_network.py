@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._short_repr import short_repr
+from ..core.short_repr import short_repr
+from ..networks.backend import NetworkFunction
 from ..photo import Similarity, warp
-from ._backend import NetworkFunction
-from ._mirror_668 import IDENTITY_SIGNS, MIRROR_668
 from .frames import DENSE_478, LANDMARK_MARGIN, face_box, face_frame, face_pose
+from .landmark_mirror import IDENTITY_SIGNS, MIRROR_668
 from .landmarks import FaceLandmarks
 
 __all__ = ["LandmarkCalibration", "LandmarkNetwork", "NetworkLandmarks", "mean_of_mirrored", "split_raw"]
@@ -100,7 +100,7 @@ class LandmarkNetwork:
             must give the 668 points.
         identity: coefficients of the identity that the network's last rows hold.
 
-    Source: see :class:`wholeface.perceive.networks.LandmarkNet`.
+    Source: see :class:`wholeface.networks.LandmarkNet`.
     """
 
     def __init__(

@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .._short_repr import short_repr
-from ..errors import UsageError
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
 
 __all__ = ["LANDMARK_COUNTS", "FaceLandmarks", "LandmarkDetector", "LandmarkScheme"]
 

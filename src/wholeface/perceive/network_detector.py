@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.boxes import box_area, box_intersection, box_iou
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .certainty import BADLY_SEEN, KEPT, CertaintyModel, RefusedFace
 from .face_detector import DetectedFace, FaceDetector
 from .frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import PhotoError
+from ..core.errors import PhotoError
 
 __all__ = ["array_to_uint8", "check_array_shape", "plain_array", "row_blocks"]
 

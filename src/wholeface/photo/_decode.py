@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from .._quiet import quiet
-from ..errors import PhotoError
+from ..core.errors import PhotoError
+from ..core.quiet import quiet
 from ._arrays import row_blocks
 from ._cut_jpeg import mended, missing_rows
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from .similarity import Similarity
 
 __all__ = ["similarity_crop", "unwarp", "warp"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._jit import njit
+from ..core.jit import njit
 from .similarity import Similarity
 
 __all__ = ["Patch", "patch_of_crop"]

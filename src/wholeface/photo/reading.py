@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .._quiet import quiet
-from .._short_repr import short_repr
-from ..errors import PhotoError
+from ..core.errors import PhotoError
+from ..core.quiet import quiet
+from ..core.short_repr import short_repr
 from ._arrays import array_to_uint8, check_array_shape, plain_array, row_blocks
 from ._decode import decode, open_image
 from ._exif import focal_length_px

@@ -5,7 +5,7 @@ from .deferred import Rendering, render_mesh, render_parameters
 from .interpolate import differentiable_barycentric, interpolate
 from .lighting import ambient_light, directional_light, sh_basis, shade
 from .normals import vertex_normals
-from .rasterize import Fragments, rasterize
+from .raster.rasterize import Fragments, rasterize
 from .rotation import axis_angle, pose_degrees, rotation_from_degrees, rotation_matrix, to_camera
 from .texture import sample_texture
 from .view import HeadView, framing_camera, render_view

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..core.threads import run_ranges
-from .rasterize import Fragments
+from .raster.rasterize import Fragments
 
 __all__ = [
     "BarycentricFunction",

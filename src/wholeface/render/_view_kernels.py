@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .._jit import njit
-from .lighting import C0, C1, C2, C20, C22
+from ..core.jit import njit
+from ..core.spherical_harmonics import C0, C1, C2, C20, C22
 
 __all__ = ["draw_rows"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .._short_repr import short_repr
-from ..errors import UsageError
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
 
 __all__ = ["Camera"]
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .._short_repr import short_repr
-from ..errors import UsageError
-from ..morphable import MorphableModel, Parameters
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
 from ._functions import ShadeFunction, UnpackFunction, deferred_images
 from .camera import Camera
 from .interpolate import Covered, barycentric_covered, interpolate_covered, unpack
 from .lighting import shade
 from .normals import vertex_normals
-from .rasterize import Backend, Fragments, rasterize
+from .raster.rasterize import Backend, Fragments, rasterize
 from .rotation import to_camera
 from .texture import sample_texture
+
+if TYPE_CHECKING:
+    from ..morphable import MorphableModel, Parameters
 
 __all__ = ["Rendering", "render_mesh", "render_parameters"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 from ._functions import BarycentricFunction, InterpolateFunction
 from .camera import Camera
-from .rasterize import Fragments
+from .raster.rasterize import Fragments
 
 __all__ = ["differentiable_barycentric", "interpolate"]
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.srgb_torch import linear_to_srgb, srgb_to_linear
 from ..core.threads import run_ranges
-from ..morphable import linear_to_srgb, srgb_to_linear
 from ._view_kernels import draw_rows
 from .camera import Camera
 from .lighting import ambient_light, directional_light
 from .normals import vertex_normals
-from .rasterize import Fragments, rasterize
+from .raster.rasterize import Fragments, rasterize
 from .rotation import rotation_from_degrees, to_camera
 
 __all__ = ["HeadView", "framing_camera", "render_view"]

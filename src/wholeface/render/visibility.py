@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .camera import Camera
-from .rasterize import Fragments, rasterize
+from .raster.rasterize import Fragments, rasterize
 
 __all__ = ["visible_points", "visible_vertices"]
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import StageError, UsageError, WholeFaceError
+from ..core.errors import StageError, UsageError, WholeFaceError
 from .stage import Stage
 from .state import SLOTS, FaceState
 from .tools import Tools

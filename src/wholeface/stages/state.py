@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._short_repr import short_repr
-from ..complete import CompletedTexture
+from ..core.short_repr import short_repr
 from ..morphable import MorphableModel, Parameters
 from ..perceive import FaceLandmarks
 from ..perceive.face_parser import FaceParsing
 from ..photo import Photo
 from ..render import Camera
+from .texture import CompletedTexture
 
 __all__ = ["SLOTS", "DeoccludedImage", "FaceFit", "FaceState", "MaskEstimate", "ReliefMap"]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .._short_repr import short_repr
-from ..errors import UsageError
+from ..core.errors import UsageError
+from ..core.short_repr import short_repr
 from ..morphable import MorphableModel
 
 if TYPE_CHECKING:
+    from ..networks.backend import Backend
     from ..perceive import FaceParser, LandmarkDetector
-    from ..perceive._backend import Backend
 
 __all__ = ["Networks", "Tools"]
 

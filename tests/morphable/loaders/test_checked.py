@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import ModelFileError
+from wholeface.core.errors import ModelFileError
 from wholeface.morphable import Embedding, MorphableModel, load_model
 from wholeface.morphable.loaders._checked import checked
 from wholeface.morphable.loaders.wholeface import card_path, read_asset, read_card

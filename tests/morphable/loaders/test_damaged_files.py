@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import ModelFileError
+from wholeface.core.errors import ModelFileError
 from wholeface.morphable import MorphableModel
 from wholeface.morphable.loaders import load_model
 from wholeface.morphable.loaders.bfm09 import load_bfm09

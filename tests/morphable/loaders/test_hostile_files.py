@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wholeface.errors import ModelFileError
+from wholeface.core.errors import ModelFileError
 from wholeface.morphable.loaders import load_model
 from wholeface.morphable.loaders._files import read_bytes, read_npz
 from wholeface.morphable.loaders._mat import read_mat

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import ModelFileError, UsageError
+from wholeface.core.errors import ModelFileError, UsageError
 from wholeface.morphable import srgb_to_linear
 from wholeface.morphable.loaders import load_model
 from wholeface.morphable.loaders.bfm09 import load_bfm09

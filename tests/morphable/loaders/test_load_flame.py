@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import ModelFileError
+from wholeface.core.errors import ModelFileError
 from wholeface.morphable import srgb_to_linear
 from wholeface.morphable.loaders import load_model
 

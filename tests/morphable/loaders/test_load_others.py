@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.errors import ModelFileError, UsageError
+from wholeface.core.errors import ModelFileError, UsageError
 from wholeface.morphable import MorphableModel
 from wholeface.morphable.loaders import MODEL_FORMATS, detect_format, load_model
 from wholeface.morphable.loaders.ict import load_ict

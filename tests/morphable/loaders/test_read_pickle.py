@@ -16,7 +16,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wholeface.errors import ModelFileError
+from wholeface.core.errors import ModelFileError
 from wholeface.morphable.loaders import load_model
 from wholeface.morphable.loaders._files import read_npy, read_npz
 from wholeface.morphable.loaders._pickle import read_pickle

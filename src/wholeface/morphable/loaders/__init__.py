@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelFileError, UsageError
+from ...core.errors import ModelFileError, UsageError
 from ..model import MorphableModel
 from ..source import ModelSource
 from ._files import npz_names, read_bytes

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ..embedding import Embedding
 from ..model import MorphableModel
 

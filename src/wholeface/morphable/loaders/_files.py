@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._npy import npy_header, parse_npy
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
+from ...core.npy import npy_header, parse_npy
 
 _MAX_FILE = 8 << 30
 """Bytes of a model file."""

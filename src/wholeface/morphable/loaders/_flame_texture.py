@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ..albedo import AlbedoModel
 from ._files import array, floats, indices, read_npz, require
 from ._mesh import tensor

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ._files import most_unpacked, parsing, read_bytes
 
 _HEADER = 128

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ..embedding import Embedding
 from ._files import floats, indices, parsing, read_bytes
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ._files import parsing
 
 _ROOTS = frozenset({"numpy", "scipy", "chumpy", "torch", "collections", "copy_reg", "copyreg", "_codecs"})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ._files import array
 from ._pickle import Name, Node
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ..albedo import AlbedoModel
 from ..model import MorphableModel
 from ..priors import ExpressionPrior

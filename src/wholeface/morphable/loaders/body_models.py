@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError, UsageError
+from ...core.errors import ModelFileError, UsageError
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
 from ._checked import checked

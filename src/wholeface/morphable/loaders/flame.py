@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ..embedding import Embedding
 from ..model import MorphableModel
 from ..priors import ExpressionPrior

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
 from ._checked import checked

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ..model import MorphableModel
 from ..priors import ExpressionPrior
 from ._checked import checked

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import ModelFileError
+from ...core.errors import ModelFileError
 from ..albedo import AlbedoModel
 from ..embedding import Embedding
 from ..model import MorphableModel
@@ -61,7 +61,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def read_asset(path: str | Path | None = None) -> MorphableModel:
-    """Read a model that :func:`wholeface.morphable.learn.write_asset` wrote.
+    """Read a model that :func:`wholeface.lab.modelling.write_asset` wrote.
 
     The file's SHA-256 must be the one in its card.
 

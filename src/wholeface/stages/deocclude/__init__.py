@@ -1,1 +1,8 @@
 """Steps that take away what hides the face."""
+
+from .rendering import DeoccludeSettings, deocclude
+
+__all__ = [
+    "DeoccludeSettings",
+    "deocclude",
+]

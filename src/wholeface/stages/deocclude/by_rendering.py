@@ -7,18 +7,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...complete import DeoccludeSettings, deocclude
 from ...core.provenance import Provenance
 from ..stage import face_by_face
 from ..state import DeoccludedImage, FaceState
 from ..tools import Tools
+from .rendering import DeoccludeSettings, deocclude
 
 __all__ = ["DeoccludeByRendering"]
 
 
 @dataclass(frozen=True)
 class DeoccludeByRendering:
-    """Fills ``image`` by :func:`wholeface.complete.deocclude`.
+    """Fills ``image`` by :func:`wholeface.stages.deocclude.rendering`.
 
     Pixels that differ from the photo's are the ``MODEL``'s, the others ``OBSERVED``.
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...fit import OccluderSettings, estimate_occluder
 from ..stage import face_by_face
 from ..state import FaceState, MaskEstimate
 from ..tools import Tools
+from .synthesis import OccluderSettings, estimate_occluder
 
 __all__ = ["MaskBySynthesis", "beyond_the_fit"]
 
@@ -20,7 +20,8 @@ _PERHAPS_FACE = 0.3  # probability, the network's
 
 @dataclass(frozen=True)
 class MaskBySynthesis:
-    """Fills ``mask`` by :func:`wholeface.fit.estimate_occluder` and puts the light that it finds into ``fit``.
+    """Fills ``mask`` by :func:`wholeface.stages.mask.estimate_occluder` and puts the light that it finds into
+    ``fit``.
 
     Where ``parsing`` is there, the network's opinion joins the evidence, and the mask goes on where the network sees
     the face go on beyond the fitted one.

@@ -8,18 +8,18 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...fit import LandmarkFitSettings, fit_landmarks
 from ...perceive import FaceLandmarks
 from ..stage import face_by_face
 from ..state import FaceFit, FaceState, MaskEstimate
 from ..tools import Tools
+from .landmark_fit import LandmarkFitSettings, fit_landmarks
 
 __all__ = ["MapFit", "hidden_landmarks"]
 
 
 @dataclass(frozen=True)
 class MapFit:
-    """Fills ``fit`` by :func:`wholeface.fit.fit_landmarks`.
+    """Fills ``fit`` by :func:`wholeface.stages.shape.fit_landmarks`.
 
     Args:
         focal: focal length in pixels; None takes that of the photo's EXIF, or estimates it.

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...fit import PhotometricSettings, refine_photometric
 from ..stage import face_by_face
 from ..state import FaceState
 from ..tools import Tools
+from .photometric import PhotometricSettings, refine_photometric
 
 __all__ = ["PhotometricRefinement"]
 
 
 @dataclass(frozen=True)
 class PhotometricRefinement:
-    """Replaces ``fit`` by :func:`wholeface.fit.refine_photometric`.
+    """Replaces ``fit`` by :func:`wholeface.stages.shape.refine_photometric`.
 
     Args:
         settings: strengths and limits.

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...complete import CompleteSettings, complete_texture, prepare
 from ..stage import face_by_face
 from ..state import FaceState
 from ..tools import Tools
+from .uv import CompleteSettings, complete_texture, prepare
 
 __all__ = ["TextureCompletion"]
 
 
 @dataclass(frozen=True)
 class TextureCompletion:
-    """Fills ``texture`` by :func:`wholeface.complete.complete_texture`.
+    """Fills ``texture`` by :func:`wholeface.stages.texture.complete_texture`.
 
     Args:
         size: edge in texels.

@@ -1,0 +1,7 @@
+"""``python -m wholeface.app.cli``: the command without its script."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())

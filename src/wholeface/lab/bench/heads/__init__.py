@@ -1,0 +1,1 @@
+"""What systems made of photos, reduced to what the protocols compare."""

@@ -1,0 +1,7 @@
+"""Landmarks against annotated ones."""
+
+from .protocol import PROTOCOL
+
+__all__ = [
+    "PROTOCOL",
+]

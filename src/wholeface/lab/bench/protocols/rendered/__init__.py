@@ -1,0 +1,7 @@
+"""Truth that can be rendered."""
+
+from .protocol import PROTOCOL
+
+__all__ = [
+    "PROTOCOL",
+]

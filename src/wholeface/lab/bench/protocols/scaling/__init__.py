@@ -1,0 +1,7 @@
+"""Time and memory over photos and threads."""
+
+from .protocol import PROTOCOL
+
+__all__ = [
+    "PROTOCOL",
+]

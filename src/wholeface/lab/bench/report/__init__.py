@@ -1,0 +1,1 @@
+"""What comes out: tables, plots, records, and the benchmark page."""

@@ -1,0 +1,1 @@
+"""The photos and scans that protocols measure on, one file each."""

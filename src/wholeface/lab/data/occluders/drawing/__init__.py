@@ -1,0 +1,1 @@
+"""Painting: noise, patterns, relief, turned shapes."""

@@ -1,0 +1,7 @@
+"""Eyeglasses and sunglasses."""
+
+from .source import GlassesSource
+
+__all__ = [
+    "GlassesSource",
+]

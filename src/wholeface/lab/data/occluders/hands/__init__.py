@@ -1,0 +1,7 @@
+"""Hands: cut out of photos, or built from capsules."""
+
+from .source import HandSource
+
+__all__ = [
+    "HandSource",
+]

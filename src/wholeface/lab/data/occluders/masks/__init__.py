@@ -1,0 +1,7 @@
+"""Medical and cloth masks."""
+
+from .source import MaskSource
+
+__all__ = [
+    "MaskSource",
+]

@@ -1,0 +1,7 @@
+"""Things held or standing before the face."""
+
+from .source import ObjectSource
+
+__all__ = [
+    "ObjectSource",
+]

@@ -1,0 +1,1 @@
+"""Where face and head are in a sample, and drawing meshes there."""

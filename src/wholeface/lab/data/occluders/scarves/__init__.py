@@ -1,0 +1,7 @@
+"""Scarves, bandanas, veils and hoods."""
+
+from .source import ScarfSource
+
+__all__ = [
+    "ScarfSource",
+]

@@ -1,0 +1,8 @@
+"""Rendered faces whose truth is known."""
+
+from .faces import SyntheticFaces, SyntheticSettings
+
+__all__ = [
+    "SyntheticFaces",
+    "SyntheticSettings",
+]

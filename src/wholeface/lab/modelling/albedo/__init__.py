@@ -1,0 +1,1 @@
+"""From portraits and avatars to the albedo statistics of the shipped model."""

@@ -1,0 +1,1 @@
+"""From pictures of people to comparable log-albedo textures."""

@@ -1,0 +1,1 @@
+"""From ICT-FaceKit to the geometry of the shipped face model."""

@@ -1,0 +1,61 @@
+"""From a reconstruction to the mesh that the writers take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..export import Mesh
+from ..morphable.expression_names import arkit_shapes, check_naming
+from ..render import vertex_normals
+
+if TYPE_CHECKING:
+    from ..morphable import MorphableModel
+    from .reconstruction import Reconstruction
+
+
+def _glossy(model: MorphableModel) -> NDArray[np.bool_] | None:
+    """(F,) triangles with a wet surface, where the model names such regions."""
+    wet = [name for name in ("eyeballs", "teeth", "inner_mouth") if name in model.regions]
+    if not wet:
+        return None
+    return model.region(*wet)[model.triangles].all(dim=1).numpy()
+
+
+def _colours(face: Reconstruction) -> dict[str, Any]:
+    """The texture with its UV, or colours at the vertices where the model has none."""
+    model, pixels = face.model, face.completed.texture
+    if face.completed.per_vertex or model.uv is None or model.uv_triangles is None:
+        return {"colours": pixels}
+    return {"uv": model.uv.numpy(), "uv_triangles": model.uv_triangles.numpy(), "texture": pixels}
+
+
+def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str = "arkit") -> Mesh:
+    """See :meth:`wholeface.Reconstruction.mesh`."""
+    check_naming(expression_names)
+    model = face.model
+    shown = None if expressions else face.expression
+    vertices = model.vertices(face.parameters.identity, shown)
+    targets = {}
+    weights = None
+    if expressions:
+        names = model.expression_names
+        shapes = arkit_shapes(names) if expression_names == "arkit" else {name: (name,) for name in names}
+        parts = [[names.index(part) for part in shape] for shape in shapes.values()]
+        targets = {name: model.expression[rows].sum(dim=0).numpy() for name, rows in zip(shapes, parts)}
+        # A shape of two sides has one weight: the mean of theirs.
+        weights = tuple(float(face.expression[rows].mean()) for rows in parts)
+    return Mesh(
+        vertices=vertices.numpy().astype(np.float32),
+        triangles=model.triangles.numpy(),
+        normals=vertex_normals(vertices, model.triangles).numpy().astype(np.float32),
+        **_colours(face),
+        provenance=face.completed.provenance,
+        confidence=face.completed.confidence,
+        glossy=_glossy(model),
+        morph_targets=targets,
+        morph_weights=weights,
+        extras={"face_model": f"{model.name} {model.version}", "method": face.method},
+    )

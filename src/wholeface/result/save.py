@@ -1,0 +1,84 @@
+"""What `Reconstruction.save` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from ..export import PROVENANCE_COLOURS, encode_png, write_glb, write_json, write_obj, write_ply, write_png
+from ..export._files import write_file
+from ..morphable.expression_names import check_naming
+from .files import RECORD, belongs_to_a_result
+from .record import face_record
+from .swap import replaced_whole
+
+if TYPE_CHECKING:
+    from ..export import Mesh
+    from .reconstruction import Reconstruction
+
+__all__ = ["save"]
+
+_WRITERS = ("glb", "obj", "ply")
+
+
+def save(
+    face: Reconstruction,
+    folder: Path,
+    *,
+    formats: tuple[str, ...],
+    expressions: bool,
+    expression_names: str = "arkit",
+    options: Mapping[str, Any] | None = None,
+) -> Path:
+    """See :meth:`wholeface.Reconstruction.save`."""
+    unknown = [name for name in formats if name not in _WRITERS]
+    if unknown:
+        raise UsageError(f"unknown format {unknown[0]!r}; choose from {', '.join(_WRITERS)}")
+    check_naming(expression_names)
+    mesh = face.mesh()
+    # Compression leaves the interpreter lock, so files are written while the next picture is rendered.
+    with (
+        replaced_whole(folder, own=belongs_to_a_result, record=RECORD) as new,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        jobs: list[Future[Any]] = []
+
+        def picture(name: str, pixels: NDArray[np.uint8], **settings: Any) -> None:
+            jobs.append(pool.submit(write_png, new / f"{name}.png", pixels, **settings))
+
+        shown = None
+        if "glb" in formats:
+            shown = face.mesh(expressions=True, expression_names=expression_names) if expressions else mesh
+        jobs.append(pool.submit(_write_textured, face, new, shown, expressions))
+        if "obj" in formats:
+            jobs.append(pool.submit(write_obj, new / "face.obj", mesh))
+        if "ply" in formats:
+            jobs.append(pool.submit(write_ply, new / "face.ply", mesh))
+        picture("occluder", np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)))
+        picture("face_region", np.where(face.face_region, np.uint8(255), np.uint8(0)))
+        picture("deoccluded", face.deoccluded)
+        picture("preview", face.preview)
+        for job in jobs:
+            job.result()  # raises what the writer raised
+        files = tuple(sorted([RECORD, *(p.name for p in new.iterdir())]))
+        saved = {"formats": formats, "expressions": expressions, "expression_names": expression_names}
+        write_json(new / RECORD, face_record(face, options={**(options or {}), **saved}, files=files))
+    return folder
+
+
+def _write_textured(face: Reconstruction, folder: Path, mesh: Mesh | None, expressions: bool) -> None:
+    """The maps as pictures and, of the same compressed bytes, the GLB file of a mesh, if there is one."""
+    maps = {}
+    if not face.completed.per_vertex:  # else they are in the mesh files alone
+        maps["texture"] = encode_png(face.completed.texture)
+        maps["provenance"] = encode_png(face.completed.provenance, palette=PROVENANCE_COLOURS)
+    for name, data in maps.items():
+        write_file(folder / f"{name}.png", data)
+    if mesh is not None:
+        write_glb(folder / "face.glb", mesh, morph_targets=expressions, encoded=maps)

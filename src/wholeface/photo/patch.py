@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.jit import njit
 from .similarity import Similarity
 
 __all__ = ["Patch", "patch_of_crop"]
@@ -46,6 +44,8 @@ def patch_of_crop(
         height, width: of the photo.
         outside: value where the patch reaches beyond the crop.
     """
+    from ._paste import paste  # numba: only where something is pasted
+
     rows, columns = field.shape
     corners = (
         np.array([[u, v, 1.0] for v in (-0.5, rows - 0.5) for u in (-0.5, columns - 0.5)])
@@ -56,26 +56,5 @@ def patch_of_crop(
     values = np.full((y1 - y0, x1 - x0), outside, dtype=np.float32)
     matrix = np.array(similarity.matrix, dtype=np.float64)
     matrix[:, 2] += matrix[:, 0] * x0 + matrix[:, 1] * y0
-    _paste(np.ascontiguousarray(field, dtype=np.float32), matrix, values)
+    paste(np.ascontiguousarray(field, dtype=np.float32), matrix, values)
     return Patch(values, int(x0), int(y0))
-
-
-@njit(cache=True, nogil=True)
-def _paste(field: Any, matrix: Any, values: Any) -> None:
-    """Bilinear samples of ``field`` at matrix · (column, row, 1), its border repeated for half a pixel."""
-    height, width = field.shape
-    slack = 1e-6  # rounding of the similarity must not lose the outermost row
-    for row in range(values.shape[0]):
-        for column in range(values.shape[1]):
-            u = matrix[0, 0] * column + matrix[0, 1] * row + matrix[0, 2]
-            v = matrix[1, 0] * column + matrix[1, 1] * row + matrix[1, 2]
-            if not (-0.5 - slack <= u <= width - 0.5 + slack and -0.5 - slack <= v <= height - 0.5 + slack):
-                continue
-            u = min(max(u, 0.0), width - 1.0)
-            v = min(max(v, 0.0), height - 1.0)
-            left, top = int(u), int(v)
-            right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
-            fu, fv = np.float32(u - left), np.float32(v - top)
-            above = field[top, left] + fu * (field[top, right] - field[top, left])
-            below = field[bottom, left] + fu * (field[bottom, right] - field[bottom, left])
-            values[row, column] = above + fv * (below - above)

@@ -14,7 +14,10 @@ from ..core.short_repr import short_repr
 from ..morphable import MorphableModel
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ..networks.backend import Backend
+    from ..networks.registry import Builder
     from ..perceive import FaceParser, LandmarkDetector
 
 __all__ = ["Networks", "Tools"]
@@ -67,6 +70,24 @@ class Networks:
     def parser(self) -> FaceParser | None:
         """Says what each pixel of a face shows; None where its weights are not installed."""
         found: FaceParser | None = self._once("parser", self._load_parser)
+        return found
+
+    def load(self, name: str, *, build: Builder | None = None) -> nn.Module:
+        """A network of one's own, in evaluation mode, loaded once.
+
+        Args:
+            name: a key of :data:`wholeface.networks.registry.NETWORKS`, a name that an installed package offers, or
+                the path of a ``.safetensors`` file with its card beside it.
+            build: makes the module from the card's ``architecture_config``; None takes the builder of the
+                architecture that the card names.
+
+        Raises:
+            ModelFileError: the weights are missing, damaged, or do not fit.
+        """
+        from ..networks.registry import NETWORKS, load_network
+
+        folder = self.weights if name in NETWORKS else None
+        found: nn.Module = self._once(f"network {name}", lambda: load_network(name, folder, build=build)[0])
         return found
 
     def _once(self, name: str, load: Any) -> Any:

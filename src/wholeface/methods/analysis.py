@@ -22,7 +22,7 @@ from ..stages.shape.photometric_refinement import PhotometricRefinement
 from ..stages.texture.completion import TextureCompletion
 from .spec import MethodOptions, MethodSpec
 
-__all__ = ["METHOD"]
+__all__ = ["METHOD", "fit_and_mask"]
 
 _ENOUGH_HIDDEN = 0.08  # share of hidden landmarks from which a second fit is worth its time
 
@@ -35,13 +35,25 @@ def _believed_hidden_points(face: FaceState) -> bool:
     return bool((hidden_landmarks(face.landmarks, face.mask) > 0.5).mean() > _ENOUGH_HIDDEN)
 
 
-def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
-    again = (MapFit(focal=options.focal, from_mask=True), MaskBySynthesis())
+def fit_and_mask(focal: float | None = None, *, parse: bool = True) -> tuple[Stage, ...]:
+    """The stages that fill ``fit`` and ``mask``, in one round or, where the detector believed hidden points, in two.
+
+    Args:
+        focal: focal length in pixels when known.
+        parse: let the parsing network join the evidence; without it the mask is training-free.
+    """
+    again = (MapFit(focal=focal, from_mask=True), MaskBySynthesis())
     return (
-        MapFit(focal=options.focal),
-        Parse(),
+        MapFit(focal=focal),
+        *((Parse(),) if parse else ()),
         MaskBySynthesis(),
         Where(_believed_hidden_points, again, name="fit without hidden landmarks"),
+    )
+
+
+def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
+    return (
+        *fit_and_mask(options.focal),
         *((PhotometricRefinement(),) if options.refine else ()),
         TextureCompletion(size=options.texture_size),
     )

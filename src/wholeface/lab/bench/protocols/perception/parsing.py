@@ -12,11 +12,12 @@ from PIL import Image
 
 from .....core.boxes import box_iou
 from .....core.errors import WholeFaceError
+from .....methods.analysis import fit_and_mask
 from .....morphable import MorphableModel
 from .....perceive import FaceLandmarks, FaceParser, LandmarkDetector, ParsingClass
 from .....perceive.face_parser import FaceParsing
-from .....stages.mask import estimate_occluder
-from .....stages.shape import fit_landmarks
+from .....photo import read_photo
+from .....stages import FaceState, Tools, run_stages
 from ...report.table import Cell, Table
 from ..occluders import MaskScore, pool, score
 from .context import SETS, Context, real_photos
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["network_mask", "parsing_tables", "training_free_mask"]
 
 Mask = NDArray[np.bool_]
-_ENOUGH_HIDDEN = 0.08  # as in methods.analysis
 
 
 def parsing_tables(context: Context) -> list[Table]:
@@ -118,20 +118,13 @@ def _score_sample(
 
 
 def training_free_mask(model: MorphableModel, pixels: NDArray[np.uint8], landmarks: FaceLandmarks) -> Mask:
-    """(H, W) the mask by analysis and synthesis alone, in one or two rounds as in ``methods.analysis``."""
-    height, width = pixels.shape[:2]
-    fit = fit_landmarks(model, landmarks, width, height)
-    estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, landmarks)
-    if landmarks.modes is not None:
-        return estimate.mask
-    column, row = np.rint(landmarks.points).astype(np.int64).T
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    hidden = np.zeros(len(landmarks.points))
-    hidden[inside] = estimate.probability[row[inside], column[inside]]
-    if (hidden > 0.5).mean() > _ENOUGH_HIDDEN:
-        fit = fit_landmarks(model, landmarks, width, height, occluded=hidden)
-        estimate = estimate_occluder(pixels, model, fit.parameters, fit.camera, landmarks)
-    return estimate.mask
+    """(H, W) the mask by analysis and synthesis alone: the stages of ``analysis`` without its parsing network."""
+    face = FaceState(read_photo(pixels), landmarks)
+    (found,) = run_stages(fit_and_mask(parse=False), [face], Tools(model))
+    if isinstance(found, WholeFaceError):
+        raise found
+    assert found.mask is not None
+    return found.mask.hidden
 
 
 def _real_table(context: Context) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wholeface.result.colours import colour_spread
+from wholeface.result.colours import colour_spread, seen_level
 
 _FACE = np.zeros((120, 100), bool)
 _FACE[20:100, 20:80] = True
@@ -49,3 +49,14 @@ def test_where_hardly_anything_is_seen_nothing_is_said() -> None:
     assert colour_spread(_shaded((0.6, 0.3, 0.2)), few) == 0.0
     assert colour_spread(_shaded((0.6, 0.3, 0.2)), np.zeros_like(_FACE)) == 0.0
     assert colour_spread(np.zeros((120, 100, 3), np.uint8), _FACE) == pytest.approx(0.0)
+
+
+def test_the_level_is_the_median_of_what_is_seen() -> None:
+    pixels = np.full((40, 50, 3), 200, np.uint8)
+    pixels[:, :20] = 60
+    visible = np.zeros((40, 50), bool)
+    visible[:, :30] = True
+    assert seen_level(pixels, visible) == pytest.approx(60)
+    visible[:, :18] = False
+    assert seen_level(pixels, visible) == pytest.approx(200)
+    assert seen_level(pixels, np.zeros((40, 50), bool)) == 128.0

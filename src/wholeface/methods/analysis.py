@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from ..stages import FaceState, Stage, Tools, Where
 from ..stages.mask.by_synthesis import MaskBySynthesis
 from ..stages.parse import Parse
+from ..stages.shape import PhotometricSettings
 from ..stages.shape.map_fit import MapFit, hidden_landmarks
 from ..stages.shape.photometric_refinement import PhotometricRefinement
 from ..stages.texture.completion import TextureCompletion
@@ -24,6 +25,8 @@ from .spec import MethodOptions, MethodSpec
 
 __all__ = ["METHOD", "fit_and_mask"]
 
+# Without refinement the shape stays as the landmarks have it, but everybody keeps a skin tone of their own.
+_TONE = PhotometricSettings(identity_modes=0, albedo_modes=10, iterations=2, samples=600)
 _ENOUGH_HIDDEN = 0.08  # share of hidden landmarks from which a second fit is worth its time
 
 
@@ -54,7 +57,7 @@ def fit_and_mask(focal: float | None = None, *, parse: bool = True) -> tuple[Sta
 def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
     return (
         *fit_and_mask(options.focal),
-        *((PhotometricRefinement(),) if options.refine else ()),
+        PhotometricRefinement() if options.refine else PhotometricRefinement(_TONE, name="tone"),
         TextureCompletion(size=options.texture_size),
     )
 

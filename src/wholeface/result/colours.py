@@ -1,4 +1,4 @@
-"""Whether a face has the colours of skin: thermal pictures, paint and coloured prints do not."""
+"""What a face's colours say: whether they are those of skin in one light, and how bright it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..core.srgb import LINEAR_OF_BYTE
 
-__all__ = ["colour_spread"]
+__all__ = ["colour_spread", "seen_level"]
 
 _CELLS = 24  # along the longer side of the face: noise and pores average out
 _LEAST = 30  # cells with face in them, below which nothing is said
@@ -49,3 +49,17 @@ def colour_spread(pixels: NDArray[np.uint8], visible: NDArray[np.bool_]) -> floa
     logs = np.log(lit + 0.02)  # the floor of what cameras and JPEG tell apart
     spreads = [np.ptp(np.quantile(logs[:, c] - logs[:, 1], (0.1, 0.9))) for c in (0, 2)]
     return float(max(spreads))
+
+
+def seen_level(pixels: NDArray[np.uint8], visible: NDArray[np.bool_]) -> float:
+    """Median brightness of a face, sRGB levels from 0 to 255; 128 where nothing of it is seen.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB.
+        visible: (H, W) bool, face with nothing in front of it.
+    """
+    rows, columns = np.nonzero(visible)
+    if len(rows) == 0:
+        return 128.0
+    step = max(1, len(rows) // 20_000)
+    return float(np.median(pixels[rows[::step], columns[::step]] @ np.array([0.299, 0.587, 0.114])))

@@ -7,7 +7,7 @@ import numpy as np
 from ..perceive.certainty import BADLY_SEEN
 from ..render import pose_degrees
 from ..stages import FaceState, Tools
-from .colours import colour_spread
+from .colours import colour_spread, seen_level
 from .outside import outside_share
 from .quality import judge
 from .reconstruction import Reconstruction
@@ -42,6 +42,7 @@ def reconstruction_of(face: FaceState, method: str, tools: Tools) -> Reconstruct
             outside_fraction=outside_share(fit.model, fit.parameters, fit.camera, mask.face_region),
             certainty=face.landmarks.certainty,
             colour_spread=colour_spread(face.photo.pixels, mask.visible),
+            level=seen_level(face.photo.pixels, mask.visible),
         ),
         method=method,
         face_number=face.face_number,

@@ -24,6 +24,7 @@ class Quality:
         outside_fraction: share of the face that lies outside the photo.
         certainty: how sure it is that this is a face that is seen well enough.
         colour_spread: how much the hue differs over what is seen of it, see :func:`.colours.colour_spread`.
+        level: median of the seen face's brightness, sRGB levels from 0 to 255.
     """
 
     verdict: Literal["good", "fair", "poor"]
@@ -35,6 +36,7 @@ class Quality:
     outside_fraction: float = 0.0
     certainty: float = 1.0
     colour_spread: float = 0.0
+    level: float = 128.0
 
     @property
     def unseen_fraction(self) -> float:
@@ -51,6 +53,7 @@ def judge(
     outside_fraction: float = 0.0,
     certainty: float = 1.0,
     colour_spread: float = 0.0,
+    level: float = 128.0,
 ) -> Quality:
     """Verdict from these numbers; the worst of them decides.
 
@@ -66,6 +69,8 @@ def judge(
         colour_spread: how much the hue differs over what is seen of the face. On 250 each of portraits, computer-made
             faces and renderings, with things in front of them and in coloured light, 1.2 is exceeded by 1 % and 1.8
             by none; on the same pictures in the false colours of thermal cameras by 80 % and 60 %.
+        level: median brightness of the seen face, sRGB levels. Of well-lit portraits of the darkest tone one in
+            thirty lies below 50, of all others none; above 240 colours are clipped.
     """
     unseen = _unseen(hidden_fraction, outside_fraction)
     beyond = f"{outside_fraction:.0%} of the face lies outside the photo"
@@ -82,6 +87,17 @@ def judge(
         (abs(yaw_deg) > 65, abs(yaw_deg) > 40, f"the head is turned by {abs(yaw_deg):.0f}°"),
         (certainty < BADLY_SEEN, False, f"the face is badly seen (certainty {certainty:.2f})"),
         (colour_spread > 1.8, colour_spread > 1.2, "its colours are not those of skin in one light"),
+        (
+            level < 20,
+            level < 50,
+            f"the face is dark in this photo (level {level:.0f} of 255): little light and dark skin look alike, so "
+            "its tone is a guess",
+        ),
+        (
+            level > 250,
+            level > 240,
+            f"the face is overexposed (level {level:.0f} of 255), so its tone is a guess",
+        ),
     )
     reasons = tuple(text for poor, fair, text in checks if poor or fair)
     verdict: Literal["good", "fair", "poor"] = "good"
@@ -99,6 +115,7 @@ def judge(
         outside_fraction=outside_fraction,
         certainty=certainty,
         colour_spread=colour_spread,
+        level=level,
     )
 
 

@@ -192,7 +192,11 @@ def add_reconstruct_parser(commands: Any) -> None:
         metavar="N",
         help="refuse photos with more pixels (default: 130M; a photo needs about 10 bytes of memory a pixel)",
     )
-    parser.add_argument("--fast", action="store_true", help="skip the photometric refinement")
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="skip the photometric refinement: the shape stays as the landmarks have it, the tone is a rough one",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON line per photo on standard output")
     parser.set_defaults(run=_run)
 

@@ -19,11 +19,12 @@ class PhotometricRefinement:
 
     Args:
         settings: strengths and limits.
+        name: in words, for timings and errors.
     """
 
     settings: PhotometricSettings | None = None
+    name: str = "refine"
 
-    name: ClassVar[str] = "refine"
     reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "fit", "mask"})
     writes: ClassVar[frozenset[str]] = frozenset({"fit"})
 

@@ -190,7 +190,7 @@ def add_reconstruct_parser(commands: Any) -> None:
         "--max-pixels",
         type=_pixels,
         metavar="N",
-        help="refuse photos with more pixels (default: 130M; a photo needs about 10 bytes of memory a pixel)",
+        help="refuse photos with more pixels (default: 200M; a large photo takes about 20 bytes of memory a pixel)",
     )
     parser.add_argument(
         "--fast",

@@ -1,1 +1,7 @@
 """Our networks beside mediapipe."""
+
+from .protocol import PROTOCOL
+
+__all__ = [
+    "PROTOCOL",
+]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.resize import resize_bilinear
 from ..core.short_repr import short_repr
 from ..core.srgb_torch import linear_to_srgb, srgb_to_linear
 
@@ -81,11 +82,8 @@ class AlbedoModel:
             raise UsageError("this face model has no albedo in UV space; use .vertices()")
         count = coefficients.shape[-1]
         offset = torch.einsum("k,kchw->chw", coefficients, self.basis_texture[:count])
-        resized = [
-            torch.nn.functional.interpolate(t[None], (size, size), mode="bilinear", align_corners=False)[0]
-            for t in (self.mean_texture, offset)
-        ]
-        return self.to_linear(resized[0] + resized[1])
+        mean, change = (resize_bilinear(t, size, size) for t in (self.mean_texture, offset))
+        return self.to_linear(mean + change)
 
     def to_linear(self, values: Tensor) -> Tensor:
         """Linear light from values in this model's ``space``."""

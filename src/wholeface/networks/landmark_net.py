@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.short_repr import short_repr
 from .blocks import ConvNormAct, InvertedResidual
 
 __all__ = ["LandmarkNet", "LandmarkNetConfig", "LandmarkOutput"]
@@ -63,6 +64,8 @@ class LandmarkOutput:
     covered: Tensor
     identity: Tensor
     identity_log_sigma: Tensor
+
+    __repr__ = short_repr
 
 
 class LandmarkNet(nn.Module):

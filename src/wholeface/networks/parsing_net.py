@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.short_repr import short_repr
 from .blocks import ConvNormAct, FusedResidual, InvertedResidual
 
 __all__ = ["ParsingNet", "ParsingNetConfig", "ParsingOutput"]
@@ -43,6 +44,8 @@ class ParsingOutput:
     parsing: Tensor
     kind: Tensor
     face: Tensor
+
+    __repr__ = short_repr
 
 
 class _Up(nn.Module):

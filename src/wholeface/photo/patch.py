@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.short_repr import short_repr
 from .similarity import Similarity
 
 __all__ = ["Patch", "patch_of_crop"]
@@ -25,6 +26,8 @@ class Patch:
     values: NDArray[np.float32]
     left: int
     top: int
+
+    __repr__ = short_repr
 
     @property
     def slices(self) -> tuple[slice, slice]:

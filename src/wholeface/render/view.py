@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.short_repr import short_repr
 from ..core.srgb_torch import linear_to_srgb, srgb_to_linear
 from ..core.threads import run_ranges
 from ._view_kernels import draw_rows
@@ -87,6 +88,8 @@ class HeadView:
     normals: Tensor
     fragments: Fragments
     size: int
+
+    __repr__ = short_repr
 
     @staticmethod
     def of(

@@ -10,12 +10,14 @@ recognised by its name and cleared by the next save next to it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +28,10 @@ __all__ = ["clear_leftovers", "replaced_whole"]
 
 _STAGING = re.compile(r"\.wholeface-([0-9a-f]{8})-(\d+)-[0-9a-f]{12}")
 _DAY = 86400.0  # s; a leftover of another machine is one after this long
-_TRIES = 5  # against another process that saves into the same place
+_TRIES = (
+    100  # against others that save into the same place; each try that fails is one of theirs that succeeded
+)
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # somebody else has put a result there
 
 
 @contextlib.contextmanager
@@ -83,10 +88,13 @@ def _real(folder: Path) -> Path:
     """The folder itself, links followed, with its parent created."""
     target = folder.resolve()
     for place in (target, *target.parents):
-        if place.is_dir():
-            break
-        if place.exists():
+        try:
+            mode = place.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if not stat.S_ISDIR(mode):
             raise NotADirectoryError(0, f"{'it' if place == target else place} is a file")
+        break
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
 
@@ -110,29 +118,30 @@ def _may_be_exchanged(target: Path, own: Callable[[str], bool]) -> bool:
             return False
     if os.path.ismount(target) or not os.access(target.parent, os.W_OK | os.X_OK):
         return False
-    with os.scandir(target) as entries:
-        return all(own(e.name) and e.is_file(follow_symlinks=False) for e in entries)
+    try:
+        with os.scandir(target) as entries:
+            return all(own(e.name) and e.is_file(follow_symlinks=False) for e in entries)
+    except FileNotFoundError:  # another process has just taken it away, to put its own result there
+        return True
 
 
 def _exchange(target: Path, new: Path, staging: Path, own: Callable[[str], bool]) -> None:
     old = staging / "old" / target.name
     old.parent.mkdir()
     for attempt in range(_TRIES):
-        if target.exists():
+        with contextlib.suppress(FileNotFoundError):  # nothing is there, or another process was quicker
             shutil.copymode(target, new)
-            with contextlib.suppress(FileNotFoundError):  # another process was quicker
-                target.rename(old)
+            target.rename(old)
         try:
             new.rename(target)
-        except OSError:
-            if old.exists() and not target.exists():
-                old.rename(target)
-            elif attempt + 1 < _TRIES and target.is_dir():
-                _remove_result(old, own)
+        except OSError as error:
+            if error.errno in _TAKEN and attempt + 1 < _TRIES:
+                _remove_result(old, own)  # theirs is newer
                 continue
-            raise
+            raise  # what was put aside goes back when the staging folder is cleared
         break
     _keep_others(old, target, own)
+    _remove_result(old, own)
 
 
 def _replace_files(target: Path, new: Path, own: Callable[[str], bool], record: str) -> None:

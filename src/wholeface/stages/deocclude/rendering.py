@@ -10,6 +10,7 @@ import torch
 from ...core.errors import UsageError
 from ...core.jit import njit
 from ...core.kernels import shading_at
+from ...core.resize import resize_bilinear
 from ...core.smoothstep import smoothstep
 from ...core.srgb import LINEAR_OF_BYTE
 from ...morphable import MorphableModel, Parameters
@@ -227,10 +228,9 @@ def _blocks(values: Array, factor: int) -> Array:
 
 def _enlarged(values: Array, factor: int) -> Array:
     """(h, w, C) -> (h · f, w · f, C), bilinear, pixel edges aligned."""
-    size = (values.shape[0] * factor, values.shape[1] * factor)
-    planes = torch.from_numpy(np.ascontiguousarray(values, np.float32)).permute(2, 0, 1)[None]
-    large = torch.nn.functional.interpolate(planes, size, mode="bilinear", align_corners=False)
-    return np.ascontiguousarray(large[0].permute(1, 2, 0).numpy())
+    planes = torch.from_numpy(np.ascontiguousarray(values, np.float32)).permute(2, 0, 1)
+    large = resize_bilinear(planes, values.shape[0] * factor, values.shape[1] * factor)
+    return np.ascontiguousarray(large.permute(1, 2, 0).numpy())
 
 
 def _box(blocked: Array, points: Array, faces: Array, camera: Camera) -> tuple[int, int, int, int] | None:
@@ -365,10 +365,4 @@ def _mismatch(
     total = reduce(weight[..., None])
     data = reduce(difference) / np.maximum(total, 1e-6)
     coarse = grid_membrane(total[..., 0], data, stiffness=1.0)
-    fine = torch.nn.functional.interpolate(
-        torch.from_numpy(coarse.astype(np.float32)).permute(2, 0, 1)[None],
-        (h * step, w * step),
-        mode="bilinear",
-        align_corners=False,
-    )[0]
-    return fine.permute(1, 2, 0).numpy()[: original.shape[0], : original.shape[1]]
+    return _enlarged(coarse, step)[: original.shape[0], : original.shape[1]]

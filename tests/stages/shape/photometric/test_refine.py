@@ -326,7 +326,7 @@ def test_geometry_prior_is_the_landmarks_curvature(model, scene):
         landmarks,
         (6, 0),
         landmark_weight=1.0,
-        identity_precision=0.0,
+        identity_precision=np.zeros(6),
         expression_precision=0.0,
     )
     embedding = model.landmarks_68

@@ -285,9 +285,7 @@ def _minimise(
         diagonal = np.diag(curvature).copy()
         for _ in range(5):
             step = -np.linalg.solve(curvature + np.diag(damping * diagonal + 1e-12), gradient)
-            candidate = state.moved(
-                step, problem.blocks, problem.expression_range[:, : len(state.expression)]
-            )
+            candidate = state.moved(step, problem.blocks, problem.expression_range)
             value = objective.value(candidate)
             if np.isfinite(value) and value < loss[-1]:
                 break

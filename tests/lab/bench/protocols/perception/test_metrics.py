@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from wholeface.core.boxes import box_iou
 from wholeface.core.errors import UsageError
 from wholeface.lab.bench.protocols.perception.metrics import (
     calibration,
     class_confusion,
     class_iou,
     eye_scale,
-    iou,
     match_boxes,
     nme_summary,
     point_errors,
@@ -34,7 +34,7 @@ def check_iou(measure: Callable[[np.ndarray, np.ndarray], float]) -> None:
 
 
 def test_iou_by_hand() -> None:
-    check_iou(iou)
+    check_iou(box_iou)
 
 
 def test_overlap_over_the_smaller_box_is_caught() -> None:

@@ -153,7 +153,8 @@ class FaceDetector:
     ) -> tuple[list[DetectedFace], bool]:
         """The faces of one pass, and whether it shows signs of small ones."""
         picture = warp(pixels, similarity, (shape[1], shape[0]))
-        raw = self._network(np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32) / 255)[0]
+        planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
+        raw = self._network(planes / np.float32(255))[0]
         score, boxes, points = decode_arrays(raw, *cells(*shape))
         finest = shape[0] // _STRIDES[0] * (shape[1] // _STRIDES[0])
         hints = bool((score[:finest] > _HINT).any())

@@ -128,7 +128,7 @@ class FaceParser:
                 warp(pixels, frame, (self.size, self.size), fill="edge")
                 for pixels, frame in zip(photos[first : first + self.batch], frames)
             ]
-            images = np.stack([crop.transpose(2, 0, 1) for crop in crops]).astype(np.float32) / 255
+            images = np.stack([crop.transpose(2, 0, 1) for crop in crops]).astype(np.float32) / np.float32(255)
             results += self._read(images, frames)
         return results
 
@@ -140,9 +140,10 @@ class FaceParser:
         face = 1.0 / (1.0 + np.exp(-np.clip(raw[:, -1], -30, 30)))
         if self.mirror:
             swap = mirrored_classes(k)
-            parsing = (parsing[:n] + parsing[n:, swap, :, ::-1]) / 2
-            kind = (kind[:n] + kind[n:, ..., ::-1]) / 2
-            face = (face[:n] + face[n:, ..., ::-1]) / 2
+            half = np.float32(0.5)
+            parsing = half * (parsing[:n] + parsing[n:, swap, :, ::-1])
+            kind = half * (kind[:n] + kind[n:, ..., ::-1])
+            face = half * (face[:n] + face[n:, ..., ::-1])
         return [
             FaceParsing(frame, _enlarged(parsing[i]), _enlarged(kind[i]), _enlarged(face[i][None])[0])
             for i, frame in enumerate(frames)

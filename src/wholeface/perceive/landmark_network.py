@@ -146,7 +146,7 @@ class LandmarkNetwork:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(L, 5) what the network says of the points, and (2K,) of the person."""
         crop = warp(pixels, frame, (self.size, self.size), fill="edge")
-        image = crop.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        image = crop.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
         out = self._network(np.concatenate([image, image[..., ::-1]]) if self.mirror else image)
         return mean_of_mirrored(out, self._identity) if self.mirror else split_raw(out[0], self._identity)
 
@@ -197,7 +197,8 @@ def mean_of_mirrored(
     other, others_person = split_raw(both[1], identity)
     turned = other[MIRROR_668] * np.array([-1, 1, 1, 1, 1], np.float32)
     signs = np.concatenate([IDENTITY_SIGNS[:identity], np.ones(identity, np.float32)])
-    return (raw + turned) / 2, (person + signs * others_person) / 2
+    half = np.float32(0.5)
+    return half * (raw + turned), half * (person + signs * others_person)
 
 
 def _logistic(x: NDArray[np.float32]) -> NDArray[np.float64]:

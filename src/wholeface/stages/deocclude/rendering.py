@@ -165,7 +165,8 @@ def deocclude(
     face = np.isin(kind, (FACE, EYEBALL, TEETH, INNER))
     depth = fragments.depth[0].numpy()
     scale = float(crop.focal) / float(np.median(depth[face])) if face.any() else 1.0
-    blocked = _believed(_blocks(blocked[top:bottom, left:right], factor).any(axis=(1, 3)), kind, scale)
+    hidden = np.asarray(_blocks(blocked[top:bottom, left:right], factor).any(axis=(1, 3)))
+    blocked = _believed(hidden, kind, scale)
     if not (blocked & face).any():
         return result
     alpha, free = _alpha(

@@ -293,7 +293,7 @@ def _create(folder: Path, manifest: Mapping[str, Any], rows: NDArray[np.int64]) 
     np.save(folder / "index.npy", rows)
     np.save(folder / "done.npy", np.zeros(len(rows), dtype=bool))
     for name, (dtype, shape) in manifest["fields"].items():
-        array = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+        array = np.lib.format.open_memmap(
             folder / f"{name}.npy", mode="w+", dtype=np.dtype(dtype), shape=(len(rows), *shape)
         )
         del array  # a hole in the file until rows are written

@@ -142,7 +142,7 @@ class DetectorTask(Task):
             empty += len(scene.boxes) == 0
             false_in_empty += len(found) if len(scene.boxes) == 0 else 0
             for box in scene.boxes:
-                best = max((box_iou(box, face.box) for face in found), default=0.0)
+                best = max((float(box_iou(box, face.box)) for face in found), default=0.0)
                 matched += best > 0.5
                 overlaps += [best] if best > 0.5 else []
         return {

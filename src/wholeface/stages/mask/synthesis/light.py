@@ -58,12 +58,12 @@ def fit_light(basis: _Array, albedo: _Array, colour: _Array, weight: _Array, ite
     total = float(weight.sum()) + 1e-9
     dull, grey = albedo @ LUMINANCE, colour @ LUMINANCE
     level = float(np.exp((weight * (np.log(grey + DARK) - np.log(dull + DARK))).sum() / total))
-    mean = np.zeros(9)
+    mean: _Array = np.zeros(9)
     mean[0] = level / C0
     one = mean
     for _ in range(iterations):
         one = _solve(basis, dull, grey, strength, one, mean, _BAND_SIGMA * mean[0], level)
-    light = np.zeros((9, 3))
+    light: _Array = np.zeros((9, 3))
     shaded = np.maximum(basis @ one, _FLOOR * level)
     for c in range(3):
         gain = float((weight * (colour[:, c] + DARK) / (albedo[:, c] * shaded + DARK)).sum() / total)

@@ -32,8 +32,8 @@ def tv_cut(cost: _F32, weight_x: _F32, weight_y: _F32, start: _F32, iterations: 
 
     Source: Chambolle & Pock 2011; Nikolova, Esedoglu & Chan 2006 for the threshold.
     """
-    arrays = [np.ascontiguousarray(a, dtype=np.float32) for a in (cost, weight_x, weight_y)]
-    result: _F32 = _solve(*arrays, np.array(start, dtype=np.float32, order="C"), iterations)  # type: ignore[call-arg,arg-type]
+    costs, across, down = (np.ascontiguousarray(a, dtype=np.float32) for a in (cost, weight_x, weight_y))
+    result: _F32 = _solve(costs, across, down, np.array(start, dtype=np.float32, order="C"), iterations)
     return result
 
 

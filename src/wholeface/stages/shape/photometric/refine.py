@@ -215,7 +215,7 @@ def _like(values: _F64, old: torch.Tensor) -> torch.Tensor:
 def _lit(problem: PhotometricProblem, state: State) -> State:
     """With a light fitted robustly to the samples: what came before may be a neutral one."""
     basis, albedo, colour = problem.colours(state)
-    weight = np.ones(len(basis))
+    weight: _F64 = np.ones(len(basis))
     light = state.light
     for _ in range(3):
         light = fit_light(basis, np.maximum(albedo, 1e-3), colour, weight)
@@ -284,7 +284,7 @@ def _minimise(
         gradient, curvature = objective.model(state)
         diagonal = np.diag(curvature).copy()
         for _ in range(5):
-            step = -np.linalg.solve(curvature + np.diag(damping * diagonal + 1e-12), gradient)
+            step: _F64 = -np.linalg.solve(curvature + np.diag(damping * diagonal + 1e-12), gradient)
             candidate = state.moved(step, problem.blocks, problem.expression_range)
             value = objective.value(candidate)
             if np.isfinite(value) and value < loss[-1]:

@@ -62,8 +62,8 @@ def mesh_membrane(
     neighbours = csc_matrix((np.ones(len(columns)), columns, rows), shape=(count, count))
     diagonal = weight + screen + stiffness * (np.diff(rows) + _TINY)
     system = diags(diagonal, format="csc") - stiffness * neighbours
-    solver = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    return np.asarray(solver.solve(right))
+    factor = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return np.asarray(factor.solve(right))
 
 
 def grid_membrane(weight: Array, data: Array, *, stiffness: float) -> Array:

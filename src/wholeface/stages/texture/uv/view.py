@@ -174,7 +174,7 @@ def _trust(
     inside = np.isin(kind, (EYEBALL, TEETH, INNER))
     if inside.any():
         weight *= smoothstep(*_margin(0.0, 0.2, 1.0, scale), _distance(inside))
-    clearance = np.full(kind.shape, 1e6, np.float32)
+    clearance: Array = np.full(kind.shape, 1e6, np.float32)
     blocked = hidden >= 0.5
     if blocked.any():
         distance = _distance(blocked)

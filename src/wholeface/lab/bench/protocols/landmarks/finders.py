@@ -109,7 +109,7 @@ def _detector_finder(
         best, overlap = None, _SAME_FACE
         for face in detector.detect(pixels):
             dense = face.points_478
-            here = box_iou(face.box if dense is None else face_box(dense), box)
+            here = float(box_iou(face.box if dense is None else face_box(dense), box))
             if here >= overlap:
                 best, overlap = face, here
         if best is None:

@@ -78,7 +78,7 @@ def judged_pictures(
     progress("hard faces")
     for face in hard_faces(data, count, _SEED):
         for seen in asked.detect(face.image):
-            overlap = box_iou(seen.box, face.box)
+            overlap = float(box_iou(seen.box, face.box))
             if overlap >= _FACE or overlap < _NO_FACE:
                 found.append(Judged(seen.score, 1 / seen.certainty - 1, overlap >= _FACE, False))
     progress("pictures without faces")

@@ -141,7 +141,7 @@ def paint_ribbons(
     flat = curves.reshape(-1, 3)
     pixels, cam = frame.project(flat)
     pixels = pixels.reshape(n, k, 2)
-    along = np.gradient(pixels, axis=1)
+    along: Array = np.asarray(np.gradient(pixels, axis=1), np.float32)
     across = np.stack((-along[..., 1], along[..., 0]), axis=-1)
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-3)
     t = np.linspace(0, 1, k, dtype=np.float32)

@@ -183,14 +183,16 @@ def cells(height: int, width: int) -> tuple[Array, Array]:
     centres, strides = [], []
     for stride in _STRIDES:
         y, x = np.mgrid[: height // stride, : width // stride].astype(np.float32)
-        centres.append((np.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride - 0.5)
+        place = (np.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride - 0.5
+        centres.append(place.astype(np.float32))
         strides.append(np.full(x.size, stride, dtype=np.float32))
     return np.concatenate(centres), np.concatenate(strides)
 
 
 def decode_arrays(raw: Array, centres: Array, strides: Array) -> tuple[Array, Array, Array]:
     """Scores (C,) in [0, 1], boxes (C, 4) and points (C, 5, 2) in input pixels, from raw output (C, 15)."""
-    score = 1.0 / (1.0 + np.exp(-np.clip(raw[:, 0], -30, 30)))
+    one = np.float32(1)
+    score: Array = one / (one + np.exp(-np.clip(raw[:, 0], -30, 30)))
     reach = np.exp(np.clip(raw[:, 1:5], -6, 6)) * strides[:, None]
     boxes = np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], axis=1)
     points = raw[:, 5:].reshape(-1, 5, 2) * strides[:, None, None] + centres[:, None]

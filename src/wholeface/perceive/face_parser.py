@@ -128,7 +128,9 @@ class FaceParser:
                 warp(pixels, frame, (self.size, self.size), fill="edge")
                 for pixels, frame in zip(photos[first : first + self.batch], frames)
             ]
-            images = np.stack([crop.transpose(2, 0, 1) for crop in crops]).astype(np.float32) / np.float32(255)
+            images = np.stack([crop.transpose(2, 0, 1) for crop in crops]).astype(np.float32) / np.float32(
+                255
+            )
             results += self._read(images, frames)
         return results
 

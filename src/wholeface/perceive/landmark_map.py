@@ -80,7 +80,8 @@ def landmark_map(
         raise UsageError(f"the map must have at least one pixel, got {height} × {width}")
     if not (np.isfinite(forehead) and forehead >= 0):
         raise UsageError(f"forehead must be a number of nose lengths >= 0, got {forehead}")
-    maps = [_one_map(face, height, width, forehead) for face in points.reshape(-1, 68, 2)]
+    faces = np.asarray(points, dtype=np.float64).reshape(-1, 68, 2)
+    maps = [_one_map(face, height, width, forehead) for face in faces]
     return np.array(maps, np.uint8).reshape(*points.shape[:-2], height, width)
 
 

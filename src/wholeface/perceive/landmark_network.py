@@ -197,8 +197,8 @@ def mean_of_mirrored(
     other, others_person = split_raw(both[1], identity)
     turned = other[MIRROR_668] * np.array([-1, 1, 1, 1, 1], np.float32)
     signs = np.concatenate([IDENTITY_SIGNS[:identity], np.ones(identity, np.float32)])
-    half = np.float32(0.5)
-    return half * (raw + turned), half * (person + signs * others_person)
+    points, both_persons = (raw + turned) / 2, (person + signs * others_person) / 2
+    return np.asarray(points, np.float32), np.asarray(both_persons, np.float32)
 
 
 def _logistic(x: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -148,17 +148,17 @@ class FaceLandmarks:
         sigma: NDArray[np.floating[Any]] | float | None = None,
     ) -> FaceLandmarks:
         """Landmarks from bare points, e.g. of a file: all visible, sigma by default 2 % of the face size."""
-        points = np.asarray(points, dtype=np.float64)
-        if points.shape != (LANDMARK_COUNTS.get(scheme, -1), 2):
+        placed = np.asarray(points, dtype=np.float64)
+        if placed.shape != (LANDMARK_COUNTS.get(scheme, -1), 2):
             raise UsageError(
-                f"{scheme} landmarks must have shape ({LANDMARK_COUNTS.get(scheme)}, 2), got {points.shape}"
+                f"{scheme} landmarks must have shape ({LANDMARK_COUNTS.get(scheme)}, 2), got {placed.shape}"
             )
-        low, high = points.min(axis=0), points.max(axis=0)
-        count = len(points)
+        low, high = placed.min(axis=0), placed.max(axis=0)
+        count = len(placed)
         if sigma is None:
             sigma = 0.02 * float(np.sqrt(np.prod(np.maximum(high - low, 1e-6))))
         return FaceLandmarks(
-            points=points,
+            points=placed,
             scheme=scheme,
             box=np.concatenate([low, high]),
             score=score,

@@ -173,7 +173,7 @@ class Plain:
             count = columns if kind == "csc" else rows
             if pointer.dtype.kind not in "iu" or pointer.shape != (count + 1,):
                 raise bad
-            lengths: NDArray[np.int64] = np.diff(pointer.astype(np.int64))
+            lengths = np.asarray(np.diff(pointer.astype(np.int64)), np.int64)
             if (lengths < 0).any() or pointer[0] != 0 or int(pointer[-1]) != values.size:
                 raise bad
             major = np.repeat(np.arange(count), lengths)

@@ -6,6 +6,7 @@ import colorsys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from .placing.scene import scene_light, to_rgba
 __all__ = ["HatSource"]
 
 Array = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 _AROUND = 56
 
 
@@ -90,7 +92,7 @@ class HatSource:
         )
 
 
-def _grid(points: Array, uv: Array, part: int, ring: bool = True) -> _Cloth:
+def _grid(points: Floats, uv: Floats, part: int, ring: bool = True) -> _Cloth:
     """A cloth from rows of points (R, C, 3); the columns close to a ring."""
     rows, columns = points.shape[:2]
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns if ring else columns - 1), indexing="ij")
@@ -131,7 +133,7 @@ def _normals(points: Array, triangles: NDArray[np.int32]) -> Array:
     return (summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9)).astype(np.float32)
 
 
-def _on_head(shape: HeadShape, directions: Array, gap: Array | float) -> Array:
+def _on_head(shape: HeadShape, directions: Array, gap: Floats | float) -> Array:
     """Points (..., 3) that lie ``gap`` mm above the head along unit directions (..., 3)."""
     flat = directions.reshape(-1, 3).astype(np.float32)
     radius = shape.surface(flat).reshape(directions.shape[:-1])
@@ -164,8 +166,8 @@ def _line(front: float, side: float, back: float) -> Array:
     """(C,) heights of an edge around the head, mm."""
     phi = _azimuth()
     c = np.cos(phi)
-    line: Array = side + np.where(c > 0, (front - side) * c * c, (back - side) * c * c)
-    return line.astype(np.float32)
+    line = side + np.where(c > 0, (front - side) * c * c, (back - side) * c * c)
+    return np.asarray(line, np.float32)
 
 
 def _cap(shape: HeadShape, rng: np.random.Generator, gap: float) -> list[_Cloth]:

@@ -177,7 +177,7 @@ def _draw(model: MorphableModel, head: PortraitGeometry, size: tuple[int, int]) 
 def _expected(g: _Drawn, person: F32) -> F32:
     """(4, h, w) probabilities of background, skin, hair and cloth from place alone."""
 
-    def ramp(low: float, high: float, value: F32) -> F32:
+    def ramp(low: float, high: float, value: NDArray[np.floating[Any]]) -> F32:
         return np.clip((value - low) / (high - low), 0, 1).astype(np.float32)
 
     inside = ndimage.distance_transform_edt(g.face) / g.unit

@@ -244,7 +244,7 @@ def _read(path: Path) -> PortraitTable | None:
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
     """Write an npz file all at once or not at all."""
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
-    np.savez_compressed(temporary, **arrays)
+    np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]  # the stub: one could be allow_pickle
     os.replace(temporary, path)
 
 

@@ -139,7 +139,7 @@ def compose_albedo(
     )
     outside = spread.reshape(model.vertex_count, -1, 3) + far
     s = coarse.size
-    textures = coarse.texels(outside.reshape(model.vertex_count, -1)).reshape(s, s, -1, 3)
+    textures: Array = coarse.texels(outside.reshape(model.vertex_count, -1)).reshape(s, s, -1, 3)
     own = to_grid(flat, zone).reshape(s, s, -1, 3)
     textures = textures + feather[..., None, None] * (own - textures)
     skin = coarse.regions["skin"]
@@ -162,7 +162,7 @@ def compose_albedo(
     mean = pad_texture(mean, fine.covered)
     mean = 0.5 * (mean + mean[:, ::-1])
     parity = np.append(modes.parity[:kept], np.ones(len(eyes.iris_modes)))[:, None, None, None]
-    basis = 0.5 * (basis + parity * basis[:, :, ::-1])
+    basis = np.float32(0.5) * (basis + parity.astype(basis.dtype) * basis[:, :, ::-1])
     return albedo_from_textures(model, np.minimum(mean, np.log(0.95)), basis)
 
 

@@ -218,7 +218,7 @@ def _lit(problem: PhotometricProblem, state: State) -> State:
     weight: _F64 = np.ones(len(basis))
     light = state.light
     for _ in range(3):
-        light = fit_light(basis, np.maximum(albedo, 1e-3), colour, weight)
+        light = np.asarray(fit_light(basis, np.maximum(albedo, 1e-3), colour, weight), np.float64)
         luminance, chroma = split(log_difference(colour, np.maximum(albedo * (basis @ light), 1e-4)))
         weight = 1 / (1 + np.square(luminance / 0.25) + np.square(chroma).sum(axis=1) / 0.12**2)
     return State(state.albedo, light, state.identity, state.expression, state.rotation, state.translation)
@@ -284,7 +284,8 @@ def _minimise(
         gradient, curvature = objective.model(state)
         diagonal = np.diag(curvature).copy()
         for _ in range(5):
-            step: _F64 = -np.linalg.solve(curvature + np.diag(damping * diagonal + 1e-12), gradient)
+            damped = curvature + np.diag(damping * diagonal + 1e-12)
+            step = np.asarray(-np.linalg.solve(damped, gradient), np.float64)
             candidate = state.moved(step, problem.blocks, problem.expression_range)
             value = objective.value(candidate)
             if np.isfinite(value) and value < loss[-1]:

@@ -154,8 +154,9 @@ def _measure(
         found.missing.append(Missing("all photos", name, "no neutral shape of any of them"))
         found.spreads.append((name, None, f"0 of {total}", *(None,) * 11))
         return
-    stack = np.stack([heads.vectors[int(i)] for i in chosen[there]])
-    shapes = align_shapes(stack, scale=not heads.metric) if np.ptp(stack, axis=0).max() > 0 else stack
+    stack: Array = np.stack([heads.vectors[int(i)] for i in chosen[there]])
+    differ = bool(np.ptp(stack, axis=0).max() > 0)
+    shapes = align_shapes(stack, scale=not heads.metric) if differ else stack
     owners = people[there]
     groups = [shapes[owners == person] for person in np.unique(owners)]
     try:

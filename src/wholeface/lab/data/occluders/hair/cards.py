@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +117,7 @@ def paint_ribbons(
     curves: Array,
     width: Array,
     texture: HairTexture,
-    colours: Array,
+    colours: NDArray[np.floating[Any]],
     frame: HeadFrame,
     light: SceneLight,
     depth: Array,
@@ -137,11 +138,11 @@ def paint_ribbons(
         rng: randomness.
         fray: see :func:`frayed`.
     """
-    n, k = curves.shape[:2]
+    n, k = (int(edge) for edge in curves.shape[:2])
     flat = curves.reshape(-1, 3)
     pixels, cam = frame.project(flat)
     pixels = pixels.reshape(n, k, 2)
-    along: Array = np.asarray(np.gradient(pixels, axis=1), np.float32)
+    along: Array = np.asarray(np.gradient(pixels, axis=1))
     across = np.stack((-along[..., 1], along[..., 0]), axis=-1)
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-3)
     t = np.linspace(0, 1, k, dtype=np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from ..placing.head import HeadShape
 __all__ = ["FALLS", "NATURALS", "Strands", "fall", "natural"]
 
 Array = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def _unit(vectors: Array) -> Array:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
-def _tangent(directions: Array, normals: Array, lift: float | Array) -> Array:
+def _tangent(directions: Array, normals: Array, lift: float | Floats) -> Array:
     """Directions laid onto the surface, then raised by ``lift`` along the normal."""
     flat = directions - (directions * normals).sum(1, keepdims=True) * normals
     raised: Array = _unit(_unit(flat) + np.asarray(lift, np.float32).reshape(-1, 1) * normals)
@@ -71,12 +73,12 @@ def _tangent(directions: Array, normals: Array, lift: float | Array) -> Array:
 def _make(
     shape: HeadShape,
     roots: Array,
-    directions: Array,
+    directions: Floats,
     rng: np.random.Generator,
     *,
-    length: tuple[float, float] | Array,
+    length: tuple[float, float] | Floats,
     offset: tuple[float, float],
-    lift: float | Array = 0.3,
+    lift: float | Floats = 0.3,
     pull: tuple[float, float, float] | Array = (0.0, -0.6, 0.0),
     stiffness: float = 0.3,
     wobble: float = 0.15,
@@ -298,7 +300,7 @@ def _front(
     return _pick(shape.scalp[near], count, rng) if near.sum() > 8 else _pick(shape.scalp[z > 40], count, rng)
 
 
-def _to_height(roots: Array, target: Array, extra: float = 1.12) -> Array:
+def _to_height(roots: Array, target: Floats, extra: float = 1.12) -> Array:
     """(N,) length that reaches from the roots down to height ``target`` over the rounding of the forehead."""
     return (np.maximum(roots[:, 1] - target, 8.0) * extra + np.maximum(90 - roots[:, 2], 0) * 0.7).astype(
         np.float32
@@ -423,9 +425,7 @@ def _wind(shape: HeadShape, rng: np.random.Generator) -> list[Strands]:
     near = (x * side > 35) & (z > -35) & (y > 25)
     roots = _pick(shape.scalp[near], int(rng.integers(15, 110)), rng)
     n = len(roots)
-    directions = np.stack(
-        (0.3 * side + rng.normal(0, 0.3, n), rng.normal(-0.2, 0.3, n), 1 + 0 * roots[:, 0]), axis=1
-    )
+    directions = np.stack((0.3 * side + rng.normal(0, 0.3, n), rng.normal(-0.2, 0.3, n), np.ones(n)), axis=1)
     pull = (-side * float(rng.uniform(0.35, 0.8)), float(rng.uniform(-0.45, 0.1)), 0.12)
     return [
         _make(shape, roots, directions, rng, length=(90, float(rng.uniform(150, 280))), offset=(4, 26), lift=0.9,

@@ -83,7 +83,7 @@ def portrait_textures(folder: Path, split: Split) -> tuple[HairTexture, ...]:
         if len(found) >= _MANY:
             break
         with Image.open(folder / index[i]["file"]) as image:
-            pixels = np.asarray(image.convert("RGB"), np.float32) / 255
+            pixels = np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
         patch = _patch(pixels, points[i])
         if patch is not None:
             found.append(_texture(f"portrait/{index[i]['file'].split('.')[0]}", patch, 0.7))
@@ -154,7 +154,7 @@ def frayed(texture: HairTexture, rng: np.random.Generator, fray: float, closed: 
         fray: 0 = hardly any gaps, 1 = single strands.
         closed: down to which part of the length there are no gaps.
     """
-    rows, columns = texture.relative.shape[:2]
+    rows, columns = (int(edge) for edge in texture.relative.shape[:2])
     t = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
     fine = rng.random(columns).astype(np.float32)
     coarse = np.interp(np.arange(columns), np.linspace(0, columns, 9), rng.random(9)).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class SceneLight:
     harmonics: Array
     direction: Array
 
-    def diffuse(self, normals: Array) -> Array:
+    def diffuse(self, normals: NDArray[np.floating[Any]]) -> Array:
         """(N, 3) brightness of a white surface with unit normals (N, 3) in camera space, about 1 in full light."""
         linear = sh_basis_array(normals) @ self.harmonics
         return np.clip(linear, 0.02, 2.2).astype(np.float32) ** np.float32(1 / 2.2)

@@ -145,7 +145,7 @@ def compose_albedo(
     skin = coarse.regions["skin"]
     textures[~skin] = 0
     mean_coarse = pad_texture(textures[:, :, 0], skin)
-    basis = np.moveaxis(textures[:, :, 1:], 2, 0)  # (K, s, s, 3)
+    basis: Array = np.moveaxis(textures[:, :, 1:], 2, 0)  # (K, s, s, 3)
     basis = np.stack([pad_near(b, skin, coarse.covered) for b in basis])
     basis = np.concatenate((basis, np.zeros((len(eyes.iris_modes), s, s, 3), dtype=basis.dtype)))
     painted, _, share = paint_eyes(model, coarse, eyes)
@@ -162,7 +162,7 @@ def compose_albedo(
     mean = pad_texture(mean, fine.covered)
     mean = 0.5 * (mean + mean[:, ::-1])
     parity = np.append(modes.parity[:kept], np.ones(len(eyes.iris_modes)))[:, None, None, None]
-    basis = np.float32(0.5) * (basis + parity.astype(basis.dtype) * basis[:, :, ::-1])
+    basis = 0.5 * (basis + parity * basis[:, :, ::-1])
     return albedo_from_textures(model, np.minimum(mean, np.log(0.95)), basis)
 
 

@@ -76,9 +76,8 @@ def symmetric_modes(samples: Array, importance: Array, area: Array, pairs: Array
             found.append((float(value), parity, mode if mode.sum() >= 0 else -mode))
     found.sort(key=lambda entry: -entry[0])
     found = found[:count]
-    basis = np.stack([mode for _, _, mode in found]).astype(np.float32)
+    basis: Array = np.stack([mode for _, _, mode in found]).astype(np.float32)
     parities = np.array([p for _, p, _ in found])
-    signs = parities[:, None, None].astype(np.float32)
-    basis = np.float32(0.5) * (basis + signs * basis[:, pairs])
+    basis = 0.5 * (basis + parities[:, None, None] * basis[:, pairs])
     variance = np.array([v for v, _, _ in found])
     return Modes(mean.astype(np.float32), basis.astype(np.float32), parities, variance, total)

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import wholeface
-from wholeface.perceive import FaceLandmarks, has_weights, shipped
+from wholeface.networks import registry
+from wholeface.perceive import FaceLandmarks, has_weights
+from wholeface.perceive.certainty import KEPT
 
 # The extras and what mediapipe brings along are hidden, as if they were not there.
 _UNINSTALLED = """
@@ -145,8 +147,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         made.append(options)
         return _Nobody()
 
-    for module in (room, shipped):
-        monkeypatch.setattr(module, "has_weights", lambda *names: True)
+    monkeypatch.setattr(room, "has_weights", lambda *names: True)
     monkeypatch.setattr(room, "load_detector", load)
     monkeypatch.setattr(room, "load_parser", load)
     return made
@@ -158,13 +159,14 @@ def test_networks_are_loaded_once_and_as_asked(made: list[dict[str, object]]) ->
     assert isinstance(ours.detector, _Nobody)
     assert ours.detector is ours.detector
     assert ours.parser is ours.parser
-    assert made == [{"backend": "onnx", "weights": Path("somewhere")}] * 2
+    common = {"backend": "onnx", "weights": Path("somewhere")}
+    assert made == [{**common, "min_face": None, "certainty": KEPT}, common]
 
 
 def test_missing_weights_of_the_parser_leave_it_out_and_of_the_detector_are_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(shipped, "SHIPPED_WEIGHTS", tmp_path)
+    monkeypatch.setattr(registry, "SHIPPED_WEIGHTS", tmp_path)
     bare = wholeface.Reconstructor()
     assert bare.parser is None
     with pytest.raises(wholeface.ModelFileError, match="weights of the detector network are missing"):

@@ -9,6 +9,7 @@ import torch
 from wholeface.morphable import MorphableModel, Parameters, load_model
 from wholeface.render import Camera
 from wholeface.result.outside import outside_share
+from wholeface.stages.posed import PosedFace
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +43,15 @@ def _region(model: MorphableModel, parameters: Parameters, width: int) -> np.nda
 def test_a_face_within_the_photo(head: MorphableModel) -> None:
     whole = _at(head, 0.0)
     camera = Camera(focal=1500.0, cx=199.5, cy=199.5, width=400, height=400)
-    assert outside_share(head, whole, camera, _region(head, whole, 400)) == 0.0
+    assert outside_share(PosedFace.of(head, whole), camera, _region(head, whole, 400)) == 0.0
 
 
 def test_half_a_face(head: MorphableModel) -> None:
     whole = _at(head, 0.0)
     camera = Camera(focal=1500.0, cx=199.5, cy=199.5, width=200, height=400)  # the edge runs along the nose
-    assert outside_share(head, whole, camera, _region(head, whole, 200)) == pytest.approx(0.5, abs=0.01)
+    assert outside_share(PosedFace.of(head, whole), camera, _region(head, whole, 200)) == pytest.approx(
+        0.5, abs=0.01
+    )
 
 
 def test_more_of_it_the_further_it_is_moved(head: MorphableModel) -> None:
@@ -56,7 +59,7 @@ def test_more_of_it_the_further_it_is_moved(head: MorphableModel) -> None:
     shares = []
     for x in (50.0, 80.0, 110.0, 140.0, 300.0):
         moved = _at(head, x)
-        shares.append(outside_share(head, moved, camera, _region(head, moved, 400)))
+        shares.append(outside_share(PosedFace.of(head, moved), camera, _region(head, moved, 400)))
     assert shares == sorted(shares)
     assert shares[0] < 0.2
     assert shares[-1] == 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..export import Mesh
@@ -37,7 +38,9 @@ def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str
     check_naming(expression_names)
     model = face.model
     shown = None if expressions else face.expression
-    vertices = model.vertices(face.parameters.identity, shown)
+    vertices = (
+        torch.from_numpy(face.vertices) if shown is not None else model.vertices(face.parameters.identity)
+    )
     targets = {}
     weights = None
     if expressions:

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from ..morphable import MorphableModel, Parameters
-from ..render import Camera, to_camera
+from ..render import Camera
+from ..stages.posed import PosedFace
 
 __all__ = ["outside_share"]
 
 
-def outside_share(
-    model: MorphableModel, parameters: Parameters, camera: Camera, face_region: NDArray[np.bool_]
-) -> float:
+def outside_share(posed: PosedFace, camera: Camera, face_region: NDArray[np.bool_]) -> float:
     """Share of the projected face that lies beyond the photo's edges, in [0, 1].
 
     By the projected areas of the triangles that face the camera; a triangle lies where its centre does.
 
     Args:
-        model: face model; one without the region ``face`` gives 0.
-        parameters: of one face.
+        posed: one face; of a model without the region ``face`` it gives 0.
         camera: of the photo.
         face_region: (H, W) the projected face within the photo: where it meets no edge, nothing is outside.
     """
+    model = posed.model
     edges = (face_region[0], face_region[-1], face_region[:, 0], face_region[:, -1])
     if "face" not in model.regions or (face_region.any() and not any(edge.any() for edge in edges)):
         return 0.0
-    with torch.no_grad():
-        posed = to_camera(
-            model.vertices(parameters.identity, parameters.expression),
-            parameters.rotation,
-            parameters.translation,
-        )
-        pixels = camera.project(posed).double().numpy()
+    pixels = camera.project(posed.points).detach().double().numpy()
     inside = model.regions["face"].numpy()
     triangles = model.triangles.numpy()
     corners = pixels[triangles[inside[triangles].all(axis=1)]]

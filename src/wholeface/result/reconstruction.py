@@ -25,6 +25,7 @@ from ..photo import Photo
 from ..render import Camera, HeadView
 from ..stages import DeoccludedImage, ReliefMap
 from ..stages.deocclude import deocclude
+from ..stages.posed import PosedFace
 from ..stages.texture import CompletedTexture
 from .quality import Quality
 
@@ -63,6 +64,7 @@ class Reconstruction:
         warnings: what the user should know, in sentences.
         timings_ms: milliseconds spent in each room.
         posed_expression: (E,) weights that :meth:`mesh` and :meth:`render` use instead of the fitted ones.
+        posed: the fitted face in camera space, where the stages left it; only saves computing it anew.
 
     Images are computed when they are asked for, and kept. A pickled reconstruction names its face model instead of
     carrying it (see :class:`wholeface.morphable.MorphableModel`), and leaves out what can be computed again.
@@ -85,6 +87,7 @@ class Reconstruction:
     warnings: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     posed_expression: Tensor | None = None
+    posed: PosedFace | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return (
@@ -118,6 +121,8 @@ class Reconstruction:
     @cached_property
     def vertices(self) -> NDArray[np.float32]:
         """(V, 3) mm, model space, with the current expression."""
+        if self.posed_expression is None:
+            return PosedFace.of(self.model, self.parameters, self.posed).shape.numpy().astype(np.float32)
         return self.model.vertices(self.parameters.identity, self.expression).numpy().astype(np.float32)
 
     @cached_property
@@ -126,7 +131,13 @@ class Reconstruction:
         if self.image is not None:
             return self.image.pixels
         return deocclude(
-            self.photo.pixels, self.model, self.parameters, self.camera, self.occluder, self.completed
+            self.photo.pixels,
+            self.model,
+            self.parameters,
+            self.camera,
+            self.occluder,
+            self.completed,
+            posed=self.posed,
         )
 
     @cached_property
@@ -228,7 +239,7 @@ class Reconstruction:
         return {**uv, "texture": self.completed.texture}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {f.name: None if f.name == "posed" else getattr(self, f.name) for f in fields(self)}
 
     def save(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..render import pose_degrees, to_camera
+from ..stages.posed import PosedFace
 from .files import path_id
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def face_record(
     """
     model, parameters, camera = face.model, face.parameters, face.camera
     yaw, pitch, roll = pose_degrees(parameters.rotation)
-    posed = model.vertices(parameters.identity, parameters.expression)
+    posed = PosedFace.of(model, parameters, face.posed)
     source = face.photo.source
     record: dict[str, Any] = {
         "schema_version": FACE_JSON_SCHEMA,
@@ -72,7 +73,7 @@ def face_record(
         "timings_ms": dict(face.timings_ms),
     }
     if model.landmarks_68 is not None:
-        points = model.landmarks_68.points(posed, model.triangles)
+        points = model.landmarks_68.points(posed.shape, model.triangles)
         record["landmarks_2d"] = camera.project(
             to_camera(points, parameters.rotation, parameters.translation)
         )

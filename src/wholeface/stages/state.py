@@ -16,6 +16,7 @@ from ..perceive import FaceLandmarks
 from ..perceive.face_parser import FaceParsing
 from ..photo import Photo
 from ..render import Camera
+from .posed import PosedFace
 from .texture import CompletedTexture
 
 __all__ = ["SLOTS", "DeoccludedImage", "FaceFit", "FaceState", "MaskEstimate", "ReliefMap"]
@@ -44,9 +45,21 @@ class FaceFit:
 
     __repr__ = short_repr
 
+    @cached_property
+    def posed(self) -> PosedFace:
+        """The face in camera space, which all later stages share."""
+        return PosedFace.of(self.model, self.parameters)
+
     def with_(self, **changes: Any) -> FaceFit:
-        """A copy with some fields replaced; what was computed from the old ones is computed anew."""
-        return replace(self, **changes)
+        """A copy with some fields replaced; it keeps the posed face as long as shape and pose stay as they are."""
+        new = replace(self, **changes)
+        known = vars(self).get("posed")
+        if known is not None and known.is_of(new.model, new.parameters):
+            vars(new)["posed"] = known
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 @dataclass(frozen=True)

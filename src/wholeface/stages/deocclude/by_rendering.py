@@ -45,6 +45,7 @@ class DeoccludeByRendering:
             face.fit.camera,
             face.mask.occluder,
             face.texture,
+            posed=face.fit.posed,
             settings=self.settings,
         )
         changed = (pixels != face.photo.pixels).any(axis=2)

@@ -14,7 +14,8 @@ from ...core.resize import resize_bilinear
 from ...core.smoothstep import smoothstep
 from ...core.srgb import LINEAR_OF_BYTE
 from ...morphable import MorphableModel, Parameters
-from ...render import Camera, rasterize
+from ...render import Camera
+from ..posed import PosedFace
 from ..texture.uv._kernels import chamfer, smooth_max, split
 from ..texture.uv.atlas import EYEBALL, FACE, INNER, TEETH, Array, has_uv, surface_of
 from ..texture.uv.complete import CompletedTexture, check_inputs
@@ -122,6 +123,7 @@ def deocclude(
     occluder: Array | torch.Tensor,
     completed: CompletedTexture,
     *,
+    posed: PosedFace | None = None,
     settings: DeoccludeSettings | None = None,
 ) -> Array:
     """Replace the occluder by the completed face under the photo's light.
@@ -135,6 +137,7 @@ def deocclude(
         photo: (H, W, 3) uint8 sRGB.
         model, parameters, camera, occluder: as given to :func:`complete_texture`.
         completed: its result.
+        posed: the face in camera space, where it is known already; None poses it.
         settings: see :class:`DeoccludeSettings`.
 
     Returns:
@@ -149,7 +152,8 @@ def deocclude(
         raise UsageError(f"the completed texture does not belong to the face model {model.name!r}")
     result = photo.copy()
     blocked = hidden >= settings.threshold
-    surface, head = surface_of(model), pose(model, parameters)
+    posed = PosedFace.of(model, parameters, posed)
+    surface, head = surface_of(model), pose(posed)
     box = _box(blocked, head.points, surface.triangles[surface.kind == FACE], camera)
     if box is None:
         return result
@@ -158,9 +162,9 @@ def deocclude(
     factor = _reduction(head.points, surface.triangles[surface.kind == FACE], camera, box)
     right, bottom = right - (right - left) % factor, bottom - (bottom - top) % factor
     crop = camera.cropped(left, top, right - left, bottom - top).scaled(1 / factor)
-    fragments = rasterize(torch.from_numpy(head.points), torch.from_numpy(surface.triangles), crop, "numba")
-    triangle = fragments.triangle[0].numpy()
-    barycentric = np.ascontiguousarray(fragments.barycentric[0].numpy().astype(np.float32))
+    fragments = posed.seen(crop)
+    triangle = np.ascontiguousarray(fragments.triangle[0].numpy())
+    barycentric = np.ascontiguousarray(fragments.barycentric[0].numpy(), np.float32)
     kind = np.where(triangle >= 0, surface.kind[np.maximum(triangle, 0)], 255)
     face = np.isin(kind, (FACE, EYEBALL, TEETH, INNER))
     depth = fragments.depth[0].numpy()

@@ -50,6 +50,7 @@ class MaskBySynthesis:
             face.fit.camera,
             face.landmarks,
             told=network,
+            posed=face.fit.posed,
             settings=self.settings,
         )
         occluder = found.probability

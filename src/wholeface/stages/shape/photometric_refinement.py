@@ -40,6 +40,7 @@ class PhotometricRefinement:
             face.fit.camera,
             face.mask.visible,
             face.landmarks,
+            posed=face.fit.posed,
             settings=self.settings,
         )
         return face.with_(fit=face.fit.with_(parameters=refined.parameters, camera=refined.camera))

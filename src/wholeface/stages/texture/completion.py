@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
 from ..stage import face_by_face
 from ..state import FaceState
 from ..tools import Tools
@@ -15,7 +17,8 @@ __all__ = ["TextureCompletion"]
 
 @dataclass(frozen=True)
 class TextureCompletion:
-    """Fills ``texture`` by :func:`wholeface.stages.texture.complete_texture`.
+    """Fills ``texture`` by :func:`wholeface.stages.texture.complete_texture`, and puts the light that it divides out
+    into ``fit``: the last estimate of the photo's light, to which the texture belongs.
 
     Args:
         size: edge in texels.
@@ -27,7 +30,7 @@ class TextureCompletion:
 
     name: ClassVar[str] = "texture"
     reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "fit", "mask"})
-    writes: ClassVar[frozenset[str]] = frozenset({"texture"})
+    writes: ClassVar[frozenset[str]] = frozenset({"texture", "fit"})
 
     def prepare(self, tools: Tools) -> None:
         """Make the tables that belong to the face model and the texture's size."""
@@ -47,5 +50,8 @@ class TextureCompletion:
             size=self.size,
             settings=self.settings,
             landmarks=face.landmarks,
+            posed=face.fit.posed,
         )
-        return face.with_(texture=texture)
+        parameters = face.fit.parameters
+        light = torch.from_numpy(texture.light).to(parameters.light)
+        return face.with_(texture=texture, fit=face.fit.with_(parameters=parameters.with_(light=light)))

@@ -25,6 +25,7 @@ from wholeface.stages.mask import OccluderSettings, estimate_occluder
 from wholeface.stages.mask.synthesis.light import fit_light, illuminate, robust_start
 from wholeface.stages.mask.synthesis.view import face_view, photo_content
 from wholeface.stages.mask.synthesis.zones import ZONES, face_zones
+from wholeface.stages.posed import PosedFace
 
 SIZE = 240
 
@@ -335,7 +336,15 @@ def test_any_model_with_68_landmarks_serves(small_model):
 
 def test_view_margin_and_size(model):
     scene = make_scene(model)
-    view = face_view(scene.pixels, model, scene.parameters, scene.camera, face_zones(model), 100, 0.2)
+    view = face_view(
+        scene.pixels,
+        PosedFace.of(model, scene.parameters),
+        scene.parameters,
+        scene.camera,
+        face_zones(model),
+        100,
+        0.2,
+    )
     rows, columns = np.nonzero(view.region)
     longer = max(np.ptp(rows), np.ptp(columns))
     assert 90 < longer <= 101

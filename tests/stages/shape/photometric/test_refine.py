@@ -21,6 +21,7 @@ from wholeface.render import (
     sh_basis,
     to_camera,
 )
+from wholeface.stages.posed import PosedFace
 from wholeface.stages.shape import PhotometricSettings, refine_photometric
 from wholeface.stages.shape.photometric.priors import GeometryPrior, LightPrior
 from wholeface.stages.shape.photometric.problem import PhotometricProblem, State, sh_with_gradient
@@ -115,7 +116,7 @@ def make_problem(model, scene, sizes=(10, 8, 5), space=None):
             model.albedo, space=space, mean=mean, basis=change, mean_texture=None, basis_texture=None
         )
         model = replace(model, albedo=albedo)
-    samples = face_samples(pixels, model, truth, camera, visible, 140, 700)
+    samples = face_samples(pixels, PosedFace.of(model, truth), camera, visible, 140, 700)
     problem = PhotometricProblem(model, samples, sizes, 0.1)
     state = State.of(perturbed(truth).with_(light=LIGHT))  # light from the side: normals matter
     problem.start(state)
@@ -160,7 +161,7 @@ def test_spherical_harmonics_agree_with_the_renderer():
 def test_residual_vanishes_at_the_truth(model, scene):
     """The problem's colours are those that the renderer draws."""
     truth, camera, pixels, visible = scene
-    samples = face_samples(pixels, model, truth, camera, visible, 200, 2000)
+    samples = face_samples(pixels, PosedFace.of(model, truth), camera, visible, 200, 2000)
     problem = PhotometricProblem(model, samples, (0, 0, 0), 1.0)
     problem.start(State.of(truth))
     residual = problem.residual(State.of(truth))

@@ -14,6 +14,7 @@ from ....morphable import MorphableModel, Parameters
 from ....perceive.landmarks import FaceLandmarks
 from ....photo import Patch
 from ....render import Camera
+from ...posed import PosedFace
 from .pixels import OccluderWeights
 from .steps import alternate
 from .upsample import to_photo, to_window
@@ -84,6 +85,7 @@ def estimate_occluder(
     landmarks: FaceLandmarks | None = None,
     *,
     told: NDArray[np.float32] | Patch | None = None,
+    posed: PosedFace | None = None,
     settings: OccluderSettings | None = None,
 ) -> OccluderEstimate:
     """Occluder mask of one fitted face.
@@ -103,6 +105,7 @@ def estimate_occluder(
         told: (H, W) in [0, 1], what a network that looks at pixels alone holds for the probability of an occluder
             (:attr:`FaceParsing.occluder`); NaN where it does not look; or a patch of that. It joins the other
             evidence. None without.
+        posed: the face in camera space, where it is known already; None poses it.
         settings: None takes the defaults.
 
     Returns:
@@ -131,7 +134,8 @@ def estimate_occluder(
         raise UsageError("estimate_occluder takes one face at a time, not a batch of parameters")
     with torch.no_grad():
         zones = face_zones(model)
-        view = face_view(pixels, model, parameters, camera, zones, settings.face_size, settings.margin)
+        head = PosedFace.of(model, parameters, posed)
+        view = face_view(pixels, head, parameters, camera, zones, settings.face_size, settings.margin)
         if view.region.sum() < 50:
             raise UsageError("hardly anything of the fitted face lies inside the photo")
         hearsay = None if told is None else to_window(told, view.window, pixels.shape[:2])

@@ -13,8 +13,9 @@ from scipy import ndimage
 
 from ....core.errors import UsageError
 from ....core.srgb import LINEAR_OF_BYTE
-from ....morphable import MorphableModel, Parameters
-from ....render import Camera, interpolate, rasterize, sh_basis, to_camera, vertex_normals
+from ....morphable import Parameters
+from ....render import Camera, interpolate, sh_basis
+from ...posed import PosedFace
 from .zones import ZONES, FaceZones
 
 __all__ = ["FaceView", "Window", "face_view", "photo_content", "to_linear"]
@@ -108,7 +109,7 @@ def photo_content(pixels: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 def face_view(
     pixels: NDArray[np.uint8],
-    model: MorphableModel,
+    head: PosedFace,
     parameters: Parameters,
     camera: Camera,
     zones: FaceZones,
@@ -119,8 +120,8 @@ def face_view(
 
     Args:
         pixels: (H, W, 3) uint8.
-        model: the face model.
-        parameters: one face; its light is not used.
+        head: the posed face.
+        parameters: of it; only its albedo is used.
         camera: of the photo.
         zones: of the model.
         face_size: longer side of the face in the crop, pixels.
@@ -129,11 +130,7 @@ def face_view(
     Raises:
         UsageError: the face lies outside the photo.
     """
-    vertices = to_camera(
-        model.vertices(parameters.identity, parameters.expression),
-        parameters.rotation,
-        parameters.translation,
-    ).detach()
+    model, vertices = head.model, head.points
     window = _window(
         camera.project(vertices[zones.attributes[:, 0] > 0]).detach().numpy(), camera, face_size, margin
     )
@@ -144,13 +141,13 @@ def face_view(
         width=window.width,
         height=window.height,
     )
-    fragments = rasterize(vertices[None], model.triangles, crop_camera)
+    fragments = head.seen(crop_camera)
     albedo = (
         vertices.new_tensor(_PLAIN_SKIN).expand(vertices.shape)
         if model.albedo is None
         else model.albedo.vertices(parameters.albedo).detach()
     )
-    attributes = torch.cat([zones.attributes, vertex_normals(vertices, model.triangles), albedo], dim=1)
+    attributes = torch.cat([zones.attributes, head.normals, albedo], dim=1)
     drawn = interpolate(attributes, model.triangles, fragments)[0]
     count = len(ZONES)
     normals = torch.nn.functional.normalize(drawn[..., count + 3 : count + 6], dim=-1)

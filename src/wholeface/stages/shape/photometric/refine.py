@@ -14,6 +14,7 @@ from ....morphable import MorphableModel, Parameters
 from ....perceive.landmarks import FaceLandmarks
 from ....render import Camera, axis_angle
 from ...mask.synthesis.light import fit_light, log_difference, split
+from ...posed import PosedFace
 from .priors import GeometryPrior, LightPrior
 from .problem import PhotometricProblem, State
 from .samples import face_samples
@@ -101,6 +102,7 @@ def refine_photometric(
     visible: NDArray[np.bool_],
     landmarks: FaceLandmarks | None = None,
     *,
+    posed: PosedFace | None = None,
     settings: PhotometricSettings | None = None,
 ) -> PhotometricFit:
     r"""Refine light, albedo, identity and pose by the colours of the visible skin.
@@ -120,6 +122,7 @@ def refine_photometric(
         camera: of the photo.
         visible: (H, W) bool, pixels that show the face; the others have no influence whatsoever.
         landmarks: those that the parameters were fitted to; None ties the pose to the 68 points.
+        posed: the face in camera space before it is refined, where it is known already; None poses it.
         settings: None takes the defaults.
 
     Returns:
@@ -148,9 +151,8 @@ def refine_photometric(
             f"the model {model.name!r} has no 68 landmarks, which hold the pose during refinement"
         )
     with torch.no_grad():
-        samples = face_samples(
-            pixels, model, parameters, camera, visible, settings.face_size, settings.samples
-        )
+        head = PosedFace.of(model, parameters, posed)
+        samples = face_samples(pixels, head, camera, visible, settings.face_size, settings.samples)
         state = State.of(_padded(parameters, model))
         sizes = (
             min(settings.albedo_modes, model.albedo_size),

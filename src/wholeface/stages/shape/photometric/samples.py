@@ -11,9 +11,9 @@ from PIL import Image
 from scipy import ndimage
 
 from ....core.errors import UsageError
-from ....morphable import MorphableModel, Parameters
-from ....render import Camera, interpolate, rasterize, to_camera, vertex_normals
+from ....render import Camera, interpolate
 from ...mask.synthesis.view import to_linear
+from ...posed import PosedFace
 from ._kernels import reduce_visible, spline_colours
 
 __all__ = ["FaceSamples", "SmoothPhoto", "face_samples"]
@@ -71,8 +71,7 @@ class FaceSamples:
 
 def face_samples(
     pixels: NDArray[np.uint8],
-    model: MorphableModel,
-    parameters: Parameters,
+    head: PosedFace,
     camera: Camera,
     visible: _Bool,
     face_size: int,
@@ -82,8 +81,7 @@ def face_samples(
 
     Args:
         pixels: (H, W, 3) uint8.
-        model: the face model.
-        parameters: one face.
+        head: the posed face.
         camera: of the photo.
         visible: (H, W) bool.
         face_size: longer side of the face at working size, pixels.
@@ -92,17 +90,13 @@ def face_samples(
     Raises:
         UsageError: too little of the face is visible to be compared.
     """
+    model, vertices = head.model, head.points
     region = (
         model.region("face") if "face" in model.regions else torch.ones(model.vertex_count, dtype=torch.bool)
     )
     for name in _DEFORMING:
         if name in model.regions:
             region = region & ~model.regions[name]
-    vertices = to_camera(
-        model.vertices(parameters.identity, parameters.expression),
-        parameters.rotation,
-        parameters.translation,
-    )
     place = camera.project(vertices[region]).numpy()
     low, high = place.min(axis=0), place.max(axis=0)
     side = float((high - low).max())
@@ -111,8 +105,8 @@ def face_samples(
     factor = min(face_size / side, 2.0)
     crop = camera.cropped(left, top, right - left, bottom - top).scaled(factor)
     photo = _smooth_photo(pixels, visible, (left, top, right, bottom), crop)
-    fragments = rasterize(vertices[None], model.triangles, crop)
-    attributes = torch.cat([vertex_normals(vertices, model.triangles), vertices], dim=1)
+    fragments = head.seen(crop)
+    attributes = torch.cat([head.normals, vertices], dim=1)
     drawn = interpolate(attributes, model.triangles, fragments)[0]
     towards = -torch.nn.functional.normalize(drawn[..., 3:], dim=-1)
     facing = (torch.nn.functional.normalize(drawn[..., :3], dim=-1) * towards).sum(-1).numpy()

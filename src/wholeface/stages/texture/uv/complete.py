@@ -16,6 +16,7 @@ from ....core.short_repr import short_repr
 from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ....morphable import MorphableModel, Parameters
 from ....render import Camera
+from ...posed import PosedFace
 from ._kernels import sample_texels, split
 from .atlas import Array, Atlas, Surface, atlas_of, surface_of
 from .defaults import texel_albedo, vertex_albedo
@@ -191,6 +192,7 @@ def complete_texture(
     size: int = 1024,
     settings: CompleteSettings | None = None,
     landmarks: FaceLandmarks | None = None,
+    posed: PosedFace | None = None,
 ) -> CompletedTexture:
     r"""Texture of the whole head: seen texels from the photo, the others mirrored or from the fitted model.
 
@@ -218,6 +220,7 @@ def complete_texture(
         size: edge S of the texture in texels, 16 to 8192; of no effect for a model without UV.
         settings: see :class:`CompleteSettings`.
         landmarks: of the face; with the 478 MediaPipe points among them they say where the photo's irises lie.
+        posed: the face in camera space, where it is known already; None poses it.
 
     Returns:
         CompletedTexture.
@@ -230,10 +233,11 @@ def complete_texture(
     if not 16 <= size <= 8192:
         raise UsageError(f"texture size must lie between 16 and 8192, got {size}")
     surface, atlas = surface_of(model), atlas_of(model, size)
-    head = pose(model, parameters)
+    shared = PosedFace.of(model, parameters, posed)
+    head = pose(shared)
     # A mesh of V vertices resolves about as much as a texture of as many texels.
     finest = 0.75 * size if atlas.size else max(160.0, 2.0 * model.vertex_count**0.5)
-    view = look(photo, hidden, head, surface, camera, finest=finest)
+    view = look(photo, hidden, shared, head, surface, camera, finest=finest)
     albedo = vertex_albedo(model, parameters)
     light = parameters.light.detach().cpu().float().numpy()
     texels = texel_albedo(model, parameters, surface, atlas, albedo)

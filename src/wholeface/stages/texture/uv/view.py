@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ....core.errors import UsageError
 from ....core.smoothstep import smoothstep
 from ....core.srgb import LINEAR_OF_BYTE
-from ....morphable import MorphableModel, Parameters
-from ....render import Camera, rasterize, to_camera, vertex_normals
+from ....render import Camera
+from ...posed import PosedFace
 from ._kernels import chamfer
 from .atlas import EYEBALL, FACE, INNER, OUTER, TEETH, Array, Surface
 
@@ -63,25 +62,30 @@ class View:
     pixels_per_mm: float
 
 
-def pose(model: MorphableModel, parameters: Parameters) -> Pose:
-    """Vertices and normals of the fitted face in camera space."""
-    with torch.no_grad():
-        shape = model.vertices(parameters.identity.detach(), parameters.expression.detach())
-        points = to_camera(shape, parameters.rotation.detach(), parameters.translation.detach()).float()
-        normals = vertex_normals(points, model.triangles.to(points.device))
+def pose(face: PosedFace) -> Pose:
+    """Vertices and normals of the fitted face as the kernels take them."""
     return Pose(
-        np.ascontiguousarray(points.cpu().numpy()),
-        np.ascontiguousarray(normals.cpu().numpy()),
+        np.ascontiguousarray(face.points.cpu().float().numpy()),
+        np.ascontiguousarray(face.normals.cpu().float().numpy()),
     )
 
 
-def look(photo: Array, occluder: Array, head: Pose, surface: Surface, camera: Camera, finest: float) -> View:
+def look(
+    photo: Array,
+    occluder: Array,
+    face: PosedFace,
+    head: Pose,
+    surface: Surface,
+    camera: Camera,
+    finest: float,
+) -> View:
     """Crop, reduce, rasterise and weigh the photo.
 
     Args:
         photo: (H, W, 3) uint8 sRGB.
         occluder: (H, W) float32 in [0, 1].
-        head: the posed face.
+        face: the posed face.
+        head: the same, as arrays.
         surface: of the model.
         camera: of the photo.
         finest: largest useful width of the face in pixels.
@@ -91,9 +95,9 @@ def look(photo: Array, occluder: Array, head: Pose, surface: Surface, camera: Ca
     """
     height, width = occluder.shape
     intrinsics = tuple(float(v) for v in (camera.focal, camera.cx, camera.cy))
-    face = np.zeros(len(head.points), bool)
-    face[surface.triangles[np.isin(surface.kind, (FACE, OUTER))]] = True
-    pixels = _project(head.points[face], intrinsics)
+    shown = np.zeros(len(head.points), bool)
+    shown[surface.triangles[np.isin(surface.kind, (FACE, OUTER))]] = True
+    pixels = _project(head.points[shown], intrinsics)
     low, high = pixels.min(axis=0), pixels.max(axis=0)
     span = high - low
     factor = max(1, round(float(span[0]) / finest))
@@ -113,9 +117,9 @@ def look(photo: Array, occluder: Array, head: Pose, surface: Surface, camera: Ca
         .cropped(left, top, w * factor, h * factor)
         .scaled(1 / factor)
     )
-    fragments = rasterize(torch.from_numpy(head.points), torch.from_numpy(surface.triangles), crop, "numba")
+    fragments = face.seen(crop)
     triangle = fragments.triangle[0].numpy()
-    depth = fragments.depth[0].numpy().astype(np.float32)
+    depth = np.ascontiguousarray(fragments.depth[0].numpy(), np.float32)
     seen = np.isfinite(depth)
     if not seen.any():
         raise UsageError("the fitted face lies outside the photo: check the parameters and the camera")
@@ -128,7 +132,7 @@ def look(photo: Array, occluder: Array, head: Pose, surface: Surface, camera: Ca
         crop,
         np.ascontiguousarray(linear, np.float32),
         np.ascontiguousarray(triangle),
-        np.ascontiguousarray(fragments.barycentric[0].numpy().astype(np.float32)),
+        np.ascontiguousarray(fragments.barycentric[0].numpy(), np.float32),
         depth,
         weight,
         clearance,

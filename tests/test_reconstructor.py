@@ -55,7 +55,8 @@ def test_photos_are_read_when_they_are_needed(reconstructor: wholeface.Reconstru
     results = reconstructor.batch(endless(), size=2)  # type: ignore[arg-type]
     assert taken == []
     next(results)
-    assert taken == [0, 1]
+    results.close()  # type: ignore[attr-defined]
+    assert 2 <= len(taken) <= 12  # no more than are asked for, reconstructed ahead and searched ahead
 
 
 @pytest.mark.parametrize(

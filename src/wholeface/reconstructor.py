@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .core.ahead import ahead
 from .core.errors import NoFaceError, UsageError, WholeFaceError
 from .core.timing import Stopwatch
 from .methods import MethodOptions, MethodSpec, get_method
@@ -147,7 +149,8 @@ class Reconstructor:
             NoFaceError: no face, or fewer faces than ``face``, were found.
             UsageError: ``face`` or ``max_faces`` < 1.
         """
-        found = next(self.batch([photo], face=face, max_faces=max_faces))
+        _check(face, max_faces)
+        found = next(self._batches(iter([photo]), face, max_faces, 1))
         if isinstance(found, WholeFaceError):
             raise found
         return found
@@ -162,11 +165,15 @@ class Reconstructor:
     ) -> Iterator[list[Reconstruction] | WholeFaceError]:
         """Reconstruct many photos; the networks see the faces of several photos at once.
 
+        Two threads work while the iteration lasts: while the caller saves what he was given, the next photos are
+        reconstructed, and those after them read and searched for faces.
+
         Args:
-            photos: any number; they are read as they are needed.
+            photos: any number; they are read a little ahead of what was asked for, by another thread.
             face: only this face of each photo, 1 = the largest; None reconstructs all.
             max_faces: at most so many faces of each photo, the largest; None sets no limit.
-            size: photos that go through the stages together; memory grows with it, results do not depend on it.
+            size: photos that go through the stages together; memory grows with it (up to three times as many photos
+                are held at once), results do not depend on it.
 
         Yields:
             For each photo, in order, the reconstructions of its faces, largest first, or the error that it ended
@@ -180,19 +187,28 @@ class Reconstructor:
             ...     if not isinstance(heads, Exception):
             ...         heads[0].save(f"out/{heads[0].photo.source}")
         """
-        if face is not None and face < 1:
-            raise UsageError(f"face {face}: faces are counted from 1, the largest")
-        if max_faces is not None and max_faces < 1:
-            raise UsageError(f"max_faces {max_faces}: at least one face")
+        _check(face, max_faces)
         if size < 1:
             raise UsageError(f"size {size}: at least one photo at a time")
-        return self._batches(iter(photos), face, max_faces, size)
+        return ahead(self._batches(iter(photos), face, max_faces, size, overlapped=True), size)
 
     def _batches(
-        self, photos: Iterator[PhotoSource | Photo], face: int | None, max_faces: int | None, size: int
+        self,
+        photos: Iterator[PhotoSource | Photo],
+        face: int | None,
+        max_faces: int | None,
+        size: int,
+        *,
+        overlapped: bool = False,
     ) -> Iterator[list[Reconstruction] | WholeFaceError]:
-        while group := list(islice(photos, size)):
-            starts = [self._perceive(photo, face, max_faces) for photo in group]
+        perceived = (self._perceive(photo, face, max_faces) for photo in photos)
+        with closing(ahead(perceived, size) if overlapped else perceived) as seen:
+            yield from self._through_stages(seen, size)
+
+    def _through_stages(
+        self, perceived: Iterator[list[FaceState] | WholeFaceError], size: int
+    ) -> Iterator[list[Reconstruction] | WholeFaceError]:
+        while starts := list(islice(perceived, size)):
             flat = [state for start in starts if not isinstance(start, WholeFaceError) for state in start]
             done = iter(run_stages(self.stages, flat, self.tools))
             for start in starts:
@@ -242,6 +258,13 @@ class Reconstructor:
         lost = [state for state in states if isinstance(state, WholeFaceError)]
         notes = tuple(f"another face of this photo could not be reconstructed: {error}" for error in lost)
         return [reconstruction_of(state.warn(*notes), self.method, self.tools) for state in good]
+
+
+def _check(face: int | None, max_faces: int | None) -> None:
+    if face is not None and face < 1:
+        raise UsageError(f"face {face}: faces are counted from 1, the largest")
+    if max_faces is not None and max_faces < 1:
+        raise UsageError(f"max_faces {max_faces}: at least one face")
 
 
 def _loaded(model: str | Path | MorphableModel) -> MorphableModel:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...core.ahead import ahead
 from ...core.errors import OutputError, UsageError, WholeFaceError
 from ...result.files import belongs_to_a_result
 from ...result.swap import clear_leftovers
@@ -148,7 +149,9 @@ def _reports(
 ) -> Iterator[dict[str, Any]]:
     """What became of each photo, in order; networks are loaded when the first one needs them."""
     waiting = [planned.photo.path for planned in plan if planned.waits]
-    results = _results(waiting, options, stack)
+    # The next photo is reconstructed while the files of this one are written.
+    results = ahead(_results(waiting, options, stack))
+    stack.callback(results.close)
     for planned in plan:
         report: dict[str, Any] = {"photo": str(planned.photo)}
         if planned.photo.problem is not None:

@@ -217,7 +217,7 @@ class _Overshooting:
 
     class problem:
         blocks = None
-        expression_range = None
+        expression_range = np.zeros((2, 0))
 
     def value(self, state):
         return 0.5 * state.x**2
@@ -227,6 +227,8 @@ class _Overshooting:
 
 
 class _Line:
+    expression = ()
+
     def __init__(self, x):
         self.x = x
 

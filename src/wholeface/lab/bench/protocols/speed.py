@@ -145,8 +145,10 @@ def measure_batch(photo: Path, count: int) -> float:
     with tempfile.TemporaryDirectory() as out:
         reconstructor(photo).save(Path(out) / "first")
         start = time.perf_counter()
-        for number in range(count):
-            reconstructor(photo).save(Path(out) / str(number))
+        for number, heads in enumerate(reconstructor.batch([photo] * count)):
+            if isinstance(heads, Exception):
+                raise heads
+            heads[0].save(Path(out) / str(number))
         return count / (time.perf_counter() - start)
 
 

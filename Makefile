@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "Python 3.10 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[models,learn]" --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[models]" --group dev
 	@touch $(STAMP)
 
 demo: $(STAMP)

@@ -161,6 +161,9 @@ def test_networks_are_loaded_once_and_as_asked(made: list[dict[str, object]]) ->
     assert ours.parser is ours.parser
     common = {"backend": "onnx", "weights": Path("somewhere")}
     assert made == [{**common, "min_face": None, "certainty": KEPT}, common]
+    asked = wholeface.Reconstructor(min_face=40.0, certainty=0.25)
+    assert isinstance(asked.detector, _Nobody)
+    assert made[2:] == [{"backend": "torch", "weights": None, "min_face": 40.0, "certainty": 0.25}]
 
 
 def test_missing_weights_of_the_parser_leave_it_out_and_of_the_detector_are_an_error(

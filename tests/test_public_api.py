@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import wholeface
 
-_ROOMS = [m.name for m in pkgutil.iter_modules(wholeface.__path__, "wholeface.") if m.ispkg]
+_SOURCE = Path(wholeface.__path__[0])
+_ROOMS = sorted(
+    ".".join(["wholeface", *file.parent.relative_to(_SOURCE).parts])
+    for file in _SOURCE.rglob("*/__init__.py")
+)
 
 
 def test_names_of_the_package() -> None:
@@ -31,6 +35,17 @@ def test_names_of_the_package() -> None:
         "reconstruct",
     ]
     assert all(getattr(wholeface, name) is not None for name in wholeface.__all__)
+
+
+def test_errors_are_imported_by_the_path_of_users() -> None:
+    from wholeface import errors
+    from wholeface.core import errors as made
+
+    public = {
+        name for name, value in vars(made).items() if isinstance(value, type) and not name.startswith("_")
+    }
+    assert set(errors.__all__) == public
+    assert all(getattr(errors, name) is getattr(made, name) for name in public)
 
 
 def test_unknown_names_are_attribute_errors() -> None:

@@ -2,10 +2,12 @@
 
 from .core.errors import (
     DataError,
+    DetectorError,
     ModelFileError,
     NoFaceError,
     OutputError,
     PhotoError,
+    StageError,
     TrainingError,
     UsageError,
     WholeFaceError,
@@ -13,10 +15,12 @@ from .core.errors import (
 
 __all__ = [
     "DataError",
+    "DetectorError",
     "ModelFileError",
     "NoFaceError",
     "OutputError",
     "PhotoError",
+    "StageError",
     "TrainingError",
     "UsageError",
     "WholeFaceError",

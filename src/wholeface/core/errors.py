@@ -4,10 +4,12 @@ from __future__ import annotations
 
 __all__ = [
     "DataError",
+    "DetectorError",
     "ModelFileError",
     "NoFaceError",
     "OutputError",
     "PhotoError",
+    "StageError",
     "TrainingError",
     "UsageError",
     "WholeFaceError",

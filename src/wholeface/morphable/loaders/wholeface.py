@@ -61,7 +61,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def read_asset(path: str | Path | None = None) -> MorphableModel:
-    """Read a model that :func:`wholeface.lab.modelling.write_asset` wrote.
+    """Read a model that :func:`wholeface.lab.modelling.asset.write_asset` wrote.
 
     The file's SHA-256 must be the one in its card.
 

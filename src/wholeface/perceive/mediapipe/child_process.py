@@ -35,7 +35,7 @@ class ChildProcessDetector:
     interpreter lock does not allow to threads. With :meth:`prefetch` a photo's landmarks are found while
     the previous photo is being reconstructed. The result is that of :class:`MediapipeDetector`.
 
-    A child that dies gives one :class:`~wholeface.core.errors.DetectorError`; the next call starts another.
+    A child that dies gives one :class:`~wholeface.errors.DetectorError`; the next call starts another.
     The child ends with :meth:`close`, with this object, or with the parent process, whichever comes first.
 
     Args:

@@ -15,7 +15,7 @@ from wholeface.lab.data import in_workers
 @pytest.fixture
 def for_children(fake_faces: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """``fake_faces``, which spawned processes find on their path."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     return fake_faces
 
 

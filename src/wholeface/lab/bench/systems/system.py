@@ -53,7 +53,7 @@ class HeadSystem(Protocol):
             path: where the photo came from, for systems whose results lie in files beside it.
 
         Raises:
-            wholeface.core.errors.NoFaceError: none was found.
-            wholeface.core.errors.WholeFaceError: another reason, one sentence.
+            wholeface.errors.NoFaceError: none was found.
+            wholeface.errors.WholeFaceError: another reason, one sentence.
         """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +46,14 @@ def test_a_batch_gives_what_single_photos_give_and_keeps_faults_in_their_place(
 
 
 def test_photos_are_read_when_they_are_needed(reconstructor: wholeface.Reconstructor) -> None:
-    taken = []
+    taken: list[int] = []
 
-    def endless() -> object:
+    def endless() -> Iterator[np.ndarray]:
         while True:
             taken.append(len(taken))
             yield np.full((96, 96, 3), 90, np.uint8)
 
-    results = reconstructor.batch(endless(), size=2)  # type: ignore[arg-type]
+    results = reconstructor.batch(endless(), size=2)
     assert taken == []
     next(results)
     results.close()  # type: ignore[attr-defined]
@@ -66,4 +67,4 @@ def test_senseless_words_are_refused_at_once(
     reconstructor: wholeface.Reconstructor, options: dict[str, int], message: str
 ) -> None:
     with pytest.raises(wholeface.UsageError, match=message):
-        reconstructor.batch([], **options)  # type: ignore[arg-type]
+        reconstructor.batch([], **options)

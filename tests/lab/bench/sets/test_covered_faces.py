@@ -67,7 +67,7 @@ def test_arbitrary_pixels(face: CleanFace) -> None:
 def test_what_fits_nowhere_is_refused(face: CleanFace) -> None:
     cover = Cover(None, 0)
     nothing = SimpleNamespace(layer=lambda *arguments: None)
-    cover._library = SimpleNamespace(source=lambda kind: nothing)  # type: ignore[assignment]
+    cover._library = SimpleNamespace(source=lambda kind: nothing, split="held_out")  # type: ignore[assignment]
     with pytest.raises(UsageError, match="the kind 'glasses' fits this face that hides about 90% of it"):
         cover(face, "glasses", 0.9)
 

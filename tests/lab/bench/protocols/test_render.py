@@ -1,5 +1,8 @@
+import pytest
 import torch
 
+from wholeface.errors import UsageError
+from wholeface.lab.bench.protocol import RunOptions
 from wholeface.lab.bench.protocols import render as render_speed
 from wholeface.render import vertex_normals
 
@@ -20,7 +23,11 @@ def test_measures_three_steps_in_order(small_model):
         assert 0 < row.min_ms <= row.median_ms <= row.max_ms
 
 
-def test_prints_a_table(capsys, monkeypatch, small_model):
+def test_the_report_has_a_row_and_a_metric_for_each_step(monkeypatch, small_model):
     monkeypatch.setattr(render_speed, "_shipped_or_synthetic", lambda: small_model)
-    assert render_speed.run(repeat=1) == 0
-    assert "forward + backward 224×224" in capsys.readouterr().out
+    report = render_speed.run(RunOptions(), repeat=1)
+    names = [str(row[0]) for row in report.tables[0].rows]
+    assert len(names) == len(report.metrics) == 3
+    assert any("forward + backward 224×224" in name for name in names)
+    with pytest.raises(UsageError, match="at least 1"):
+        render_speed.run(RunOptions(), repeat=0)

@@ -270,11 +270,8 @@ def test_the_result_is_the_same_every_time_and_on_any_number_of_threads(
             results.append(_complete(scene))
     finally:
         torch.set_num_threads(before)
-    np.testing.assert_array_equal(results[0].texture, results[1].texture)
-    # Torch's exp differs in the last bit where a thread's share begins: a level may be rounded the other way.
-    np.testing.assert_allclose(results[0].texture.astype(int), results[2].texture, rtol=0, atol=1)
-    assert (results[0].texture != results[2].texture).mean() < 1e-4
     for other in results[1:]:
+        np.testing.assert_array_equal(results[0].texture, other.texture)
         np.testing.assert_array_equal(results[0].provenance, other.provenance)
         np.testing.assert_array_equal(results[0].confidence, other.confidence)
 

@@ -53,7 +53,7 @@ def test_commands_in_the_docs_exist(page: str, command: str) -> None:
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with ``photo.jpg`` in it."""
-    cbook = pytest.importorskip("matplotlib.cbook", reason="needs matplotlib's example picture")
+    cbook = pytest.importorskip("matplotlib.cbook", reason="needs matplotlib's example image")
     shutil.copy(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)), tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "photo.jpg"

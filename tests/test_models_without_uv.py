@@ -86,7 +86,7 @@ def test_vertices_have_the_colours_that_the_texture_has_there(
     assert (twin.completed.provenance == textured.completed.provenance[place]).mean() > 0.9
 
 
-def test_pictures_show_the_colours(
+def test_images_show_the_colours(
     head: wholeface.Reconstruction, twin: wholeface.Reconstruction, textured: wholeface.Reconstruction
 ) -> None:
     own, other, clay = (

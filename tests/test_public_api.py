@@ -81,5 +81,5 @@ def test_only_the_teacher_imports_mediapipe() -> None:
             for line in path.read_text().splitlines()
         )
     ]
-    labelling = ["lab/data/portraits/labels.py", "lab/data/portraits/prepare.py"]  # of training pictures
+    labelling = ["lab/data/portraits/labels.py", "lab/data/portraits/prepare.py"]  # of training images
     assert users == [*labelling, "perceive/mediapipe/detector.py"]

@@ -22,7 +22,7 @@ def reconstructor() -> wholeface.Reconstructor:
 @pytest.fixture(scope="module")
 def photos() -> list[np.ndarray | Path]:
     """A face, nothing, a file that is not there, another face."""
-    data = pytest.importorskip("skimage.data", reason="needs scikit-image's example pictures")
+    data = pytest.importorskip("skimage.data", reason="needs scikit-image's example images")
     face = np.ascontiguousarray(data.astronaut()[:256, 96:352])
     return [face, np.full((96, 96, 3), 90, np.uint8), Path("no_such_photo.jpg"), face[:, ::-1].copy()]
 

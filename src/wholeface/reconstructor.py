@@ -223,9 +223,9 @@ class Reconstructor:
         """The photo, read, and the faces in it."""
         clock = Stopwatch()
         try:
-            with clock.room("photo"):
+            with clock.stage("photo"):
                 read = photo if isinstance(photo, Photo) else read_photo(photo, max_pixels=self.max_pixels)
-            with clock.room("perceive"):
+            with clock.stage("perceive"):
                 found = self.detector.detect(read.pixels)
             if not found:
                 raise no_face_error(str(read.source), self.detector, read.pixels)

@@ -10,5 +10,5 @@ import pytest
 @pytest.fixture(scope="session")
 def grace_hopper() -> Path:
     """A portrait with spectacles and a hat that matplotlib ships."""
-    cbook = pytest.importorskip("matplotlib.cbook", reason="needs matplotlib's example picture")
+    cbook = pytest.importorskip("matplotlib.cbook", reason="needs matplotlib's example image")
     return Path(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))

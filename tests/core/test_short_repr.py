@@ -61,9 +61,9 @@ def test_notebooks_show_the_preview(plain_head: Head) -> None:
     head = plain_head(photo=replace(plain_head().photo, source="<script>alert(1)</script>.jpg"))
     page = head._repr_html_()
     assert "<script>" not in page
-    picture = re.search(r'src="data:image/jpeg;base64,([^"]+)"', page)
-    assert picture is not None
-    for data in (base64.b64decode(picture[1]), head._repr_png_()):
+    image = re.search(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    assert image is not None
+    for data in (base64.b64decode(image[1]), head._repr_png_()):
         assert Image.open(io.BytesIO(data)).size == (8, 8)
 
 

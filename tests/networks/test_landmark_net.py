@@ -96,7 +96,7 @@ def test_the_second_stage_reads_where_the_points_are() -> None:
     assert points.shape == (1, 80, 2)
 
 
-def test_a_second_stage_that_never_looks_is_refused() -> None:
+def test_a_refinement_without_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="rounds must be at least 1"):
         small(points=80, looked_at=75, rounds=0)
 

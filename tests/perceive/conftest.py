@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @pytest.fixture
 def points_68() -> NDArray[np.float64]:
-    """(68, 2) pixels of a 128 × 128 picture: a symmetric frontal face with eyes and mouth open."""
+    """(68, 2) pixels of a 128 × 128 image: a symmetric frontal face with eyes and mouth open."""
     jaw = [(64 - 42 * math.cos(a), 52 + 62 * math.sin(a)) for a in np.linspace(0, math.pi, 17)]
     brow = [(28.0, 44.0), (33, 40), (39, 38.5), (46, 39), (53, 41)]
     bridge = [(64.0, 50.0 + 8 * i) for i in range(4)]

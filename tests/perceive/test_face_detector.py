@@ -134,7 +134,7 @@ def test_faces_come_back_where_they_are(ramps, read_place, height, width):
     assert columns - 32 < width * scale <= columns
 
 
-def test_further_looks_only_when_the_first_shows_nothing(ramps, read_place):
+def test_further_passes_only_when_the_first_shows_nothing(ramps, read_place):
     pixels = ramps(800, 800)
     small = [made(300, 500, 40)]  # 16 pixels at first sight, 32 when enlarged twice
     network = Knows(read_place, 800, 800, small, smallest=25)
@@ -144,7 +144,7 @@ def test_further_looks_only_when_the_first_shows_nothing(ramps, read_place):
     (found,) = FaceDetector(network, size=320, small_faces=False).detect(pixels)
     np.testing.assert_allclose(found.box, small[0][0], atol=2)
     assert [s[2] for s in network.shapes[1:]] == [320, 192, 640]
-    filling = [made(400, 400, 790)]  # 316 pixels at first sight; the smaller look shows it
+    filling = [made(400, 400, 790)]  # 316 pixels at first sight; the smaller pass shows it
     network = Knows(read_place, 800, 800, filling, largest=250)
     (found,) = FaceDetector(network, size=320, small_faces=False).detect(pixels)
     np.testing.assert_allclose(found.box, filling[0][0], atol=3)
@@ -219,14 +219,14 @@ def test_bad_arguments(options, message):
         FaceDetector(lambda images: images, **options)
 
 
-def test_bad_pictures():
+def test_bad_images():
     detector = FaceDetector(lambda images: images)
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(UsageError, match="uint8 image"):
             detector.detect(wrong)
 
 
-def test_the_smallest_picture_is_no_trouble():
+def test_the_smallest_image_is_no_trouble():
     detector = FaceDetector(lambda images: np.full((1, len(cells(*images.shape[2:])[0]), 15), -9, np.float32))
     assert detector.detect(np.zeros((1, 1, 3), np.uint8)) == ()
     assert detector.detect(np.zeros((2, 900, 3), np.uint8)) == ()

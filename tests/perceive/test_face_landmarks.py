@@ -12,7 +12,7 @@ from wholeface.core.errors import UsageError
 from wholeface.perceive import FaceLandmarks, LandmarkDetector
 from wholeface.perceive.mediapipe._native_logs import keep, quiet_native_logs
 from wholeface.perceive.mediapipe.mirror import MIRROR_478
-from wholeface.perceive.mediapipe.normals import facing_visibility, oriented_triangles
+from wholeface.perceive.mediapipe.normals import oriented_triangles, self_visibility
 
 
 def test_from_points_fills_in_plain_values():
@@ -87,12 +87,12 @@ def test_visibility_of_a_turned_shell():
             i = 26 * r + c
             triangles += [(i, i + 1, i + 26), (i + 1, i + 27, i + 26)]
     points = np.concatenate([rotated, rotated[:10]])
-    visibility = facing_visibility(points, np.array(triangles))
+    visibility = self_visibility(points, np.array(triangles))
     normal_z = np.cos(np.tile(angles, 18) + turn)
     inner = (normal_z > 0.35) | (normal_z < -0.2)
     np.testing.assert_array_equal(visibility[:468][inner] > 0.5, (normal_z > 0)[inner])
     points[[159, 386]] = points[[145, 374]]  # lids together
-    shut = facing_visibility(points, np.array(triangles))
+    shut = self_visibility(points, np.array(triangles))
     assert shut[468:].max() == 0.0
 
 
@@ -130,7 +130,7 @@ def _of_668() -> FaceLandmarks:
         visibility=rng.random(668),
         sigma=rng.random(668),
         depth=rng.random(668),
-        covered=rng.random(668),
+        occluded=rng.random(668),
         modes=rng.normal(size=(4, 668, 2)),
     )
 
@@ -143,7 +143,7 @@ def test_smaller_schemes_are_parts_of_the_668_points(scheme, part):
     smaller = whole.as_scheme(scheme)
     assert smaller.scheme == scheme
     assert (smaller.score, smaller.box.tolist()) == (whole.score, whole.box.tolist())
-    for name in ("points", "visibility", "sigma", "depth", "covered", "total_sigma"):
+    for name in ("points", "visibility", "sigma", "depth", "occluded", "total_sigma"):
         np.testing.assert_array_equal(getattr(smaller, name), getattr(whole, name)[part])
     np.testing.assert_array_equal(smaller.modes, whole.modes[:, part])
     assert whole.as_scheme("wholeface668") is whole
@@ -169,7 +169,7 @@ def test_what_each_scheme_contains():
 def test_optional_parts_may_be_missing():
     bare = FaceLandmarks.from_points(np.random.default_rng(0).uniform(0, 9, (668, 2)), "wholeface668")
     smaller = bare.as_scheme("ibug68")
-    assert smaller.depth is smaller.covered is smaller.modes is None
+    assert smaller.depth is smaller.occluded is smaller.modes is None
     assert bare.total_sigma is bare.sigma
 
 
@@ -184,6 +184,6 @@ def test_total_sigma_is_that_of_samples():
 
 def test_wrong_shapes_of_the_optional_parts():
     whole = _of_668()
-    for name, wrong in (("modes", np.zeros((4, 667, 2))), ("covered", np.zeros(3)), ("depth", np.zeros(2))):
+    for name, wrong in (("modes", np.zeros((4, 667, 2))), ("occluded", np.zeros(3)), ("depth", np.zeros(2))):
         with pytest.raises(UsageError, match=f"{name} of wholeface668 landmarks must have shape"):
             FaceLandmarks(**(vars(whole) | {name: wrong}))

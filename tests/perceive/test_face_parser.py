@@ -89,8 +89,8 @@ def test_labels_lie_where_the_photo_shows_them(place, ramps, read_place, roll, m
     assert (hand[outside] == 0).all()
     whole = parsing.in_photo(parsing.face, 240, 320)
     assert ((whole > 0.5) == face)[sure].all()
-    covered = parsing.in_photo(parsing.occluder, 240, 320)
-    assert ((covered > 0.5) == (kinds > 0))[sure & face].all()
+    occluded = parsing.in_photo(parsing.occluder, 240, 320)
+    assert ((occluded > 0.5) == (kinds > 0))[sure & face].all()
 
 
 def test_probabilities_sum_to_one_and_have_the_crops_size(place, ramps, read_place):

@@ -137,7 +137,7 @@ def test_batches_and_sizes(points_68: Points) -> None:
     assert maps.dtype == np.uint8
     for i in range(3):
         np.testing.assert_array_equal(maps[0, i], landmark_map(batch[i].astype(np.float32), 100, 140))
-    assert not maps[0, 2].any()  # outside the picture
+    assert not maps[0, 2].any()  # outside the image
 
 
 @pytest.mark.parametrize(

@@ -85,11 +85,11 @@ def test_a_badly_placed_crop_is_placed_again(place, ramps, read_place, off):
     np.testing.assert_allclose(network.calls[1], good.matrix, atol=0.5)
     np.testing.assert_allclose(found.points, points, atol=0.4)
     network.calls.clear()
-    LandmarkNetwork(network, size=SIZE).locate(ramps(240, 320), bad, looks=1)
+    LandmarkNetwork(network, size=SIZE).locate(ramps(240, 320), bad, steps=1)
     assert len(network.calls) == 1
 
 
-def test_the_mirrored_look_agrees_and_halves_one_sided_errors(place, ramps, read_place, mirror):
+def test_the_mirrored_crop_agrees_and_halves_one_sided_errors(place, ramps, read_place, mirror):
     points = place(160.0, 120.0, 90.0, 0.4)
     pixels = ramps(240, 320)
     frame = face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
@@ -99,13 +99,13 @@ def test_the_mirrored_look_agrees_and_halves_one_sided_errors(place, ramps, read
     assert np.linalg.det(network.calls[1][:, :2]) < 0
     np.testing.assert_allclose(twice.points, points, atol=0.4)
     biased = Knows(read_place, 240, 320, points, mirror, error=3.0)
-    once = LandmarkNetwork(biased, size=SIZE).locate(pixels, frame, looks=1)
+    once = LandmarkNetwork(biased, size=SIZE).locate(pixels, frame, steps=1)
     assert np.linalg.norm(once.points - points, axis=1).mean() > 2 / frame.scale
-    both = LandmarkNetwork(biased, size=SIZE, mirror=True).locate(pixels, frame, looks=1)
+    both = LandmarkNetwork(biased, size=SIZE, mirror=True).locate(pixels, frame, steps=1)
     np.testing.assert_allclose(both.points, points, atol=0.4)
     # Flags are averaged with those of the partner, too.
     expected = (np.linspace(-4, 4, COUNT) + np.linspace(-4, 4, COUNT)[mirror]) / 2
-    np.testing.assert_allclose(both.facing, 1 / (1 + np.exp(-expected)), atol=1e-5)
+    np.testing.assert_allclose(both.self_visible, 1 / (1 + np.exp(-expected)), atol=1e-5)
 
 
 def test_flags_and_sigma(place, ramps, read_place):
@@ -113,8 +113,8 @@ def test_flags_and_sigma(place, ramps, read_place):
     frame = face_frame(points[DENSE_478], SIZE, LANDMARK_MARGIN)
     network = Knows(read_place, 240, 320, points, log_sigma=math.log(2.5))
     found = LandmarkNetwork(network, size=SIZE).locate(ramps(240, 320), frame)
-    np.testing.assert_allclose(found.facing, 1 / (1 + np.exp(-np.linspace(-4, 4, COUNT))), atol=1e-6)
-    np.testing.assert_allclose(found.covered, 1 / (1 + np.exp(-np.linspace(3, -3, COUNT))), atol=1e-6)
+    np.testing.assert_allclose(found.self_visible, 1 / (1 + np.exp(-np.linspace(-4, 4, COUNT))), atol=1e-6)
+    np.testing.assert_allclose(found.occluded, 1 / (1 + np.exp(-np.linspace(3, -3, COUNT))), atol=1e-6)
     expected = np.hypot(2.5 / frame.scale, 0.15)
     np.testing.assert_allclose(found.sigma, expected, rtol=1e-5)
     np.testing.assert_allclose(found.total_sigma, expected, rtol=1e-5)
@@ -147,14 +147,14 @@ def test_common_errors_turn_with_the_face(place, ramps, read_place, roll):
 class Boxes:
     """A face detector that tells what it was told."""
 
-    def __init__(self, *faces, looks=1):
-        self.faces, self.looks = faces, looks
+    def __init__(self, *faces, count=1):
+        self.faces, self.count = faces, count
 
     max_faces = 16
 
     def passes(self, pixels, satisfied, min_score=None):
         self.satisfied = []
-        for _ in range(self.looks):
+        for _ in range(self.count):
             yield [face for face in self.faces if face.score > (min_score or 0.5)]
             self.satisfied.append(satisfied())
 
@@ -175,7 +175,7 @@ def test_the_front_end_gives_all_668_points(place, ramps, read_place):
     np.testing.assert_allclose(face.points, points, atol=0.5)
     np.testing.assert_allclose(face.box, face_box(points[DENSE_478]), atol=0.5)
     np.testing.assert_array_equal(face.points_478, face.points[68:546])
-    assert face.covered.shape == face.visibility.shape == (COUNT,)
+    assert face.occluded.shape == face.visibility.shape == (COUNT,)
     assert face.modes.shape == (0, COUNT, 2)
     frame = box_frame(detected(points).box, detected(points).points, SIZE, LANDMARK_MARGIN)
     np.testing.assert_allclose(network._network.calls[0], frame.matrix, atol=0.5)
@@ -199,15 +199,15 @@ def test_a_crop_in_which_no_point_faces_the_camera_is_no_face(place, ramps, read
     class FacesAway(Knows):
         def __call__(self, images):
             raw = super().__call__(images).copy()
-            raw[..., 3] = -3.0  # facing: 0.05
+            raw[..., 3] = -3.0  # self_visible: 0.05
             return raw
 
-    looks = LandmarkNetwork(FacesAway(read_place, 240, 320, points), size=SIZE)
-    assert NetworkDetector(Boxes(detected(points)), looks).detect(ramps(240, 320)) == ()
-    (kept,) = NetworkDetector(Boxes(detected(points)), looks, min_facing=0.0).detect(ramps(240, 320))
+    locator = LandmarkNetwork(FacesAway(read_place, 240, 320, points), size=SIZE)
+    assert NetworkDetector(Boxes(detected(points)), locator).detect(ramps(240, 320)) == ()
+    (kept,) = NetworkDetector(Boxes(detected(points)), locator, min_self_visible=0.0).detect(ramps(240, 320))
     assert kept.visibility.max() < 0.06
-    with pytest.raises(ValueError, match="min_facing"):
-        NetworkDetector(Boxes(), looks, min_facing=1.0)
+    with pytest.raises(ValueError, match="min_self_visible"):
+        NetworkDetector(Boxes(), locator, min_self_visible=1.0)
 
 
 def unsure(place, read_place, factor):
@@ -260,7 +260,7 @@ def test_faces_of_less_than_the_wanted_certainty_are_refused_and_named(place, ra
 def test_a_badly_seen_face_does_not_end_the_search(place, ramps, read_place):
     for factor, satisfied in ((0.1, True), (6.0, False)):
         points, network = unsure(place, read_place, factor)
-        boxes = Boxes(detected(points, 0.9 if satisfied else 0.5), looks=2)
+        boxes = Boxes(detected(points, 0.9 if satisfied else 0.5), count=2)
         (face,) = NetworkDetector(boxes, network, certainty=0.0).detect(ramps(240, 320))
         assert (face.certainty >= BADLY_SEEN) == satisfied
         assert boxes.satisfied == [satisfied, satisfied]

@@ -95,7 +95,7 @@ def test_every_kind_of_array_gives_the_same_pixels(tmp_path):
         assert not np.shares_memory(pixels, array)
 
 
-def test_a_matrix_is_a_grey_picture():
+def test_a_matrix_is_a_grey_image():
     plain = noise(64, 48)[..., 0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
@@ -128,7 +128,7 @@ def test_masked_pixels_are_black():
         np.full((32, 32, 3), np.inf, np.float16),
     ],
 )
-def test_what_is_no_picture_is_refused(array):
+def test_what_is_no_image_is_refused(array):
     with pytest.raises(PhotoError):
         read_photo(array)
 

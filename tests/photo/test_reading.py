@@ -17,8 +17,8 @@ from wholeface.core.errors import PhotoError
 from wholeface.photo import NEUTRAL_GREY, Photo, read_photo
 
 
-def picture(height: int = 60, width: int = 80) -> np.ndarray:
-    """A smooth picture without symmetry, so that turns are seen and JPEG stays close."""
+def smooth_image(height: int = 60, width: int = 80) -> np.ndarray:
+    """A smooth image without symmetry, so that turns are seen and JPEG stays close."""
     v, u = np.mgrid[:height, :width]
     channels = [u * 255 / width, v * 255 / height, 128 + 100 * np.sin(u / 9 + v / 23)]
     return np.stack(channels, -1).astype(np.uint8)
@@ -61,8 +61,8 @@ LOSSLESS = {
 
 @pytest.mark.parametrize("format", LOSSLESS)
 def test_lossless_formats_are_exact(format):
-    photo = read_photo(encoded(picture(), format, **LOSSLESS[format]))
-    np.testing.assert_array_equal(photo.pixels, picture())
+    photo = read_photo(encoded(smooth_image(), format, **LOSSLESS[format]))
+    np.testing.assert_array_equal(photo.pixels, smooth_image())
     assert (photo.format, photo.alpha, photo.focal_px, photo.source) == (format, None, None, "<bytes>")
     assert (photo.width, photo.height) == (80, 60)
     assert photo.pixels.flags.c_contiguous
@@ -71,25 +71,25 @@ def test_lossless_formats_are_exact(format):
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"optimize": True}])
 def test_jpeg(options):
-    assert close(read_photo(encoded(picture(), "JPEG", quality=95, **options)).pixels, picture())
+    assert close(read_photo(encoded(smooth_image(), "JPEG", quality=95, **options)).pixels, smooth_image())
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits"])
 def test_compressed_tiff(compression):
     np.testing.assert_array_equal(
-        read_photo(encoded(picture(), "TIFF", compression=compression)).pixels, picture()
+        read_photo(encoded(smooth_image(), "TIFF", compression=compression)).pixels, smooth_image()
     )
 
 
 def test_every_kind_of_source_gives_the_same(tmp_path):
-    data = encoded(picture(), "PNG")
+    data = encoded(smooth_image(), "PNG")
     path = tmp_path / "Größe 1.png"
     path.write_bytes(data)
     with path.open("rb") as stream:
         photos = [read_photo(s) for s in (path, str(path), data, bytearray(data), memoryview(data), stream)]
-    photos += [read_photo(Image.open(io.BytesIO(data))), read_photo(picture())]
+    photos += [read_photo(Image.open(io.BytesIO(data))), read_photo(smooth_image())]
     for photo in photos:
-        np.testing.assert_array_equal(photo.pixels, picture())
+        np.testing.assert_array_equal(photo.pixels, smooth_image())
     sources = [str(path), str(path), "<bytes>", "<bytes>", "<bytes>", "<file>", "<image>", "<array>"]
     assert [photo.source for photo in photos] == sources
 
@@ -97,8 +97,8 @@ def test_every_kind_of_source_gives_the_same(tmp_path):
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(format, orientation):
-    upright = picture()
-    stored = {  # how a camera held that way stores the upright picture
+    upright = smooth_image()
+    stored = {  # how a camera held that way stores the upright image
         1: upright,
         2: upright[:, ::-1],
         3: upright[::-1, ::-1],
@@ -119,11 +119,13 @@ def test_exif_orientation(format, orientation):
 def test_meaningless_orientation_is_ignored(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    np.testing.assert_array_equal(read_photo(encoded(picture(), "PNG", exif=exif)).pixels, picture())
+    np.testing.assert_array_equal(
+        read_photo(encoded(smooth_image(), "PNG", exif=exif)).pixels, smooth_image()
+    )
 
 
 def test_grey_and_bilevel():
-    grey = picture()[..., 0]
+    grey = smooth_image()[..., 0]
     np.testing.assert_array_equal(read_photo(encoded(grey, "PNG")).pixels, grey[..., None].repeat(3, 2))
     bilevel = Image.fromarray(grey).convert("1")
     photo = read_photo(encoded(bilevel, "PNG"))
@@ -132,7 +134,8 @@ def test_grey_and_bilevel():
 
 def test_cmyk_jpeg():
     assert close(
-        read_photo(encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG", quality=95)).pixels, picture()
+        read_photo(encoded(Image.fromarray(smooth_image()).convert("CMYK"), "JPEG", quality=95)).pixels,
+        smooth_image(),
     )
 
 
@@ -164,8 +167,8 @@ def over_grey(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_alpha_is_kept_and_laid_on_grey(mode):
-    alpha = picture()[..., 1]
-    colour = picture() if mode == "RGBA" else picture()[..., :1]
+    alpha = smooth_image()[..., 1]
+    colour = smooth_image() if mode == "RGBA" else smooth_image()[..., :1]
     photo = read_photo(encoded(Image.fromarray(np.concatenate([colour, alpha[..., None]], -1)), "PNG"))
     np.testing.assert_array_equal(photo.alpha, alpha)
     expected = over_grey(colour.repeat(3 // colour.shape[2], 2), alpha)
@@ -173,7 +176,7 @@ def test_alpha_is_kept_and_laid_on_grey(mode):
 
 
 def test_palette_with_transparency():
-    image = Image.fromarray(picture()).quantize(16)
+    image = Image.fromarray(smooth_image()).quantize(16)
     opaque = read_photo(encoded(image, "PNG"))
     np.testing.assert_array_equal(opaque.pixels, np.asarray(image.convert("RGB")))
     index = int(np.asarray(image)[0, 0])
@@ -204,34 +207,34 @@ def wide_gamut_profile() -> bytes:
 
 
 def test_colour_profile_is_applied():
-    photo = read_photo(encoded(picture(), "PNG", icc_profile=wide_gamut_profile()))
-    assert close(photo.pixels, picture()[..., ::-1], 1.0)
+    photo = read_photo(encoded(smooth_image(), "PNG", icc_profile=wide_gamut_profile()))
+    assert close(photo.pixels, smooth_image()[..., ::-1], 1.0)
     assert photo.warnings == ()
 
 
 def test_srgb_profile_changes_nothing():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    photo = read_photo(encoded(picture(), "PNG", icc_profile=profile))
-    np.testing.assert_array_equal(photo.pixels, picture())
+    photo = read_photo(encoded(smooth_image(), "PNG", icc_profile=profile))
+    np.testing.assert_array_equal(photo.pixels, smooth_image())
 
 
 @pytest.mark.parametrize("profile", [b"nonsense", wide_gamut_profile()[:200]])
 def test_broken_profile_warns(profile):
-    photo = read_photo(encoded(picture(), "PNG", icc_profile=profile))
-    np.testing.assert_array_equal(photo.pixels, picture())
+    photo = read_photo(encoded(smooth_image(), "PNG", icc_profile=profile))
+    np.testing.assert_array_equal(photo.pixels, smooth_image())
     assert "colour profile" in photo.warnings[0]
 
 
 def test_profile_of_another_colour_model_warns():
-    photo = read_photo(encoded(picture()[..., 0], "PNG", icc_profile=wide_gamut_profile()))
-    np.testing.assert_array_equal(photo.pixels[..., 0], picture()[..., 0])
+    photo = read_photo(encoded(smooth_image()[..., 0], "PNG", icc_profile=wide_gamut_profile()))
+    np.testing.assert_array_equal(photo.pixels[..., 0], smooth_image()[..., 0])
     assert photo.warnings
 
 
 def jpeg_with_exif(size=(80, 60), **tags) -> bytes:
     exif = Image.Exif()
     exif.get_ifd(0x8769).update({int(k[1:], 16): v for k, v in tags.items()})
-    return encoded(picture(size[1], size[0]), "JPEG", exif=exif)
+    return encoded(smooth_image(size[1], size[0]), "JPEG", exif=exif)
 
 
 DIAGONAL = 100.0  # of 80 × 60
@@ -265,7 +268,7 @@ def test_focal_length_survives_a_turn():
     exif = Image.Exif()
     exif[0x0112] = 6
     exif.get_ifd(0x8769).update({0xA405: 50, 0xA002: 80, 0xA003: 60})
-    photo = read_photo(encoded(picture(), "JPEG", exif=exif))
+    photo = read_photo(encoded(smooth_image(), "JPEG", exif=exif))
     assert (photo.width, photo.height) == (60, 80)
     assert photo.focal_px == pytest.approx(50 * DIAGONAL / np.hypot(36, 24))
 
@@ -274,8 +277,8 @@ def test_focal_length_survives_a_turn():
     "garbage", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\0\x09"]
 )
 def test_broken_exif_is_no_reason_to_refuse(garbage):
-    photo = read_photo(encoded(picture(), "JPEG", quality=95, exif=garbage))
-    assert close(photo.pixels, picture())
+    photo = read_photo(encoded(smooth_image(), "JPEG", quality=95, exif=garbage))
+    assert close(photo.pixels, smooth_image())
     assert photo.focal_px is None
 
 
@@ -302,10 +305,10 @@ def test_arrays(array, first):
 
 
 def test_an_array_is_not_shared():
-    array = picture()
+    array = smooth_image()
     photo = read_photo(array)
     array[:] = 0
-    np.testing.assert_array_equal(photo.pixels, picture())
+    np.testing.assert_array_equal(photo.pixels, smooth_image())
 
 
 @pytest.mark.parametrize(
@@ -376,43 +379,43 @@ def test_threads_leave_the_process_as_it_was():
     import warnings
     from concurrent.futures import ThreadPoolExecutor
 
-    data = encoded(picture(), "TIFF")
+    data = encoded(smooth_image(), "TIFF")
     state = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
         sums = set(pool.map(lambda _: int(read_photo(data).pixels.sum()), range(200)))
-    assert sums == {int(picture().sum())}
+    assert sums == {int(smooth_image().sum())}
     assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == state
 
 
-def test_multi_picture_jpeg_gives_the_first():
-    pictures = [Image.fromarray(np.full((40, 40, 3), c, np.uint8)) for c in (200, 20)]
-    data = encoded(pictures[0], "MPO", save_all=True, append_images=pictures[1:])
+def test_multi_image_jpeg_gives_the_first():
+    images = [Image.fromarray(np.full((40, 40, 3), c, np.uint8)) for c in (200, 20)]
+    data = encoded(images[0], "MPO", save_all=True, append_images=images[1:])
     assert (read_photo(data).pixels == 200).all()
 
 
 def test_lab_tiff():
     to_lab = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
-    lab = ImageCms.profileToProfile(Image.fromarray(picture()), *to_lab, outputMode="LAB")
-    assert close(read_photo(encoded(lab, "TIFF")).pixels, picture(), 2.0)
+    lab = ImageCms.profileToProfile(Image.fromarray(smooth_image()), *to_lab, outputMode="LAB")
+    assert close(read_photo(encoded(lab, "TIFF")).pixels, smooth_image(), 2.0)
 
 
 def test_limits_are_parameters():
-    data = encoded(picture(), "PNG")
+    data = encoded(smooth_image(), "PNG")
     with pytest.raises(PhotoError, match="too large"):
         read_photo(data, max_pixels=4799)
     assert read_photo(data, max_pixels=4800).width == 80
     with pytest.raises(PhotoError, match="too small"):
         read_photo(data, min_side=61)
     with pytest.raises(PhotoError, match="too large"):
-        read_photo(picture(), max_pixels=4799)
+        read_photo(smooth_image(), max_pixels=4799)
     with pytest.raises(PhotoError, match="too large"):
-        read_photo(Image.fromarray(picture()), max_pixels=4799)
+        read_photo(Image.fromarray(smooth_image()), max_pixels=4799)
 
 
 def heic(**options) -> bytes:
     pillow_heif = pytest.importorskip("pillow_heif")
     stream = io.BytesIO()
-    pillow_heif.from_pillow(Image.fromarray(picture(64, 96))).save(stream, quality=90, **options)
+    pillow_heif.from_pillow(Image.fromarray(smooth_image(64, 96))).save(stream, quality=90, **options)
     return stream.getvalue()
 
 
@@ -422,7 +425,7 @@ def test_heic(orientation):
     exif[0x0112] = orientation
     exif.get_ifd(0x8769).update({0xA405: 26})
     photo = read_photo(heic(exif=exif.tobytes()))
-    expected = picture(64, 96) if orientation == 1 else np.rot90(picture(64, 96), -1)
+    expected = smooth_image(64, 96) if orientation == 1 else np.rot90(smooth_image(64, 96), -1)
     assert close(photo.pixels, expected, 4.0)
     assert photo.focal_px == pytest.approx(26 * np.hypot(64, 96) / np.hypot(36, 24))
     assert "HEIF" in photo.format
@@ -436,26 +439,26 @@ def test_heic_without_its_library_names_the_extra(monkeypatch):
 
 
 def broken_samples() -> dict[str, tuple[bytes, np.ndarray]]:
-    rgba = np.concatenate([picture(), picture()[..., :1]], -1)
+    rgba = np.concatenate([smooth_image(), smooth_image()[..., :1]], -1)
     files = {
-        "jpeg": encoded(picture(), "JPEG", quality=95),
-        "progressive": encoded(picture(), "JPEG", progressive=True),
+        "jpeg": encoded(smooth_image(), "JPEG", quality=95),
+        "progressive": encoded(smooth_image(), "JPEG", progressive=True),
         "exif": jpeg_with_exif(xA405=50, xA002=80, xA003=60),
-        "png": encoded(picture(), "PNG"),
+        "png": encoded(smooth_image(), "PNG"),
         "png-noise": encoded(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8), "PNG"),
         "png-alpha": encoded(rgba, "PNG"),
-        "png-icc": encoded(picture(), "PNG", icc_profile=wide_gamut_profile()),
-        "tiff": encoded(picture(), "TIFF"),
-        "tiff-lzw": encoded(picture(), "TIFF", compression="tiff_lzw"),
-        "tiff-jpeg": encoded(picture(), "TIFF", compression="jpeg"),
-        "webp": encoded(picture(), "WEBP"),
+        "png-icc": encoded(smooth_image(), "PNG", icc_profile=wide_gamut_profile()),
+        "tiff": encoded(smooth_image(), "TIFF"),
+        "tiff-lzw": encoded(smooth_image(), "TIFF", compression="tiff_lzw"),
+        "tiff-jpeg": encoded(smooth_image(), "TIFF", compression="jpeg"),
+        "webp": encoded(smooth_image(), "WEBP"),
         "webp-lossless": encoded(rgba, "WEBP", lossless=True),
-        "gif": encoded(Image.fromarray(picture()).quantize(64), "GIF"),
-        "bmp": encoded(picture(), "BMP"),
-        "cmyk": encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG"),
+        "gif": encoded(Image.fromarray(smooth_image()).quantize(64), "GIF"),
+        "bmp": encoded(smooth_image(), "BMP"),
+        "cmyk": encoded(Image.fromarray(smooth_image()).convert("CMYK"), "JPEG"),
     }
     with contextlib.suppress(OSError, KeyError, ValueError):
-        files["avif"] = encoded(picture(), "AVIF")
+        files["avif"] = encoded(smooth_image(), "AVIF")
     with contextlib.suppress(pytest.skip.Exception):
         files["heic"] = heic()
     return {name: (data, read_photo(data).pixels) for name, data in files.items()}
@@ -468,7 +471,7 @@ pytestmark = pytest.mark.filterwarnings("error::UserWarning")
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_truncated_files_are_refused_or_whole(name):
-    """At any length: a PhotoError, or every pixel as in the whole file, never a half-grey picture.
+    """At any length: a PhotoError, or every pixel as in the whole file, never a half-grey image.
 
     Of a JPEG the last few rows (95 % are there, and the block row that was being read) may be wrong, or, where it
     is progressive, fine detail; it says so.

@@ -10,7 +10,7 @@ from wholeface.render import (
     rasterize,
     vertex_normals,
 )
-from wholeface.render._kernels import TRUSTED_DEVIATION
+from wholeface.render._kernels import ACCEPTED_DEVIATION
 from wholeface.render.interpolate import (
     Covered,
     _barycentric_torch,
@@ -64,7 +64,7 @@ def test_exact_barycentrics_agree_with_the_rasterised_ones_up_to_snapping(egg):
     fragments = rasterize(points, model.triangles, camera)
     exact = differentiable_barycentric(points, model.triangles, fragments, camera)
     error = (exact - fragments.barycentric).abs()
-    assert error.max() <= TRUSTED_DEVIATION
+    assert error.max() <= ACCEPTED_DEVIATION
     assert error.mean() < 1e-4
 
 

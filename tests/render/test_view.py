@@ -5,7 +5,7 @@ import torch
 from wholeface.render import Camera, HeadView, rasterize, render_view, visible_points, visible_vertices
 
 
-def test_view_is_a_picture_of_the_head(small_model):
+def test_view_is_an_image_of_the_head(small_model):
     image = render_view(small_model.mean, small_model.triangles, size=96)
     assert image.shape == (96, 96, 3)
     assert image.dtype == np.uint8

@@ -98,7 +98,7 @@ def test_a_known_one_of_another_face_is_not_taken(head: MorphableModel, turned: 
     assert torch.equal(PosedFace.of(head, other, known).points, PosedFace.of(head, other).points)
 
 
-def test_pickles_carry_no_pictures(head: MorphableModel, turned: Parameters) -> None:
+def test_pickles_carry_no_images(head: MorphableModel, turned: Parameters) -> None:
     posed = PosedFace.of(head, turned)
     posed.seen(_camera(149.5, 149.5, 300, 300))
     before = len(pickle.dumps(PosedFace.of(head, turned)))

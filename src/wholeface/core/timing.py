@@ -1,4 +1,4 @@
-"""Milliseconds per room."""
+"""Milliseconds per stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Stopwatch:
         self.milliseconds: dict[str, float] = {}
 
     @contextmanager
-    def room(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator[None]:
         """Count the time of the block under ``name``, also when it raises."""
         start = time.perf_counter()
         try:

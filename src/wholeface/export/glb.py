@@ -66,7 +66,7 @@ def encode_glb(
     - Provenance and confidence come twice: per vertex, as the attributes ``_PROVENANCE`` (the code) and
       ``_CONFIDENCE``, both floats, because custom attributes of unequal types make Blender's importer fail at
       random (KhronosGroup/glTF-Blender-IO issue 2658), and per texel, as the base colour textures of the
-      material variants ``provenance`` and ``confidence`` (extension KHR_materials_variants; the plain look is
+      material variants ``provenance`` and ``confidence`` (extension KHR_materials_variants; the plain one is
       the variant ``photo``). The provenance image is a palette PNG: its indices are the codes, its palette the
       colours that viewers show. The confidence image is grey, 255 = 1.
     - A mesh with ``colours`` instead of a texture has them as ``COLOR_0`` (float, linear light, as glTF wants);
@@ -98,7 +98,7 @@ def encode_glb(
             values = _metres(offsets[split.vertex[rows]])
             targets.append({"POSITION": buffer.add_offsets(len(split.vertex), rows, values)})
     textures = _Textures(buffer)
-    looks = _looks(mesh, textures, texture_format, encoded or {})
+    variants = _variants(mesh, textures, texture_format, encoded or {})
     surfaces = {"skin": (np.ones(len(mesh.triangles), bool), _SKIN)}
     if mesh.glossy is not None and mesh.glossy.any():
         surfaces = {"skin": (~mesh.glossy, _SKIN), "glossy": (mesh.glossy, _WET)}
@@ -116,12 +116,12 @@ def encode_glb(
             "mode": 4,
         }
         mappings = []
-        for number, (look, base) in enumerate(looks.items()):
+        for number, (variant, base) in enumerate(variants.items()):
             mappings.append({"material": len(materials), "variants": [number]})
-            materials.append(_material(surface, look, base, roughness))
+            materials.append(_material(surface, variant, base, roughness))
         if targets:
             primitive["targets"] = targets
-        if len(looks) > 1:
+        if len(variants) > 1:
             primitive["extensions"] = {"KHR_materials_variants": {"mappings": mappings}}
         primitives.append(primitive)
     shape: dict[str, Any] = {"name": mesh.name, "primitives": primitives}
@@ -140,9 +140,11 @@ def encode_glb(
     }
     if textures.images:
         document |= {"textures": textures.textures, "images": textures.images, "samplers": textures.samplers}
-    if len(looks) > 1:
+    if len(variants) > 1:
         document["extensionsUsed"] = ["KHR_materials_variants"]
-        document["extensions"] = {"KHR_materials_variants": {"variants": [{"name": look} for look in looks]}}
+        document["extensions"] = {
+            "KHR_materials_variants": {"variants": [{"name": variant} for variant in variants]}
+        }
     binary = buffer.content()
     document["buffers"] = [{"byteLength": len(binary)}]
     return glb_bytes(document, binary)
@@ -210,31 +212,31 @@ class _Textures:
         return {"baseColorTexture": {"index": len(self.textures) - 1}}
 
 
-def _looks(
+def _variants(
     mesh: Mesh, textures: _Textures, texture_format: str, encoded: Mapping[str, bytes]
 ) -> dict[str, dict[str, Any]]:
-    """Name of each material variant -> its base colour; the first is the plain look."""
-    if mesh.colours is not None:  # multiplied with COLOR_0 in every look, so there is only the plain one
+    """Name of each material variant -> its base colour; the first is the plain one."""
+    if mesh.colours is not None:  # multiplied with COLOR_0 in every variant, so there is only the plain one
         return {"photo": {"baseColorFactor": [1.0, 1.0, 1.0, 1.0]}}
-    looks: dict[str, dict[str, Any]] = {"photo": {"baseColorFactor": list(_CLAY)}}
+    variants: dict[str, dict[str, Any]] = {"photo": {"baseColorFactor": list(_CLAY)}}
     if mesh.texture is not None:
         if texture_format == "png":
             data = encoded.get("texture") or encode_png(mesh.texture)
-            looks["photo"] = textures.add("texture", data, "image/png", smooth=True)
+            variants["photo"] = textures.add("texture", data, "image/png", smooth=True)
         else:
-            looks["photo"] = textures.add("texture", encode_jpeg(mesh.texture), "image/jpeg", smooth=True)
+            variants["photo"] = textures.add("texture", encode_jpeg(mesh.texture), "image/jpeg", smooth=True)
     if mesh.provenance is not None:
         data = encoded.get("provenance") or encode_png(mesh.provenance, palette=mesh.provenance_colours)
-        looks["provenance"] = textures.add("provenance", data, "image/png", smooth=False)
+        variants["provenance"] = textures.add("provenance", data, "image/png", smooth=False)
     if mesh.confidence is not None:
         grey = np.rint(mesh.confidence * 255).astype(np.uint8)
-        looks["confidence"] = textures.add("confidence", encode_png(grey), "image/png", smooth=True)
-    return looks
+        variants["confidence"] = textures.add("confidence", encode_png(grey), "image/png", smooth=True)
+    return variants
 
 
-def _material(surface: str, look: str, base: dict[str, Any], roughness: float) -> dict[str, Any]:
+def _material(surface: str, variant: str, base: dict[str, Any], roughness: float) -> dict[str, Any]:
     return {
-        "name": surface if look == "photo" else f"{surface} {look}",
+        "name": surface if variant == "photo" else f"{surface} {variant}",
         "pbrMetallicRoughness": {**base, "metallicFactor": 0.0, "roughnessFactor": roughness},
         "doubleSided": False,
     }

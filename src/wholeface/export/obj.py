@@ -50,11 +50,11 @@ def write_obj(path: str | os.PathLike[str], mesh: Mesh) -> tuple[Path, ...]:
 
 
 def _materials(texture_name: str | None, mesh: Mesh) -> str:
-    looks = {"skin": (0.04, 20)}
+    variants = {"skin": (0.04, 20)}
     if mesh.glossy is not None and mesh.glossy.any():
-        looks["glossy"] = (0.3, 200)
+        variants["glossy"] = (0.3, 200)
     lines = []
-    for name, (specular, exponent) in looks.items():
+    for name, (specular, exponent) in variants.items():
         colour = "1 1 1" if texture_name or mesh.colours is not None else "0.8 0.78 0.76"
         lines += [f"newmtl {name}", "Ka 0 0 0", f"Kd {colour}", f"Ks {specular} {specular} {specular}"]
         lines += [f"Ns {exponent}", "d 1", "illum 2"]

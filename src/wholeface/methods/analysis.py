@@ -2,7 +2,7 @@
 
 The mask weighs what the model explains against what the parsing network, where there is one, sees in the pixels.
 It needs a fit, and the fit should not believe landmarks that lie behind an occluder. Our own landmark network says
-of each point how far to trust it. With a detector that does not, the fit runs twice: a first one places the face, a
+of each point how reliable it is. With a detector that does not, the fit runs twice: a first one places the face, a
 first mask says what is hidden, and a second one gives the hidden landmarks the far larger noise that was measured
 behind occluders.
 

@@ -62,7 +62,7 @@ def dense_embedding(model: MorphableModel) -> Embedding:
 
 
 def dense_mirror(model: MorphableModel) -> torch.Tensor:
-    """(600,) int64, the point that each dense landmark becomes in a mirrored picture.
+    """(600,) int64, the point that each dense landmark becomes in a mirrored image.
 
     Found on the mean face: the point nearest to the mirror image of each one.
 

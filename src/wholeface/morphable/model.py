@@ -1,4 +1,4 @@
-"""The linear face model that every room shares."""
+"""The linear face model that every part shares."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MorphableModel:
         landmarks_478: embedding of the 478 MediaPipe points, or None. Points without a place on the mesh
             have barycentric weights of NaN.
         albedo: albedo statistics, or None.
-        extras: further tensors that a room needs and that belong to this model (documented where used).
+        extras: further tensors that a part of WholeFace needs and that belong to this model (documented where used).
         expression_prior: of the expression coefficients; None: blendshape weights in [0, 1] with the statistics of
             ``extras["expression_rate"]`` and ``extras["expression_precision"]``, where there are any. See
             :attr:`prior`.

@@ -104,7 +104,7 @@ class SqueezeExcite(nn.Module):
 class InvertedResidual(nn.Module):
     """MobileNetV3's bottleneck: expand 1×1, depthwise k×k, squeeze-excite, project 1×1, shortcut where it fits.
 
-    What leaves it is bounded: in a chain of linear outputs single pictures can grow from block to block, until their
+    What leaves it is bounded: in a chain of linear outputs single images can grow from block to block, until their
     share in the statistics of the batch normalisation leaves nothing of all others (seen: the last stage dead).
 
     Args:

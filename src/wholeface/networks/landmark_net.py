@@ -1,4 +1,4 @@
-"""N_lmk: all landmarks of a face, hidden ones included, from one small picture of it."""
+"""N_lmk: all landmarks of a face, hidden ones included, from one small image of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["LandmarkNet", "LandmarkNetConfig", "LandmarkOutput"]
 _FIRST_LOG_SIGMA = 1.6  # the mean shape misses by about five pixels
 _MODES = 64  # directions in which faces differ that the last layer begins with
 _PERSON = 256  # neurons between the features and the identity's coefficients
-_FINE = 24  # channels of the map at which the second stage looks
+_FINE = 24  # channels of the map that the refinement steps read
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class LandmarkNetConfig:
         input_size: edge of the input in pixels, a multiple of 32.
         width: factor on the channels of MobileNetV3-Small.
         features: neurons of the fully connected layer.
-        looked_at: landmarks at whose first positions the second stage looks closely; 0 = no second stage.
-        rounds: how often the second stage looks, each time where the time before left the points.
+        looked_at: landmarks around which the refinement steps read the image; 0 = no refinement.
+        rounds: number of refinement steps, each around the points that the one before left.
         identity: coefficients of the shipped model's identity that are estimated beside the points; 0 = none.
     """
 
@@ -51,17 +51,17 @@ class LandmarkOutput:
     Args:
         points: (N, L, 2) pixels of the input.
         log_sigma: (N, L) logarithm of the standard deviation of x and of y, in pixels of the input.
-        facing: (N, L) logit of "the surface at this point faces the camera and the head does not hide it"; all are
-            low where the crop shows no face.
-        covered: (N, L) logit of "something in front of the face covers this point".
+        self_visible: (N, L) logit of "the surface at this point faces the camera and the head does not hide
+            it"; all are low where the crop shows no face.
+        occluded: (N, L) logit of "an occluder hides this point".
         identity: (N, K) coefficients of the shipped model, the person's mean estimate; K may be 0.
         identity_log_sigma: (N, K) logarithm of their standard deviations; 0 is the model's own spread.
     """
 
     points: Tensor
     log_sigma: Tensor
-    facing: Tensor
-    covered: Tensor
+    self_visible: Tensor
+    occluded: Tensor
     identity: Tensor
     identity_log_sigma: Tensor
 
@@ -78,7 +78,7 @@ class LandmarkNet(nn.Module):
         config: sizes.
 
     Raises:
-        ValueError: an input size that is not a multiple of 32, or a second stage that never looks.
+        ValueError: an input size that is not a multiple of 32, or a refinement without steps.
 
     Source: Zhao & Qi, "Generative face parsing map guided 3D face reconstruction under occluded scenes", §3.1;
     Howard et al. 2019, "Searching for MobileNetV3"; Wood et al. 2022, "3D face reconstruction with dense landmarks",
@@ -192,8 +192,8 @@ class LandmarkNet(nn.Module):
         return LandmarkOutput(
             points=raw[:, :count, :2] * size + (size - 1) / 2,
             log_sigma=raw[:, :count, 2],
-            facing=raw[:, :count, 3],
-            covered=raw[:, :count, 4],
+            self_visible=raw[:, :count, 3],
+            occluded=raw[:, :count, 4],
             identity=person[:, :k],
             identity_log_sigma=person[:, k : 2 * k],
         )

@@ -38,7 +38,7 @@ class ParsingOutput:
     Args:
         parsing: (N, classes, H/2, W/2).
         kind: (N, kinds, H/2, W/2), what covers the face.
-        face: (N, 1, H/2, W/2), the amodal face, covered or not.
+        face: (N, 1, H/2, W/2), the amodal face, occluded or not.
     """
 
     parsing: Tensor
@@ -94,7 +94,7 @@ class ParsingNet(nn.Module):
             InvertedResidual(c(160), c(160), c(640), 5),
             InvertedResidual(c(160), c(160), c(640), 5),
         )
-        self.context = nn.Sequential(nn.Conv2d(c(160), c(160), 1), nn.ReLU())  # of the whole picture
+        self.context = nn.Sequential(nn.Conv2d(c(160), c(160), 1), nn.ReLU())  # of the whole image
         self.up_16 = _Up(c(160), c(96), c(96))
         self.up_8 = _Up(c(96), c(64), c(64))
         self.up_4 = _Up(c(64), c(32), c(32))

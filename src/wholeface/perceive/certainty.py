@@ -23,8 +23,8 @@ BADLY_SEEN = 0.9
 class CertaintyModel:
     """A logistic model of two numbers: what the detector says, and how sure the landmark network is of its points.
 
-    Measured on rendered heads of test people in all poses, behind held-out things and in all sizes, against what
-    the detector finds on pictures without faces: ``python -m wholeface.lab.bench.protocols.perception.certainty``.
+    Measured on rendered heads of test subjects in all poses, behind held-out occluders and in all sizes, against what
+    the detector finds on images without faces: ``python -m wholeface.lab.bench.protocols.perception.certainty``.
 
     Args:
         score: weight of the logit of the detector's score.

@@ -126,13 +126,13 @@ class FaceDetector:
         height, width = pixels.shape[:2]
         scale = min(self.size / max(height, width), 2.0)
         least = self.min_score if min_score is None else min_score
-        yield self._look(pixels, *_fit(height, width, scale), least)[0]
+        yield self._pass(pixels, *_fit(height, width, scale), least)[0]
         if self.thorough and not satisfied():  # faces that fill the photo and more
-            yield self._look(pixels, *_fit(height, width, 0.6 * scale), least)[0]
+            yield self._pass(pixels, *_fit(height, width, 0.6 * scale), least)[0]
         small = self.small_faces and self.min_face is None
         for factor, asked in self._enlargements(scale, max(height, width)):
             if asked or small or (self.thorough and not satisfied()):
-                faces, hints = self._look(pixels, *_fit(height, width, scale * factor), least)
+                faces, hints = self._pass(pixels, *_fit(height, width, scale * factor), least)
                 small = small and hints
                 yield faces
 
@@ -148,12 +148,12 @@ class FaceDetector:
             yield factor, factor < 2.0 * needed
             factor *= 2.0
 
-    def _look(
+    def _pass(
         self, pixels: NDArray[np.uint8], similarity: Similarity, shape: tuple[int, int], least: float
     ) -> tuple[list[DetectedFace], bool]:
         """The faces of one pass, and whether it shows signs of small ones."""
-        picture = warp(pixels, similarity, (shape[1], shape[0]))
-        planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
+        image = warp(pixels, similarity, (shape[1], shape[0]))
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
         raw = self._network(planes / np.float32(255))[0]
         score, boxes, points = decode_arrays(raw, *cells(*shape))
         finest = shape[0] // _STRIDES[0] * (shape[1] // _STRIDES[0])

@@ -29,7 +29,7 @@ class FaceParsing:
         frame: from photo to crop pixels.
         parsing: (C, S, S) probabilities of :class:`ParsingClass`.
         kind: (K, S, S) probabilities of :class:`OccluderKind`.
-        face: (S, S) probability that the whole face, covered or not, lies here.
+        face: (S, S) probability that the whole face, occluded or not, lies here.
     """
 
     frame: Similarity
@@ -50,9 +50,9 @@ class FaceParsing:
 
         The mean of two opinions: that of the occluder's kind, and that no class of the face is seen.
         """
-        covered = 1.0 - self.kind[OccluderKind.NONE]
+        occluded = 1.0 - self.kind[OccluderKind.NONE]
         other = 1.0 - self.parsing[list(FACE_CLASSES)].sum(axis=0)
-        result: Array = 0.5 * (covered + other)
+        result: Array = 0.5 * (occluded + other)
         return result
 
     def patch(self, field: Array, height: int, width: int, outside: float = 0.0) -> Patch:

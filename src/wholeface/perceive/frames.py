@@ -52,10 +52,10 @@ def face_pose(points: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], f
 
 
 def face_frame(points: NDArray[np.floating[Any]], size: int, margin: float) -> Similarity:
-    """From picture to crop pixels: the face upright in the middle of a square of ``size`` pixels.
+    """From image to crop pixels: the face upright in the middle of a square of ``size`` pixels.
 
     Args:
-        points: (478, 2) picture pixels.
+        points: (478, 2) image pixels.
         size: edge of the crop in pixels.
         margin: edge of the crop over the longer side of the face.
     """
@@ -80,7 +80,7 @@ def box_frame(
 
 
 def frame(centre: NDArray[np.floating[Any]], edge: float, angle: float, size: int) -> Similarity:
-    """From picture to crop pixels: a square of ``edge`` picture pixels about ``centre``, turned by ``angle``."""
+    """From image to crop pixels: a square of ``edge`` image pixels about ``centre``, turned by ``angle``."""
     scale = size / max(edge, 1e-6)
     cos, sin = scale * math.cos(-angle), scale * math.sin(-angle)
     middle = (size - 1) / 2

@@ -10,7 +10,7 @@ IGNORE = 255  # label of a pixel about which nothing is known
 
 
 class ParsingClass(IntEnum):
-    """What a pixel shows: the 19 classes of CelebAMask-HQ, in its order, and one for things in front of the face.
+    """What a pixel shows: the 19 classes of CelebAMask-HQ, in its order, and one for occluders.
 
     Convention: as in CelebAMask-HQ, ``LEFT_…`` is the side at the image's left in a frontal photo, that is, the
     person's own right.

@@ -57,7 +57,7 @@ def landmark_map(
     ``LEFT_…`` is the image's left, as in :class:`ParsingClass`.
 
     Args:
-        points: (…, 68, 2) pixels, x and y, iBUG order; may lie outside the picture.
+        points: (…, 68, 2) pixels, x and y, iBUG order; may lie outside the image.
         height: of the map, pixels.
         width: of the map, pixels; None = square.
         forehead: height of the skin above the brows in nose lengths, >= 0.

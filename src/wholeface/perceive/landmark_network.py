@@ -17,13 +17,15 @@ from .landmarks import FaceLandmarks
 
 __all__ = ["LandmarkCalibration", "LandmarkNetwork", "NetworkLandmarks", "mean_of_mirrored", "split_raw"]
 
-_SETTLED = 0.08  # a second look is worth its time when the first one moved the frame by more than this
+_SETTLED = (
+    0.08  # a second refinement step is worth its time when the first one moved the frame by more than this
+)
 _FLOOR = 0.15  # photo pixels, no point is better than this
 
 
 @dataclass(frozen=True)
 class LandmarkCalibration:
-    """What the network's errors look like on pictures that it was not trained on, in units of its own sigma.
+    """What the network's errors look like on images that it was not trained on, in units of its own sigma.
 
     Args:
         own: (L, 2) standard deviation of what each point errs by itself, along x and y of the upright crop.
@@ -50,8 +52,8 @@ class NetworkLandmarks:
         sigma: (L,) of what each point errs by itself.
         modes: (Q, L, 2) of what they err together.
         total_sigma: (L,) as the network itself says.
-        facing: (L,) in [0, 1].
-        covered: (L,) in [0, 1].
+        self_visible: (L,) in [0, 1], how surely the head itself does not hide the point.
+        occluded: (L,) in [0, 1], how surely an occluder hides it.
         identity: (K,) coefficients of the shipped face model, or None where the network does not estimate them.
         identity_sigma: (K,) their standard deviations, or None.
     """
@@ -60,8 +62,8 @@ class NetworkLandmarks:
     sigma: NDArray[np.float64]
     modes: NDArray[np.float64]
     total_sigma: NDArray[np.float64]
-    facing: NDArray[np.float64]
-    covered: NDArray[np.float64]
+    self_visible: NDArray[np.float64]
+    occluded: NDArray[np.float64]
     identity: NDArray[np.float64] | None = None
     identity_sigma: NDArray[np.float64] | None = None
 
@@ -80,9 +82,9 @@ class NetworkLandmarks:
             box=face_box(self.points[DENSE_478]),
             score=score,
             certainty=certainty,
-            visibility=self.facing,
+            visibility=self.self_visible,
             sigma=self.sigma,
-            covered=self.covered,
+            occluded=self.occluded,
             modes=self.modes,
             identity=self.identity,
             identity_sigma=self.identity_sigma,
@@ -90,7 +92,7 @@ class NetworkLandmarks:
 
 
 class LandmarkNetwork:
-    """Crops a face, runs the network, and looks again where the crop was badly placed.
+    """Crops a face, runs the network, and takes a further refinement step where the crop was badly placed.
 
     Args:
         network: the trained network.
@@ -118,15 +120,16 @@ class LandmarkNetwork:
         self.calibration = calibration
         self.mirror = mirror
 
-    def locate(self, pixels: NDArray[np.uint8], frame: Similarity, *, looks: int = 2) -> NetworkLandmarks:
+    def locate(self, pixels: NDArray[np.uint8], frame: Similarity, *, steps: int = 2) -> NetworkLandmarks:
         """Landmarks of the face that ``frame`` shows upright in the middle of its crop.
 
         Args:
             pixels: (H, W, 3) uint8, sRGB.
             frame: from photo to crop pixels; see :func:`frames.box_frame`.
-            looks: at most this many crops; each further one is placed by what the one before found.
+            steps: at most this many refinement steps; the crop of each further one is placed by what the one
+                before found.
         """
-        for look in range(looks):
+        for step in range(steps):
             raw, person = self._run(pixels, frame)
             points = raw[:, :2] * self.size + (self.size - 1) / 2
             centre, side, angle = face_pose(points[DENSE_478])
@@ -135,7 +138,7 @@ class LandmarkNetwork:
                 abs(side * LANDMARK_MARGIN / self.size - 1) / 2,
                 abs(angle) / 2,
             )
-            if wrong < _SETTLED or look == looks - 1:
+            if wrong < _SETTLED or step == steps - 1:
                 break
             found = frame.inverse().apply(points)
             frame = face_frame(found[DENSE_478], self.size, LANDMARK_MARGIN)
@@ -168,15 +171,15 @@ class LandmarkNetwork:
             sigma=np.hypot(own, _FLOOR),
             modes=calibration.modes * total[None, :, None] @ turn,
             total_sigma=np.hypot(total, _FLOOR),
-            facing=_logistic(raw[:, 3]),
-            covered=_logistic(raw[:, 4]),
+            self_visible=_logistic(raw[:, 3]),
+            occluded=_logistic(raw[:, 4]),
             identity=person[:k].astype(np.float64) if k else None,
             identity_sigma=np.exp(np.clip(person[k:].astype(np.float64), -4.0, 0.0)) if k else None,
         )
 
 
 def split_raw(raw: NDArray[np.float32], identity: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(L + R, 5) of one picture -> (L, 5) of the points and (2K,) of the person; see :class:`LandmarkNet`."""
+    """(L + R, 5) of one image -> (L, 5) of the points and (2K,) of the person; see :class:`LandmarkNet`."""
     count = len(raw) - -(-2 * identity // 5)
     return raw[:count], raw[count:].ravel()[: 2 * identity]
 

@@ -1,4 +1,4 @@
-"""Face landmarks as evidence: points with their own account of how far to trust them."""
+"""Face landmarks as evidence: points with their own account of how reliable they are."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class FaceLandmarks:
         sigma: (L,) standard deviation of the points in photo pixels, as the detector itself sees it.
         depth: (L,) in units of photo pixels, larger = nearer to the camera, relative to the face's centre,
             or None when the detector gives none.
-        covered: (L,) in [0, 1], how surely something in front of the face covers the point, or None when the
+        occluded: (L,) in [0, 1], how surely an occluder hides the point, or None when the
             detector cannot tell.
         modes: (Q, L, 2) photo pixels, directions in which the points err together, at one standard deviation;
             ``sigma`` then holds only what each point errs by itself. None when not known.
         identity: (K,) coefficients of the shipped face model's identity as the detector sees the person, or None.
-        identity_sigma: (K,) their standard deviations; 1 is that of all people. None where ``identity`` is.
+        identity_sigma: (K,) their standard deviations; 1 is that of all subjects. None where ``identity`` is.
         certainty: how sure it is that this is a face that is seen well enough, in [0, 1]; see
             :class:`wholeface.perceive.certainty.CertaintyModel`.
 
@@ -53,7 +53,7 @@ class FaceLandmarks:
     visibility: NDArray[np.float64]
     sigma: NDArray[np.float64]
     depth: NDArray[np.float64] | None = None
-    covered: NDArray[np.float64] | None = None
+    occluded: NDArray[np.float64] | None = None
     modes: NDArray[np.float64] | None = None
     identity: NDArray[np.float64] | None = None
     identity_sigma: NDArray[np.float64] | None = None
@@ -67,17 +67,17 @@ class FaceLandmarks:
             raise UsageError(
                 f"unknown landmark scheme {self.scheme!r}; use one of {', '.join(sorted(LANDMARK_COUNTS))}"
             )
-        people = 0 if self.identity is None else self.identity.size
+        size = 0 if self.identity is None else self.identity.size
         for name, array, shape in (
             ("points", self.points, (count, 2)),
             ("box", self.box, (4,)),
             ("visibility", self.visibility, (count,)),
             ("sigma", self.sigma, (count,)),
             ("depth", self.depth, (count,)),
-            ("covered", self.covered, (count,)),
+            ("occluded", self.occluded, (count,)),
             ("modes", self.modes, (0 if self.modes is None else len(self.modes), count, 2)),
-            ("identity", self.identity, (people,)),
-            ("identity_sigma", self.identity_sigma, (people,)),
+            ("identity", self.identity, (size,)),
+            ("identity_sigma", self.identity_sigma, (size,)),
         ):
             if array is None:
                 continue
@@ -131,7 +131,7 @@ class FaceLandmarks:
             visibility=self.visibility[part],
             sigma=self.sigma[part],
             depth=None if self.depth is None else self.depth[part],
-            covered=None if self.covered is None else self.covered[part],
+            occluded=None if self.occluded is None else self.occluded[part],
             modes=None if self.modes is None else self.modes[:, part],
             identity=self.identity,
             identity_sigma=self.identity_sigma,

@@ -22,7 +22,7 @@ _PART = 0.7  # share of a box within another one from which it is a part of that
 _NEAR = 0.05  # certainty from which a refused face is worth a word
 _CANDIDATE = 0.3  # score from which the landmark network looks at what the detector found
 _BEST_SIGMA = 0.01  # over the face's size; no points are surer, so no better certainty can come of a score
-_CANDIDATES = 32  # of one pass, the surest; each costs a look of the landmark network
+_CANDIDATES = 32  # of one pass, the surest; each costs a run of the landmark network
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ class NetworkDetector:
         model: what tells the certainty.
         min_confidence: a face whose points do not confirm it (their box overlaps the detected one by less than this,
             as intersection over union) is dropped.
-        min_facing: a face is dropped where the landmark network sees less than this share of its 478 points face the
-            camera; it says so where a crop shows no face, or a part of one. A profile shows about half of them.
+        min_self_visible: a face is dropped where the landmark network finds less than this share of its 478
+            points self-visible, facing the camera; it says so where a crop shows no face, or a part of one. A
+            profile shows about half of them.
 
     :func:`wholeface.perceive.load_detector` makes one from the shipped weights.
     """
@@ -63,9 +64,9 @@ class NetworkDetector:
         certainty: float = KEPT,
         model: CertaintyModel | None = None,
         min_confidence: float = 0.3,
-        min_facing: float = 0.25,
+        min_self_visible: float = 0.25,
     ) -> None:
-        for name, value in (("min_confidence", min_confidence), ("min_facing", min_facing)):
+        for name, value in (("min_confidence", min_confidence), ("min_self_visible", min_self_visible)):
             if not 0.0 <= value < 1.0:
                 raise UsageError(f"{name} must lie in [0, 1), got {value}")
         if not 0.0 <= certainty <= 1.0:
@@ -75,7 +76,7 @@ class NetworkDetector:
         self.certainty = certainty
         self.model = model or CertaintyModel()
         self.min_confidence = min_confidence
-        self.min_facing = min_facing
+        self.min_self_visible = min_self_visible
 
     def detect(self, pixels: NDArray[np.uint8]) -> tuple[FaceLandmarks, ...]:
         """All faces of a photo, largest first; an empty tuple when there are none.
@@ -130,7 +131,7 @@ class NetworkDetector:
         certainty = self.model(face.score, float(points.total_sigma.mean()) / max(size, 1e-6))
         if (
             float(box_iou(box, face.box)) < self.min_confidence
-            or points.facing[DENSE_478].mean() < self.min_facing
+            or points.self_visible[DENSE_478].mean() < self.min_self_visible
             or not size > 0
         ):
             return RefusedFace(face.box, certainty, "points")

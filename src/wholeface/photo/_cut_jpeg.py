@@ -8,7 +8,7 @@ from PIL import Image
 __all__ = ["mended", "missing_rows"]
 
 _SCANS = {False: 8, True: 5}
-"""Scans without which a progressive picture is too coarse, of usually 10 (grey: 6)."""
+"""Scans without which a progressive image is too coarse, of usually 10 (grey: 6)."""
 
 
 def mended(data: bytes) -> bytes | None:
@@ -41,7 +41,7 @@ def _structure(data: bytes) -> tuple[int, bool, bool]:
     while place + 4 <= len(data) and data[place] == 0xFF:
         marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
         if marker == 0xDA:
-            # Inside the coded picture every FF is followed by 00 or a restart number, so markers can be counted.
+            # Inside the coded image every FF is followed by 00 or a restart number, so markers can be counted.
             return data.count(b"\xff\xda", place), progressive, grey
         if marker in (0xC0, 0xC1, 0xC2):
             progressive, grey = marker == 0xC2, data[place + 9 : place + 10] == b"\x01"

@@ -29,7 +29,7 @@ __all__ = [
 
 TINY = 1e-12
 """Shorter normals are left as they are (divided by this), like ``torch.nn.functional.normalize``."""
-TRUSTED_DEVIATION = 0.25
+ACCEPTED_DEVIATION = 0.25
 """A barycentric weight that differs more from the rasterised one belongs to a sliver seen edge-on."""
 
 
@@ -107,9 +107,9 @@ def barycentric_forward(
         if total != 0.0:
             w0, w1, w2 = w0 / total, w1 / total, w2 / total
             if (
-                abs(w0 - raster[p, 0]) <= TRUSTED_DEVIATION
-                and abs(w1 - raster[p, 1]) <= TRUSTED_DEVIATION
-                and abs(w2 - raster[p, 2]) <= TRUSTED_DEVIATION
+                abs(w0 - raster[p, 0]) <= ACCEPTED_DEVIATION
+                and abs(w1 - raster[p, 1]) <= ACCEPTED_DEVIATION
+                and abs(w2 - raster[p, 2]) <= ACCEPTED_DEVIATION
             ):
                 out[p, 0], out[p, 1], out[p, 2] = w0, w1, w2
                 continue
@@ -149,9 +149,9 @@ def barycentric_backward(
             continue
         w0, w1, w2 = w0 / total, w1 / total, w2 / total
         if not (
-            abs(w0 - raster[p, 0]) <= TRUSTED_DEVIATION
-            and abs(w1 - raster[p, 1]) <= TRUSTED_DEVIATION
-            and abs(w2 - raster[p, 2]) <= TRUSTED_DEVIATION
+            abs(w0 - raster[p, 0]) <= ACCEPTED_DEVIATION
+            and abs(w1 - raster[p, 1]) <= ACCEPTED_DEVIATION
+            and abs(w2 - raster[p, 2]) <= ACCEPTED_DEVIATION
         ):
             continue
         # b = w / Σw, so the gradient in w_i is (g_i − g·b) / Σw

@@ -29,15 +29,15 @@ def draw_rows(
     decoding: Any,
     backdrop: Any,
     encoding: Any,
-    picture: Any,
+    image: Any,
 ) -> None:
-    """Rows ``start`` to ``stop`` of a picture: shaded samples, averaged in linear light over a backdrop.
+    """Rows ``start`` to ``stop`` of an image: shaded samples, averaged in linear light over a backdrop.
 
     Reads winner (kH, kW), bary (kH, kW, 3), normals (V, 3), light (9, 3), either colours (V, 3) or, where
     ``texture`` (S, S, 3) uint8 is not empty, uv (U, 2) with uv_triangles (F, 3) and decoding (256,); backdrop
-    (H, W, 3) linear; encoding (65536,) uint8. Writes picture (H, W, 3). k follows from the shapes.
+    (H, W, 3) linear; encoding (65536,) uint8. Writes image (H, W, 3). k follows from the shapes.
     """
-    k = winner.shape[0] // picture.shape[0]
+    k = winner.shape[0] // image.shape[0]
     share = np.float32(1.0 / (k * k))
     edge_v, edge_u = texture.shape[0], texture.shape[1]
     one, nil = np.float32(1.0), np.float32(0.0)
@@ -49,7 +49,7 @@ def draw_rows(
     albedo = np.empty(3, np.float32)
     total = np.empty(3, np.float32)
     for row in range(start, stop):
-        for column in range(picture.shape[1]):
+        for column in range(image.shape[1]):
             total[:] = nil
             covered = nil
             for dy in range(k):
@@ -100,4 +100,4 @@ def draw_rows(
             for c in range(3):
                 value = total[c] + (one - covered) * backdrop[row, column, c]
                 index = int(min(max(value, nil), one) * np.float32(65535.0) + np.float32(0.5))
-                picture[row, column, c] = encoding[index]
+                image[row, column, c] = encoding[index]

@@ -160,7 +160,7 @@ def _barycentric_torch(
     weights = x.roll(-1, 1) * y.roll(-2, 1) - x.roll(-2, 1) * y.roll(-1, 1)
     total = weights.sum(1, keepdim=True)
     exact = weights / torch.where(total == 0, torch.ones_like(total), total)
-    trusted = (total != 0) & ((exact - raster).abs() <= 0.25).all(1, keepdim=True)
+    accepted = (total != 0) & ((exact - raster).abs() <= 0.25).all(1, keepdim=True)
     # Slivers leave before the division, or their infinite gradients would leak through `where`.
-    total = torch.where(trusted, total, torch.ones_like(total))
-    return torch.where(trusted, weights / total, raster.double()).to(points.dtype)
+    total = torch.where(accepted, total, torch.ones_like(total))
+    return torch.where(accepted, weights / total, raster.double()).to(points.dtype)

@@ -80,8 +80,8 @@ class HeadView:
     Args:
         triangles: (F, 3) int64.
         normals: (V, 3) float32, camera space.
-        fragments: of one image, :attr:`supersampling` times as fine as the picture.
-        size: edge of the picture in pixels.
+        fragments: of one image, :attr:`supersampling` times as fine as the image.
+        size: edge of the image in pixels.
     """
 
     triangles: Tensor
@@ -134,7 +134,7 @@ class HeadView:
             if background is None
             else _decoding()[torch.tensor(background)].expand(self.size, self.size, 3).contiguous()
         )
-        picture = np.empty((self.size, self.size, 3), np.uint8)
+        drawn = np.empty((self.size, self.size, 3), np.uint8)
         run_ranges(
             draw_rows,
             self.size,
@@ -151,9 +151,9 @@ class HeadView:
             _decoding().numpy(),
             behind.numpy(),
             _encoding().numpy(),
-            picture,
+            drawn,
         )
-        return picture
+        return drawn
 
 
 def render_view(
@@ -170,7 +170,7 @@ def render_view(
     light: Tensor | None = None,
     background: tuple[int, int, int] | None = None,
 ) -> _Array:
-    """Picture of a head from one side.
+    """Image of a head from one side.
 
     Args:
         vertices: (V, 3) mm, model space.

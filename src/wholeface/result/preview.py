@@ -1,4 +1,4 @@
-"""The picture that people share: photo, mask, completed photo, and the head from three sides."""
+"""The image that people share: photo, mask, completed photo, and the head from three sides."""
 
 from __future__ import annotations
 

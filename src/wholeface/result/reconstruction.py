@@ -62,7 +62,7 @@ class Reconstruction:
         method: the system that ran.
         face_number: 1 = the largest face of the photo; ``face_count``: how many faces the photo shows.
         warnings: what the user should know, in sentences.
-        timings_ms: milliseconds spent in each room.
+        timings_ms: milliseconds spent in each stage.
         posed_expression: (E,) weights that :meth:`mesh` and :meth:`render` use instead of the fitted ones.
         posed: the fitted face in camera space, where the stages left it; only saves computing it anew.
 
@@ -101,9 +101,9 @@ class Reconstruction:
 
     def _repr_html_(self) -> str:
         # Notebooks show this: the preview and the sentence.
-        picture = base64.b64encode(encode_jpeg(self.preview)).decode("ascii")
+        image = base64.b64encode(encode_jpeg(self.preview)).decode("ascii")
         return (
-            f'<img src="data:image/jpeg;base64,{picture}" style="max-width: 100%" alt="preview"/>'
+            f'<img src="data:image/jpeg;base64,{image}" style="max-width: 100%" alt="preview"/>'
             f"<div>{html.escape(repr(self))}</div>"
         )
 
@@ -196,11 +196,11 @@ class Reconstruction:
         textured: bool = True,
         photo_light: bool = False,
     ) -> NDArray[np.uint8]:
-        """A picture of the head.
+        """An image of the head.
 
         Args:
             view: a name of ``VIEWS``, or (yaw, pitch) in degrees; positive yaw turns the face to its left.
-            size: edge of the square picture in pixels.
+            size: edge of the square image in pixels.
             textured: with the completed texture, else grey clay.
             photo_light: under the light of the photo, else under a neutral studio light.
 
@@ -216,7 +216,7 @@ class Reconstruction:
         )
 
     def head_view(self, view: str | tuple[float, float] = "front", *, size: int = 512) -> HeadView:
-        """The head rasterised from one side, for several pictures of it; see :meth:`render`.
+        """The head rasterised from one side, for several images of it; see :meth:`render`.
 
         Raises:
             UsageError: an unknown view.

@@ -42,14 +42,14 @@ def save(
         raise UsageError(f"unknown format {unknown[0]!r}; choose from {', '.join(_WRITERS)}")
     check_naming(expression_names)
     mesh = face.mesh()
-    # Compression leaves the interpreter lock, so files are written while the next picture is rendered.
+    # Compression leaves the interpreter lock, so files are written while the next image is rendered.
     with (
         replaced_whole(folder, own=belongs_to_a_result, record=RECORD) as new,
         ThreadPoolExecutor(2) as pool,
     ):
         jobs: list[Future[Any]] = []
 
-        def picture(name: str, pixels: NDArray[np.uint8], **settings: Any) -> None:
+        def image(name: str, pixels: NDArray[np.uint8], **settings: Any) -> None:
             jobs.append(pool.submit(write_png, new / f"{name}.png", pixels, **settings))
 
         shown = None
@@ -60,10 +60,10 @@ def save(
             jobs.append(pool.submit(write_obj, new / "face.obj", mesh))
         if "ply" in formats:
             jobs.append(pool.submit(write_ply, new / "face.ply", mesh))
-        picture("occluder", np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)))
-        picture("face_region", np.where(face.face_region, np.uint8(255), np.uint8(0)))
-        picture("deoccluded", face.deoccluded)
-        picture("preview", face.preview)
+        image("occluder", np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)))
+        image("face_region", np.where(face.face_region, np.uint8(255), np.uint8(0)))
+        image("deoccluded", face.deoccluded)
+        image("preview", face.preview)
         for job in jobs:
             job.result()  # raises what the writer raised
         files = tuple(sorted([RECORD, *(p.name for p in new.iterdir())]))
@@ -73,7 +73,7 @@ def save(
 
 
 def _write_textured(face: Reconstruction, folder: Path, mesh: Mesh | None, expressions: bool) -> None:
-    """The maps as pictures and, of the same compressed bytes, the GLB file of a mesh, if there is one."""
+    """The maps as images and, of the same compressed bytes, the GLB file of a mesh, if there is one."""
     maps = {}
     if not face.completed.per_vertex:  # else they are in the mesh files alone
         maps["texture"] = encode_png(face.completed.texture)

@@ -25,7 +25,7 @@ def demo(monkeypatch):
         return Report(
             [Table("Found", [("system", ""), ("mm", ".2f")], [("mean face", 1.5)])],
             [Metric("distance", "mean face", "all", 1.5, "mm", count=1, total=2)],
-            pictures={"curve": np.zeros((3, 3, 3), np.uint8)},
+            images={"curve": np.zeros((3, 3, 3), np.uint8)},
             missing=[Missing("photo_2", "", "no face found")],
             files={"items.csv": "a\n"},
         )
@@ -81,7 +81,7 @@ def test_run_prints_tables_and_writes_files(demo, tmp_path, capsys):
     assert (out / "items.csv").read_text() == "a\n"
 
 
-def test_without_out_it_says_that_pictures_exist(demo, capsys):
+def test_without_out_it_says_that_images_exist(demo, capsys):
     assert cli.main(["bench", "now"]) == 0
     assert demo["radius"] == 95
     assert "--out DIR writes them" in capsys.readouterr().err

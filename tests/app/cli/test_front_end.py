@@ -46,15 +46,15 @@ truth = wholeface.Parameters(
     torch.tensor([0.0, 0.0, -600.0]),
 )
 camera = Camera(700.0, 159.5, 139.5, 320, 280)
-picture = linear_to_srgb(render_parameters(model, truth, camera).image[0].clamp(0, 1)).permute(1, 2, 0)
-pixels = (255 * picture).round().byte().numpy()
+image = linear_to_srgb(render_parameters(model, truth, camera).image[0].clamp(0, 1)).permute(1, 2, 0)
+pixels = (255 * image).round().byte().numpy()
 vertices = model.vertices(truth.identity, truth.expression)
 dense = [e.points(vertices, model.triangles) for e in (model.landmarks_68, dense_embedding(model))]
 points = camera.project(to_camera(torch.cat(dense), truth.rotation, truth.translation)).double().numpy()
 low, high = points[68:546].min(0), points[68:546].max(0)
 mouth = np.rint(points[48:68].mean(0)).astype(int)
 pixels[mouth[1] - 25 : mouth[1] + 25, mouth[0] - 40 : mouth[0] + 40] = (20, 60, 160)
-covered = (np.abs(points - mouth) < (40, 25)).all(1)
+occluded = (np.abs(points - mouth) < (40, 25)).all(1)
 
 class Knows:
     def detect(self, found):
@@ -63,7 +63,7 @@ class Knows:
         return (FaceLandmarks(
             points=points + rng.normal(size=points.shape) * 0.4, scheme="wholeface668",
             box=np.concatenate([low, high]), score=0.9, visibility=np.ones(668), sigma=np.full(668, 0.5),
-            covered=covered * 1.0, modes=rng.normal(size=(6, 668, 2)) * 0.2,
+            occluded=occluded * 1.0, modes=rng.normal(size=(6, 668, 2)) * 0.2,
         ),)
 
 import wholeface.stages.texture.uv.complete as texture_room
@@ -82,7 +82,7 @@ print(json.dumps({
     "scheme": head.landmarks.scheme,
     "irises": bool(np.array_equal(given[0], head.landmarks.points[68:546])),
     "off": float(np.linalg.norm(again.numpy() - points[:68], axis=1).mean() / (high - low).max()),
-    "covered": float((head.occluder > 0.5)[inside].mean()),
+    "occluded": float((head.occluder > 0.5)[inside].mean()),
     "loaded": [name for name in ("mediapipe", "onnx", "cv2") if name in sys.modules],
 }))
 """
@@ -97,14 +97,14 @@ def _run(code: str, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_668_landmarks_walk_through_every_room_without_mediapipe(tmp_path: Path) -> None:
+def test_668_landmarks_walk_through_every_stage_without_mediapipe(tmp_path: Path) -> None:
     done = _run(_RENDERED, str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["scheme"] == "wholeface668"
     assert found["irises"]
     assert found["off"] < 0.02
-    assert found["covered"] > 0.6
+    assert found["occluded"] > 0.6
     assert found["loaded"] == []
     written = {p.name for p in (tmp_path / "out").iterdir()}
     assert written >= {"face.glb", "face.obj", "face.ply", "face.json", "preview.png", "deoccluded.png"}

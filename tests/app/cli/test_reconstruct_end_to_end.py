@@ -146,9 +146,9 @@ def test_animate_opens_the_mouth_and_leaves_the_rest(head: wholeface.Reconstruct
 
 def test_views_show_a_head_on_a_background(head: wholeface.Reconstruction) -> None:
     for view in ("front", "left", (10.0, 5.0)):
-        picture = head.render(view, size=96)
-        assert picture.shape == (96, 96, 3)
-        assert picture.std() > 5
+        image = head.render(view, size=96)
+        assert image.shape == (96, 96, 3)
+        assert image.std() > 5
     with pytest.raises(wholeface.UsageError, match="unknown view 'behind'"):
         head.render("behind")
 

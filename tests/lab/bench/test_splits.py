@@ -1,4 +1,4 @@
-"""Validation and test of drawn sets never meet: neither their seeds nor the people and occluders in them."""
+"""Validation and test of drawn sets never meet: neither their seeds nor the subjects and occluders in them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from wholeface.lab.bench.protocols.landmarks import protocol as landmark_error
 from wholeface.lab.bench.protocols.perception import protocol as perception
 from wholeface.lab.bench.protocols.rendered import protocol as rendered_truth
 from wholeface.lab.bench.report.outputs import printed, run_protocol
-from wholeface.lab.bench.sets import covered_faces as _covered_faces
-from wholeface.lab.bench.sets.covered_faces import rendered_faces
-from wholeface.lab.bench.sets.scan_people import people
+from wholeface.lab.bench.sets import occluded_faces as _covered_faces
+from wholeface.lab.bench.sets.occluded_faces import rendered_faces
+from wholeface.lab.bench.sets.scan_subjects import subjects
 from wholeface.lab.data.occluders import OccluderLibrary
 from wholeface.lab.data.synthetic.faces import SyntheticFaces
 from wholeface.morphable import load_model
@@ -65,12 +65,12 @@ def test_a_seed_that_would_reach_the_other_split_is_refused() -> None:
         drawn("test", _MOST + 1)
 
 
-def test_people_of_the_splits_differ() -> None:
+def test_subjects_of_the_splits_differ() -> None:
     model = load_model()
     known = []
     for split in ("test", "validation"):
         options = drawn(split, 0)
-        known.append([person.identity for person in people(model, 3, options.seed, options.occluded_split)])
+        known.append([person.identity for person in subjects(model, 3, options.seed, options.occluded_split)])
         rendered = [face.sample.parameters["identity"] for face in rendered_faces(2, options.seed)]
         known[-1] += [np.asarray(identity, np.float32) for identity in rendered]
     for one in known[0]:

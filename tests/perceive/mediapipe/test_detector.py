@@ -85,7 +85,7 @@ def test_two_faces_largest_first(detector, hopper, astronaut):
 
 @pytest.mark.parametrize("edge", [40, 2000])
 def test_small_and_large_faces(detector, hopper, edge):
-    """A face of 40 pixels in a large picture, and one that fills a picture of 2000 pixels."""
+    """A face of 40 pixels in a large image, and one that fills an image of 2000 pixels."""
     crop = Image.fromarray(hopper[90:390, 110:410])
     if edge == 40:
         canvas = np.full((900, 1400, 3), 100, dtype=np.uint8)

@@ -69,7 +69,7 @@ def test_there_and_back_is_the_same_vector(
 
 
 @pytest.mark.parametrize("layout", ["239", "175"])
-def test_scale_and_shift_are_what_the_picture_shows(small_model: MorphableModel, layout: str) -> None:
+def test_scale_and_shift_are_what_the_image_shows(small_model: MorphableModel, layout: str) -> None:
     model = _fitting(small_model, layout)
     parts = LAYOUTS[layout].split(_vector(layout))
     parts["rotation"] = torch.tensor([0.0, math.radians(20), 0.0], dtype=torch.float64)
@@ -156,7 +156,7 @@ def test_what_a_layout_cannot_hold_is_refused(small_model: MorphableModel) -> No
         vector_from_parameters(parameters, camera, "175", model)
     with pytest.raises(UsageError, match="fixed camera with focal 1015, this one has 900"):
         vector_from_parameters(parameters, camera, "257", model)
-    with pytest.raises(UsageError, match="give the camera of the picture"):
+    with pytest.raises(UsageError, match="give the camera of the image"):
         parameters_from_vector(_vector("239"), "239", model)
     with pytest.raises(UsageError, match="unknown parameter layout '100'; choose from"):
         parameters_from_vector(_vector("239"), "100", model, CAMERA)  # type: ignore[arg-type]

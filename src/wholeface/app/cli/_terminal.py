@@ -11,7 +11,7 @@ from typing import TextIO
 __all__ = ["printable", "reason_of", "say", "tolerant_streams"]
 
 _STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode categories of characters that move the cursor, turn the writing direction, or have no picture."""
+"""Unicode categories of characters that move the cursor, turn the writing direction, or have no glyph."""
 
 
 def printable(text: str) -> str:

@@ -47,7 +47,7 @@ def _add_all(protocols: Any) -> None:
     )
     everything.add_argument("--json", type=path_of, metavar="FILE", help="also write all records as JSON")
     everything.add_argument(
-        "-o", "--out", type=path_of, metavar="DIR", help="also write pictures, files and tables there"
+        "-o", "--out", type=path_of, metavar="DIR", help="also write images, files and tables there"
     )
     everything.set_defaults(run=_all)
 

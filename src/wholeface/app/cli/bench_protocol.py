@@ -15,18 +15,18 @@ __all__ = ["PROTOCOL_HELP", "LazyParser", "add_protocols"]
 PROTOCOL_HELP = {
     "now": "NoW: scan-to-mesh distance after alignment, per challenge",
     "florence": "MICC Florence as in Zhao & Qi: the 90 % largest errors, heat maps, named occluders",
-    "rendered": "held-out rendered people, clean and occluded: whole, seen and hidden part of the face",
+    "rendered": "held-out rendered subjects, clean and occluded: whole, seen and hidden part of the face",
     "segmentation": "masks of the visible face and colour error on it, as in Li et al.",
     "landmarks": "NME, failures and AUC of 68 landmarks: 300-W, WFLW, or rendered faces",
     "distillation": "landmarks and coefficients of the clean and the occluded version of a photo",
     "consistency": "how far a head moves, in mm, as occluders grow over a clean photo",
     "verification": "are two photos the same person: LFW protocol on identity coefficients",
-    "identity": "spread between people over spread within, and the best strength of the identity",
-    "scaling": "speed and memory of each room: cold, warm, 1 and 32 photos, 1 and 2 threads",
+    "identity": "spread between subjects over spread within, and the best factor on the identity",
+    "scaling": "speed and memory of each stage: cold, warm, 1 and 32 photos, 1 and 2 threads",
     "occluders": "occluder masks against hand-drawn ones",
-    "shrinkage": "does the fitted identity beat the mean face, and at what strength",
+    "shrinkage": "does the fitted identity beat the mean face, and at what factor",
     "perception": "detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",
-    "speed": "time and memory of each room, end to end, on this machine",
+    "speed": "time and memory of each stage, end to end, on this machine",
     "render": "rasteriser, shading and the differentiable chain",
 }
 """What ``wholeface bench --help`` says of each protocol, known without importing any."""
@@ -77,11 +77,11 @@ def add_protocols(protocols: Any) -> None:
             "--split",
             choices=("test", "validation"),
             default="test",
-            help="people and occluders of drawn sets: test for reports (default), validation for choosing settings",
+            help="subjects and occluders of drawn sets: test for reports (default), validation for choosing settings",
         )
         parser.add_argument("--json", type=path_of, metavar="FILE", help="also write every number as JSON")
         parser.add_argument(
-            "-o", "--out", type=path_of, metavar="DIR", help="also write pictures and further files there"
+            "-o", "--out", type=path_of, metavar="DIR", help="also write images and further files there"
         )
         parser.lazy = _Own(name)
         parser.set_defaults(run=_run, own_options=())
@@ -135,8 +135,8 @@ def _run(options: argparse.Namespace) -> int:
         print(f"\nwritten: {options.json}", file=sys.stderr)
     if written:
         print(f"written: {', '.join(file.name for file in written)} in {options.out}", file=sys.stderr)
-    elif options.out is None and (outcome.report.pictures or outcome.report.files):
-        count = len(outcome.report.pictures) + len(outcome.report.files)
-        print(f"{count} pictures and files were made; --out DIR writes them", file=sys.stderr)
+    elif options.out is None and (outcome.report.images or outcome.report.files):
+        count = len(outcome.report.images) + len(outcome.report.files)
+        print(f"{count} images and files were made; --out DIR writes them", file=sys.stderr)
     print(f"{outcome.seconds:.0f} s", file=sys.stderr)
     return 0

@@ -27,7 +27,7 @@ and says which parts it saw and which it made up.
   wholeface reconstruct photo.jpg -o out      one head for every face in the photo
   wholeface bench speed                       how long each step takes on this machine
   wholeface train --list                      the recipes by which its networks are trained
-  wholeface synth --count 100 -o faces        training pictures of faces with things in front of them
+  wholeface synth --count 100 -o faces        training images of occluded faces
   wholeface info                              version, face model, licences, limits
 """
 

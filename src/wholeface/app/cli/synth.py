@@ -1,4 +1,4 @@
-"""``wholeface synth``: training pictures with everything that is known about them."""
+"""``wholeface synth``: training images with everything that is known about them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _TILE = 192
 _PER_WORKER = 16  # a process takes seconds to start: not for fewer samples than this
 
 _DESCRIPTION = """\
-Make training pictures: faces with glasses, masks, hands, hair and other things in front of them, and the
+Make training images: faces with glasses, masks, hands, hair and other occluders in front of them, and the
 truth about each. The faces are rendered from the face model; with --data, photos and more occluders come in.
 
-OUT/contact_sheet.png shows the first samples: picture with its landmarks (green = visible, red = covered,
-blue = turned away), the same picture without occluders, parsing map, occluders. Look at it first.
+OUT/contact_sheet.png shows the first samples: image with its landmarks (green = visible, red = occluded,
+blue = turned away), the same image without occluders, parsing map, occluders. Look at it first.
 
 Each sample has a folder OUT/00000000/ with
 
-  photo.png      the picture
-  clean.png      the same picture without the occluders
+  photo.png      the image
+  clean.png      the same image without the occluders
   face.png       255 = the face, hidden parts included
   parsing.png    class of each pixel    (viewers show colours; the values are wholeface.perceive.ParsingClass)
   occluder.png   kind of occluder, 0 = none           (the same; the values are wholeface.perceive.OccluderKind)
@@ -97,7 +97,7 @@ def _occluder_weights(factors: tuple[tuple[str, float], ...]) -> tuple[tuple[str
         )
     weights = {name: usual * named.get(name, others) for name, usual in DEFAULT_WEIGHTS.items()}
     if not any(weights.values()):
-        raise UsageError("no kind of occluder is left; for pictures with nothing in front use --clean 1")
+        raise UsageError("no kind of occluder is left; for images with nothing in front use --clean 1")
     return tuple(weights.items())
 
 
@@ -105,7 +105,7 @@ def add_synth_parser(commands: Any) -> None:
     """Add ``synth`` to the subparsers ``commands``."""
     parser = commands.add_parser(
         "synth",
-        help="make training pictures of partly hidden faces, with the truth about each",
+        help="make training images of partly hidden faces, with the truth about each",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -127,7 +127,7 @@ def add_synth_parser(commands: Any) -> None:
         type=_at_least(32),
         default=256,
         metavar="PX",
-        help="edge of the pictures in pixels (default: 256)",
+        help="edge of the images in pixels (default: 256)",
     )
     parser.add_argument(
         "--workers", type=_at_least(1), metavar="W", help="processes (default: one for each core)"
@@ -152,7 +152,7 @@ def add_synth_parser(commands: Any) -> None:
         type=_share,
         default=0.25,
         metavar="SHARE",
-        help="share of pictures with nothing in front of the face (default: 0.25)",
+        help="share of images with nothing in front of the face (default: 0.25)",
     )
     parser.add_argument("--shards", action="store_true", help="write WebDataset shards instead of folders")
     parser.add_argument(

@@ -19,7 +19,7 @@ Train a network. The folder OUT receives:
   last.safetensors   the checkpoint: networks, running averages, optimisers, step (no pickle); to resume or to export
   train.csv          step, seconds, samples/s, learning rate, losses
   validation.csv     step, seconds, scores on held-out samples
-  pictures/          what the network does with some held-out samples, one picture per validation
+  pictures/          what the network does with some held-out samples, one image per validation
   tensorboard/       the same for TensorBoard, where it is installed
 """
 

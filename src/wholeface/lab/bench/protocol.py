@@ -1,4 +1,4 @@
-"""What every protocol of the benchmark room is and returns: settings in; tables, numbers and pictures out."""
+"""What every protocol of the benchmark room is and returns: settings in; tables, numbers and images out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Metric:
         unit: e.g. ``mm``, ``%``, ``1``.
         better: whether lower or higher values are better, values near one, or none of these.
         spread: how uncertain it is, in the same unit; NaN where that has no meaning.
-        spread_kind: what ``spread`` is, e.g. ``sd over folds`` or ``95 % bootstrap half-width over people``.
+        spread_kind: what ``spread`` is, e.g. ``sd over folds`` or ``95 % bootstrap half-width over subjects``.
         count: items that the number rests on.
         total: items that it should rest on; a smaller ``count`` is said in the table, never averaged over silently.
     """
@@ -82,7 +82,7 @@ class Report:
     Args:
         tables: as people read them, each with a row for the mean face where shapes are compared.
         metrics: the same numbers, one by one.
-        pictures: file stem -> (H, W, 3) uint8: curves, heat maps.
+        images: file stem -> (H, W, 3) uint8: curves, heat maps.
         missing: what was left out.
         settings: everything that the numbers depend on (counts, seeds, radii, folders by their last name).
         files: further files, name -> text (per-item CSV, official submission layouts).
@@ -90,7 +90,7 @@ class Report:
 
     tables: Sequence[Table]
     metrics: Sequence[Metric]
-    pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     missing: Sequence[Missing] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class RunOptions:
 
     @property
     def occluded_split(self) -> Literal["test", "held_out"]:
-        """The data engine's split for occluded faces: people who are never trained on, behind :attr:`designs`."""
+        """The data engine's split for occluded faces: subjects who are never trained on, behind :attr:`designs`."""
         return "held_out" if self.split == "test" else "test"
 
 

@@ -1,4 +1,4 @@
-"""Training and test pictures: rendered faces, real portraits, things in front of them, and the field's datasets."""
+"""Training and test images: rendered faces, real portraits, occluders, and the field's datasets."""
 
 from .compositing.layer import Layer, LayerSource, Split
 from .samples.contact_sheet import OCCLUDER_COLOURS, PARSING_COLOURS, contact_sheet, sample_panel

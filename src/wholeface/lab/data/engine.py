@@ -71,8 +71,8 @@ class FaceEngine:
     Args:
         root: folder of source material (``portraits/``, ``occluders/`` …), or None: everything procedural.
         seed: names the series.
-        size: edge of the pictures in pixels.
-        split: ``train``; ``test``: people who are never trained on; ``held_out``: such people behind things
+        size: edge of the images in pixels.
+        split: ``train``; ``test``: subjects who are never trained on; ``held_out``: such subjects behind occluders
             that are never trained on either.
         settings: what is mixed.
         length: what ``len()`` says; samples beyond it exist too.
@@ -232,7 +232,7 @@ def throughput(
     Args:
         root: as of :class:`FaceEngine`.
         count: samples that are timed, after the warm-up.
-        size: edge of the pictures in pixels.
+        size: edge of the images in pixels.
         seed: of the samples.
         settings: what is mixed.
         warm_up: samples made before, by which kernels are compiled and caches filled.

@@ -1,4 +1,4 @@
-"""How the landmark network errs on pictures that it never saw: what each point errs by itself, what all err together.
+"""How the landmark network errs on images that it never saw: what each point errs by itself, what all err together.
 
 python -m wholeface.lab.train.calibrate landmarks.safetensors STORE -o landmarks_noise.safetensors
 """

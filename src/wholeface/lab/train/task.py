@@ -106,8 +106,8 @@ class JointTask(ABC):
             device: on which they are.
         """
 
-    def picture(self, networks: Mapping[str, nn.Module], device: torch.device) -> NDArray[np.uint8] | None:
-        """(H, W, 3) picture of what the networks do with some held-out samples, or None."""
+    def preview(self, networks: Mapping[str, nn.Module], device: torch.device) -> NDArray[np.uint8] | None:
+        """(H, W, 3) image of what the networks do with some held-out samples, or None."""
         return None
 
     def describe(self, indices: NDArray[np.int64]) -> str:
@@ -146,7 +146,7 @@ class Task(JointTask):
         """Scores on held-out samples, name -> number; ``network`` is the averaged one, in evaluation mode."""
 
     def contact_sheet(self, network: nn.Module, device: torch.device) -> NDArray[np.uint8] | None:
-        """(H, W, 3) picture of what the network does with some held-out samples, or None."""
+        """(H, W, 3) image of what the network does with some held-out samples, or None."""
         return None
 
     def optimiser(self, config: TrainConfig) -> torch.optim.Optimizer:
@@ -169,7 +169,7 @@ class Task(JointTask):
         """:meth:`validate`."""
         return self.validate(networks["network"], device)
 
-    def picture(self, networks: Mapping[str, nn.Module], device: torch.device) -> NDArray[np.uint8] | None:
+    def preview(self, networks: Mapping[str, nn.Module], device: torch.device) -> NDArray[np.uint8] | None:
         """:meth:`contact_sheet`."""
         return self.contact_sheet(networks["network"], device)
 

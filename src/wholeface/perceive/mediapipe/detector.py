@@ -20,7 +20,7 @@ from ...core.errors import UsageError
 from ..landmarks import FaceLandmarks
 from ._native_logs import quiet_native_logs
 from .mirror import MIRROR_478
-from .normals import facing_visibility, oriented_triangles
+from .normals import oriented_triangles, self_visibility
 
 __all__ = ["MediapipeDetector", "require_mediapipe"]
 
@@ -28,7 +28,7 @@ _REMEDY = (
     "this detector needs the package mediapipe 0.10.21, which has wheels for Python 3.10 to 3.12: use such a Python "
     "and run `pip install 'wholeface[mediapipe]'`, or take the default detector"
 )
-_WORK_SIZE = 1280  # longer side of the picture in which faces are searched
+_WORK_SIZE = 1280  # longer side of the image in which faces are searched
 _CROP_SIZE = 384  # edge of the upright crop in which landmarks are measured
 _CROP_MARGIN = 1.9  # crop edge over the face's size
 _BASE_SIGMA = 0.008  # sigma of a point on which photo and mirrored photo agree, over the face's size
@@ -216,7 +216,7 @@ class MediapipeDetector:
         else:  # only one of the two shows a face: doubtful
             spread = np.full(len(points), 0.03 * face_size)
         sigma = np.sqrt((_BASE_SIGMA * face_size) ** 2 + spread**2 + 0.3**2)
-        visibility = facing_visibility(crop_points, self._triangles)
+        visibility = self_visibility(crop_points, self._triangles)
         return FaceLandmarks(
             points=points,
             scheme="mediapipe478",

@@ -53,7 +53,7 @@ def oriented_triangles(edges: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
     return np.array([oriented[i] for i in range(len(cycles))], dtype=np.int64)
 
 
-def facing_visibility(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
+def self_visibility(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
     """(478,) visibility in [0, 1] from surface orientation and lid opening.
 
     Args:

@@ -1,4 +1,4 @@
-"""The photo as it would be without the thing in front of the face."""
+"""The photo as it would be without the occluder."""
 
 from __future__ import annotations
 
@@ -202,13 +202,13 @@ def deocclude(
     split(len(flat), work)
     original = photo[top:bottom, left:right].astype(np.float32)
     reduced = original if factor == 1 else _blocks(original, factor).mean(axis=(1, 3))
-    trusted = (kind == FACE) & free
-    ratio = _mismatch(reduced, rendered, trusted, alpha, scale, settings)
+    reliable = (kind == FACE) & free
+    ratio = _mismatch(reduced, rendered, reliable, alpha, scale, settings)
     rendered = np.minimum((rendered + _DARK) * np.exp(ratio) - _DARK, 255)
     if factor > 1:
         rendered, alpha = _enlarged(rendered, factor), _enlarged(alpha[..., None], factor)[..., 0]
-        trusted = trusted.repeat(factor, axis=0).repeat(factor, axis=1)
-    rendered += _grain(original, rendered, trusted & (alpha < 1), alpha, left, top)[..., None]
+        reliable = reliable.repeat(factor, axis=0).repeat(factor, axis=1)
+    rendered += _grain(original, rendered, reliable & (alpha < 1), alpha, left, top)[..., None]
     mixed = original + alpha[..., None] * (rendered - original)
     changed = alpha > 0
     result[top:bottom, left:right][changed] = np.clip(np.round(mixed[changed]), 0, 255).astype(np.uint8)
@@ -292,7 +292,7 @@ def _alpha(
 def _believed(blocked: Array, kind: Array, scale: float) -> Array:
     """The mask without what it covers of eyes and mouth while the lids or lips around them are free.
 
-    Nothing hides teeth and leaves the lips in view; a mask that says so took teeth or a dark eye for a thing.
+    Nothing hides teeth and leaves the lips in view; a mask that says so took teeth or a dark eye for an occluder.
     """
     from scipy.ndimage import label
 
@@ -321,14 +321,14 @@ def _upper(model: MorphableModel) -> Array:
     return smoothstep(brows, brows + 20.0, heights)
 
 
-def _grain(original: Array, rendered: Array, trusted: Array, alpha: Array, left: int, top: int) -> Array:
-    """(H, W) noise in sRGB levels by which the trusted photo is rougher than the rendering; of a fixed seed."""
+def _grain(original: Array, rendered: Array, reliable: Array, alpha: Array, left: int, top: int) -> Array:
+    """(H, W) noise in sRGB levels by which the reliable photo is rougher than the rendering; of a fixed seed."""
 
     def fine(image: Array) -> Array:
         grey = image.mean(axis=2)
         return grey[1:-1, 1:-1] - 0.25 * (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:])
 
-    inside, outside = (alpha[1:-1, 1:-1] >= 1), trusted[1:-1, 1:-1]
+    inside, outside = (alpha[1:-1, 1:-1] >= 1), reliable[1:-1, 1:-1]
     noise = np.zeros(alpha.shape, np.float32)
     if inside.sum() < 100 or outside.sum() < 100:
         return noise
@@ -341,9 +341,9 @@ def _grain(original: Array, rendered: Array, trusted: Array, alpha: Array, left:
 
 
 def _mismatch(
-    original: Array, rendered: Array, trusted: Array, alpha: Array, scale: float, settings: DeoccludeSettings
+    original: Array, rendered: Array, reliable: Array, alpha: Array, scale: float, settings: DeoccludeSettings
 ) -> Array:
-    """Membrane of log photo − log rendering from a band of trusted pixels at the mask, on a coarse grid.
+    """Membrane of log photo − log rendering from a band of reliable pixels at the mask, on a coarse grid.
 
     Pixels whose mismatch is far from the band's median (hair, a frame's shadow) count for less.
     """
@@ -352,7 +352,7 @@ def _mismatch(
     reach = max(4.0, 4 * settings.feather_mm * scale)
     distance = np.empty(alpha.shape, np.float32)
     chamfer(alpha > 0, distance)
-    weight = (trusted & (distance <= reach)).astype(np.float32)
+    weight = (reliable & (distance <= reach)).astype(np.float32)
     difference = np.log((original + _DARK) / (np.maximum(rendered, 0) + _DARK))
     if weight.any():
         band = difference[weight > 0]

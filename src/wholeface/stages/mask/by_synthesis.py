@@ -27,7 +27,7 @@ class MaskBySynthesis:
     the face go on beyond the fitted one.
 
     Args:
-        settings: working size and strengths.
+        settings: working size and weights.
     """
 
     settings: OccluderSettings | None = None
@@ -49,7 +49,7 @@ class MaskBySynthesis:
             face.fit.parameters,
             face.fit.camera,
             face.landmarks,
-            told=network,
+            occluder_prior=network,
             posed=face.fit.posed,
             settings=self.settings,
         )
@@ -74,7 +74,7 @@ def beyond_the_fit(
     """The mask, and what the network sees in front of the face where the fitted face already ends.
 
     Hats, hair and hands hide the outline, and with it where the face ends: the fit and the network guess it apart,
-    and what either holds for face can be covered.
+    and what either holds for face can be occluded.
 
     Args:
         occluder: (H, W) probability, 0 outside ``face_region``.

@@ -70,7 +70,7 @@ def parameters_from_vector(
         vector: (N,) or (B, N) with N = 257, 239, 175 or 236.
         layout: which of :data:`wholeface.morphable.LAYOUTS`.
         model: the face model that the vector speaks of.
-        camera: of the picture that the vector was regressed from; None for 257, whose camera is fixed.
+        camera: of the image that the vector was regressed from; None for 257, whose camera is fixed.
         resize: cut coefficients off, or fill up with zeros, where the model has other basis sizes; leave out turns of
             the jaw that a linear model does not show.
 
@@ -129,7 +129,7 @@ def vector_from_parameters(
 
     Args:
         parameters: of one face, or of a batch with one leading dimension.
-        camera: of the picture.
+        camera: of the image.
         layout: which of :data:`wholeface.morphable.LAYOUTS`.
         model: the face model of the parameters.
         resize: cut coefficients off, or fill up with zeros, where the model has other basis sizes.
@@ -222,7 +222,7 @@ def _camera(layout: str, camera: Camera | None) -> Camera:
             _require_same(camera, fixed)
         return fixed
     if camera is None:
-        raise UsageError(f"layout {layout} does not say the focal length: give the camera of the picture")
+        raise UsageError(f"layout {layout} does not say the focal length: give the camera of the image")
     return camera
 
 

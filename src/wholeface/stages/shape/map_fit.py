@@ -23,8 +23,8 @@ class MapFit:
 
     Args:
         focal: focal length in pixels; None takes that of the photo's EXIF, or estimates it.
-        from_mask: tell the fit which landmarks the mask covers, for detectors that do not know it themselves.
-        settings: strengths and limits of the fit.
+        from_mask: tell the fit which landmarks the mask hides, for detectors that do not know it themselves.
+        settings: prior weights and limits of the fit.
     """
 
     focal: float | None = None

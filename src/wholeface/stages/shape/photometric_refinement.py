@@ -18,7 +18,7 @@ class PhotometricRefinement:
     """Replaces ``fit`` by :func:`wholeface.stages.shape.refine_photometric`.
 
     Args:
-        settings: strengths and limits.
+        settings: prior weights and limits.
         name: in words, for timings and errors.
     """
 

@@ -42,7 +42,7 @@ def test_quantiles_have_the_same_curve() -> None:
     np.testing.assert_allclose(cumulative(thinned, at), cumulative(values, at), atol=3e-3)
 
 
-def test_bootstrap_over_people_knows_that_people_differ_more_than_points() -> None:
+def test_bootstrap_over_subjects_knows_that_subjects_differ_more_than_points() -> None:
     rng = np.random.default_rng(1)
     levels = rng.normal(3, 0.5, 40)
     errors = {

@@ -83,9 +83,9 @@ def test_bootstrap() -> None:
     values = rng.normal(0, 1, 400)
     assert half_width(values) == pytest.approx(1.96 / np.sqrt(400), rel=0.15)
     assert half_width(values, seed=4) == half_width(values, seed=4)
-    # Ten copies of each person's number say nothing new about people
-    people = np.repeat(np.arange(400), 10)
-    assert half_width(np.repeat(values, 10), people) == pytest.approx(half_width(values), rel=0.1)
+    # Ten copies of each person's number say nothing new about subjects
+    subjects = np.repeat(np.arange(400), 10)
+    assert half_width(np.repeat(values, 10), subjects) == pytest.approx(half_width(values), rel=0.1)
     assert half_width(np.repeat(values, 10)) < 0.5 * half_width(values)
     assert half_width([2.0, 2.0, 2.0]) == 0
     assert np.isnan(half_width([1.0, 2.0], ["a", "a"]))

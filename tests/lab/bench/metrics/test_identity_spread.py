@@ -1,4 +1,4 @@
-"""Spread between and within people against values by hand, simulations, and implementations that are wrong."""
+"""Spread between and within subjects against values by hand, simulations, and implementations that are wrong."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Ratio = Callable[[Sequence[Array]], float]
 
 
 def _points(*values: Sequence[float]) -> list[Array]:
-    """People whose photos' shapes are one point on the x axis."""
+    """Subjects whose photos' shapes are one point on the x axis."""
     return [np.array([[[v, 0.0, 0.0]] for v in person]) for person in values]
 
 
-def _people(sizes: Sequence[int], between: float, within: float, points: int, seed: int) -> list[Array]:
+def _subjects(sizes: Sequence[int], between: float, within: float, points: int, seed: int) -> list[Array]:
     """Isotropic offsets whose root mean squares over points are ``between`` and ``within`` mm."""
     rng = np.random.default_rng(seed)
     mean = 100 * rng.normal(size=(points, 3))
@@ -49,7 +49,7 @@ def check_ratio(ratio: Ratio) -> None:
 def test_by_hand() -> None:
     check_ratio(lambda shapes: spread(shapes).ratio)
     found = spread(_points([0, 2], [4, 6]))
-    assert (found.people, found.photos) == (2, 4)
+    assert (found.subjects, found.photos) == (2, 4)
     assert found.between_mm == pytest.approx(math.sqrt(7))
     assert found.within_mm == pytest.approx(math.sqrt(2))
     assert found.same_share == pytest.approx(7 / 9)
@@ -61,8 +61,8 @@ def test_between_and_within_swapped_is_caught() -> None:
         check_ratio(lambda shapes: 1 / max(spread(shapes).ratio, 1e-9))
 
 
-def test_means_taken_for_people_are_caught() -> None:
-    """The naive ratio keeps the noise of the photos in the people's means."""
+def test_means_taken_for_subjects_are_caught() -> None:
+    """The naive ratio keeps the noise of the photos in the subjects' means."""
 
     def naive(shapes: Sequence[Array]) -> float:
         means = np.stack([s.mean(axis=0) for s in shapes])
@@ -76,7 +76,7 @@ def test_means_taken_for_people_are_caught() -> None:
 def test_groups_taken_for_equal_are_caught() -> None:
     def equal(shapes: Sequence[Array]) -> float:
         found = spread(shapes)
-        return math.sqrt(max(found.f_ratio - 1, 0) / (found.photos / found.people))
+        return math.sqrt(max(found.f_ratio - 1, 0) / (found.photos / found.subjects))
 
     with pytest.raises(AssertionError):
         check_ratio(equal)
@@ -84,20 +84,20 @@ def test_groups_taken_for_equal_are_caught() -> None:
 
 @pytest.mark.parametrize("sizes", [[3] * 60, [2, 5, 9] * 20, [1, 1, 4] * 20])
 def test_known_components_in_mm(sizes: list[int]) -> None:
-    found = spread(_people(sizes, 2.0, 1.5, 50, seed=4))
+    found = spread(_subjects(sizes, 2.0, 1.5, 50, seed=4))
     assert found.between_mm == pytest.approx(2.0, rel=0.05)
     assert found.within_mm == pytest.approx(1.5, rel=0.05)
     assert found.ratio == pytest.approx(4 / 3, rel=0.08)
 
 
 def test_units_and_order() -> None:
-    people = _people([2, 3, 4, 5], 2.0, 1.0, 30, seed=9)
-    one = spread(people)
-    twice = spread([2 * s for s in people][::-1])
+    subjects = _subjects([2, 3, 4, 5], 2.0, 1.0, 30, seed=9)
+    one = spread(subjects)
+    twice = spread([2 * s for s in subjects][::-1])
     assert twice.between_mm == pytest.approx(2 * one.between_mm)
     assert twice.ratio == pytest.approx(one.ratio)
     # The same points twice over, or all moved: the same root mean squares
-    doubled = spread([np.concatenate([s, s], axis=1) + np.array([500.0, 0, 0]) for s in people])
+    doubled = spread([np.concatenate([s, s], axis=1) + np.array([500.0, 0, 0]) for s in subjects])
     assert doubled.between_mm == pytest.approx(one.between_mm)
     assert doubled.within_mm == pytest.approx(one.within_mm)
 
@@ -110,23 +110,23 @@ def test_the_mean_face_and_perfection() -> None:
     perfect = spread(_points([1, 1], [2, 2]))
     assert perfect.ratio == math.inf
     assert perfect.same_share == 1.0
-    # Two people alike, photos unlike: nothing between
+    # Two subjects alike, photos unlike: nothing between
     assert spread(_points([0, 2], [0, 2])).ratio == 0.0
 
 
 def test_half_width() -> None:
-    few = _people([3] * 12, 2.0, 1.5, 20, seed=1)
+    few = _subjects([3] * 12, 2.0, 1.5, 20, seed=1)
     width = spread_half_width(few, seed=1, draws=200)
     assert width == spread_half_width(few, seed=1, draws=200)
-    many = spread_half_width(_people([3] * 192, 2.0, 1.5, 20, seed=2), draws=200)
+    many = spread_half_width(_subjects([3] * 192, 2.0, 1.5, 20, seed=2), draws=200)
     assert 0 < 2 * many["within_mm"] < width["within_mm"]
     constant = spread_half_width([np.ones((2, 4, 3))] * 5, draws=20)
     assert constant == {"between_mm": 0.0, "within_mm": 0.0, "ratio": 0.0, "same_share": 0.0}
     perfect = spread_half_width(_points([1, 1], [2, 2], [4, 4], [8, 8]), draws=20)
     assert math.isnan(perfect["ratio"])
     assert perfect["between_mm"] > 0
-    # People drawn twice count as two people.
-    pair = _people([2, 2], 1.0, 1.0, 5, seed=3)
+    # Subjects drawn twice count as two subjects.
+    pair = _subjects([2, 2], 1.0, 1.0, 5, seed=3)
     assert np.isfinite(list(spread_half_width(pair, draws=20).values())).all()
 
 
@@ -150,7 +150,7 @@ def test_alignment_takes_motion_but_no_shape_away() -> None:
 
 def test_wrong_input() -> None:
     for shapes, message in (
-        ([np.ones((2, 4, 3))], "two people"),
+        ([np.ones((2, 4, 3))], "two subjects"),
         ([np.ones((1, 4, 3))] * 3, "two photos"),
         ([np.ones((2, 4, 3)), np.ones((2, 5, 3))], "equal P"),
         ([np.ones((2, 4, 3)), np.full((2, 4, 3), np.nan)], "no numbers"),

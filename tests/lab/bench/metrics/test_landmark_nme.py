@@ -53,7 +53,7 @@ def check(measure: Measure) -> None:
     one = truth.copy()
     one[0] += [0, 68.0]  # one of 68 by 68 pixels: 1 pixel in the mean
     assert measure(one, truth) == (pytest.approx(100 / 80), pytest.approx(100 / 60))
-    # The normaliser is the truth's, and the error does not depend on the picture's scale
+    # The normaliser is the truth's, and the error does not depend on the image's scale
     far = 100 * np.linalg.norm(truth, axis=1).mean()
     assert measure(2 * truth, truth) == (pytest.approx(far / 80), pytest.approx(far / 60))
     assert measure(3 * one, 3 * truth) == (pytest.approx(100 / 80), pytest.approx(100 / 60))

@@ -77,7 +77,7 @@ def test_delta_e() -> None:
     assert delta_e(grey, grey + 1)[0] == pytest.approx(0.39, abs=0.02)  # L* alone
 
 
-def test_bad_pictures_are_refused_by_name() -> None:
+def test_bad_images_are_refused_by_name() -> None:
     photo, mask = np.zeros((3, 3, 3)), np.ones((3, 3), bool)
     with pytest.raises(UsageError, match=r"a\.jpg: photo"):
         visible_rmse(photo, photo[:2], mask, "a.jpg")

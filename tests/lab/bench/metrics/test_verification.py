@@ -180,7 +180,7 @@ def test_a_constant_representation_is_chance_exactly(left_out: list[int]) -> Non
         assert found.summary() == {"accuracy": (50, 0), "100 %−EER": (50, 0), "nAUC": (50, 0)}
 
 
-def test_failures_are_two_people_at_every_threshold() -> None:
+def test_failures_are_two_subjects_at_every_threshold() -> None:
     scores = np.array([0.9, -np.inf, 0.1, -np.inf] * 2)
     same, folds = np.array([True, True, False, False] * 2), np.repeat([0, 1], 4)
     found = verify(scores, same, folds)
@@ -223,9 +223,9 @@ def test_cosine_by_hand() -> None:
         ([1.0, 2.0], [True], [0, 1], "got"),
         ([1.0, np.nan], [True, False], [0, 1], "numbers"),
         ([1.0, np.inf], [True, False], [0, 1], "numbers"),
-        ([1.0, 2.0], [True, True], [0, 1], "pairs of two people"),
+        ([1.0, 2.0], [True, True], [0, 1], "pairs of two subjects"),
         ([1.0, 2.0], [True, False], [0, 0], "two folds"),
-        ([1.0, 2.0, 3.0], [True, False, True], [0, 0, 1], "fold 1 has no pair of two people"),
+        ([1.0, 2.0, 3.0], [True, False, True], [0, 0, 1], "fold 1 has no pair of two subjects"),
         ([1.0, 2.0], [True, False], [0], "2 scores"),
     ],
 )

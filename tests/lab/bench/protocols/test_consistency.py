@@ -15,7 +15,7 @@ from wholeface.core.errors import NoFaceError, UsageError
 from wholeface.lab.bench.heads.parts import head_parts, hidden_and_seen
 from wholeface.lab.bench.protocol import Report, RunOptions, load_protocol
 from wholeface.lab.bench.protocols.consistency import PROTOCOL, run
-from wholeface.lab.bench.sets.covered_faces import CleanFace, Cover, rendered_faces
+from wholeface.lab.bench.sets.occluded_faces import CleanFace, Occlude, rendered_faces
 from wholeface.lab.data import FaceSample
 from wholeface.morphable import MorphableModel, Parameters, load_model
 from wholeface.perceive import FaceLandmarks
@@ -49,7 +49,7 @@ class Oracle:
     def __init__(self, face: CleanFace, model: MorphableModel, change: Change, *, mask: bool = True) -> None:
         self.face, self.model, self.change = face, model, change
         self.clean = face.photographed(face.sample.clean)
-        self.hidden = Cover(None, 0)(face, "masks", 0.3).hidden & mask
+        self.hidden = Occlude(None, 0)(face, "masks", 0.3).hidden & mask
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Any:
         sample = self.face.sample

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from wholeface.core.errors import NoFaceError, UsageError
 from wholeface.lab.bench.protocol import RunOptions, load_protocol
 from wholeface.lab.bench.protocols.distillation import PROTOCOL, Answer, discrepancies, run
-from wholeface.lab.bench.sets.covered_faces import rendered_faces
+from wholeface.lab.bench.sets.occluded_faces import rendered_faces
 
 _FACE = next(rendered_faces(1, 0))
 _CLEAN = _FACE.photographed(_FACE.sample.clean)

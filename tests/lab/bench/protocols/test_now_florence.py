@@ -16,7 +16,7 @@ from wholeface.lab.bench.protocols import florence, now
 from wholeface.lab.bench.sets.florence import load_florence, read_florence_scan
 from wholeface.lab.bench.sets.mesh_files import read_landmarks, read_mesh
 from wholeface.lab.bench.sets.now import CHALLENGES, load_now, read_box, read_prediction, read_scan
-from wholeface.lab.bench.sets.scan_people import Person, people, write_florence, write_now
+from wholeface.lab.bench.sets.scan_subjects import Person, subjects, write_florence, write_now
 from wholeface.lab.bench.systems import HeadPrediction
 from wholeface.morphable import load_model
 
@@ -59,7 +59,7 @@ class Blind:
 
 @pytest.fixture(scope="module")
 def persons() -> list[Person]:
-    return people(load_model(), 2, seed=3)
+    return subjects(load_model(), 2, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +82,12 @@ def copy(now_folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy" / "NoW_Dataset" / "final_release_version"
 
 
-def _no_pictures(*_: object) -> np.ndarray:
-    raise UsageError("pictures need matplotlib")
+def _no_images(*_: object) -> np.ndarray:
+    raise UsageError("images need matplotlib")
 
 
 def _systems(monkeypatch: pytest.MonkeyPatch, module: object, *systems: object) -> None:
-    monkeypatch.setattr(module, "heat_picture", _no_pictures)
+    monkeypatch.setattr(module, "heat_map", _no_images)
     monkeypatch.setattr(module, "load_systems", lambda names, **_: list(systems))
 
 
@@ -130,7 +130,7 @@ def test_now_finds_the_truth_and_nothing_but_the_truth(
     assert _value(report, "scan distance, median, metric", "oracle", "all") < 1e-4
     assert _value(report, "scan distance, median, metric", "larger", "all") > 2
     assert {m.count for m in report.metrics if m.group == "all"} == {8}
-    assert "no picture: pictures need matplotlib" in report.tables[0].notes
+    assert "no image: images need matplotlib" in report.tables[0].notes
     assert report.files["now_per_photo.csv"].count("\n") == 1 + 3 * 2 * 8
 
 
@@ -188,7 +188,7 @@ def test_now_gaps_in_the_set_are_said(
 ) -> None:
     first, second = (p.name for p in persons)
     next((copy / "scans_lmks_onlypp" / first).iterdir()).unlink()
-    (copy / "iphone_pictures" / second / "selfie" / "IMG_0003.jpg").unlink()
+    (copy / "iphone_images" / second / "selfie" / "IMG_0003.jpg").unlink()
     _systems(monkeypatch, now, Oracle(persons))
     report = now.run(RunOptions(data=copy))
     assert next(row for row in report.tables[0].rows if row[1] == "all")[-1] == "3 of 8"
@@ -250,7 +250,7 @@ def test_florence_finds_the_truth_behind_an_occluder_too(
     florence_folder: Path, persons: list[Person], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Remembering(Oracle):
-        """By the path of the clean picture, which comes first: behind occluders there is none."""
+        """By the path of the clean image, which comes first: behind occluders there is none."""
 
         last: Path | None = None
         seen: list[np.ndarray] = []  # noqa: RUF012
@@ -273,7 +273,7 @@ def test_florence_finds_the_truth_behind_an_occluder_too(
     assert _value(report, "90 % error", "oracle", "as it is") < 1e-4
     assert _value(report, "90 % error", "oracle", "masks") < 1e-4
     assert {row[-1] for row in report.tables[0].rows} == {"4 of 4"}
-    assert "florence_heat_oracle_masks" in report.pictures
+    assert "florence_heat_oracle_masks" in report.images
     assert any((a != b).any() for a, b in zip(oracle.seen[::2], oracle.seen[1::2]))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wholeface.core.errors import DataError, NoFaceError, UsageError
-from wholeface.lab.bench.heads.colours import ModelPicture, fit_light, picture_of, with_fitted_light
+from wholeface.lab.bench.heads.colours import ModelRendering, fit_light, rendering_of, with_fitted_light
 from wholeface.lab.bench.metrics.photometric import visible_rmse
 from wholeface.lab.bench.protocol import Report, RunOptions, load_protocol
 from wholeface.lab.bench.protocols import segmentation as occlusion_segmentation
@@ -32,14 +32,14 @@ def region() -> Mask:
     return face
 
 
-def covered() -> Mask:
+def occluded() -> Mask:
     mask = np.zeros((_N, _N), bool)
     mask[20:40, 5:35] = True  # half of the region, and more outside
     return mask
 
 
 class Stub:
-    """Finds the upper half of what is covered; refuses photos that are black."""
+    """Finds the upper half of what is occluded; refuses photos that are black."""
 
     parser = None
 
@@ -53,11 +53,11 @@ class Stub:
 
 @pytest.fixture(autouse=True)
 def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    def picture(item: Any, head: Any, missing: Any) -> dict[str, ModelPicture]:
-        return {"mean face": ModelPicture(head.photo.pixels + 3.0, np.ones((_N, _N), bool))}
+    def image(item: Any, head: Any, missing: Any) -> dict[str, ModelRendering]:
+        return {"mean face": ModelRendering(head.photo.pixels + 3.0, np.ones((_N, _N), bool))}
 
-    monkeypatch.setattr(occlusion_segmentation, "_renderings", picture)
-    monkeypatch.setattr(occlusion_segmentation, "_training_free", lambda head: covered())
+    monkeypatch.setattr(occlusion_segmentation, "_renderings", image)
+    monkeypatch.setattr(occlusion_segmentation, "_training_free", lambda head: occluded())
 
 
 def save(path: Path, array: NDArray[Any]) -> None:
@@ -71,7 +71,7 @@ def found(report: Report, name: str, group: str) -> dict[str, float]:
 
 def annotated(root: Path) -> None:
     pixels = np.full((_N, _N, 3), 90, np.uint8)
-    for stem, hides in (("photo_01", covered()), ("photo_02", np.zeros_like(covered()))):
+    for stem, hides in (("photo_01", occluded()), ("photo_02", np.zeros_like(occluded()))):
         save(root / f"{stem}.png", pixels)
         save(root / f"{stem}_face.png", region())
         save(root / f"{stem}_occluder.png", hides & region())
@@ -98,7 +98,7 @@ def test_what_fails_is_missing(tmp_path: Path) -> None:
     annotated(tmp_path)
     save(tmp_path / "photo_03.png", np.zeros((_N, _N, 3), np.uint8))
     save(tmp_path / "photo_03_face.png", region())
-    save(tmp_path / "photo_03_occluder.png", covered())
+    save(tmp_path / "photo_03_occluder.png", occluded())
     save(tmp_path / "photo_04.png", np.full((_N, _N, 3), 90, np.uint8))
     save(tmp_path / "photo_04_face.png", region())
     save(tmp_path / "photo_04_occluder.png", region())
@@ -150,8 +150,8 @@ def test_ar_subsets(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no mask"):
         run(RunOptions(data=photos), masks=masks, reconstructor=Stub())  # type: ignore[arg-type]
     save(masks / "m-001-1.png", region())
-    save(masks / "m-001-8_visible_skin_mask.png", region() & ~covered())
-    save(masks / "m-001-11.png", region() & ~covered())
+    save(masks / "m-001-8_visible_skin_mask.png", region() & ~occluded())
+    save(masks / "m-001-11.png", region() & ~occluded())
     report = run(RunOptions(data=photos), masks=masks, reconstructor=Stub())  # type: ignore[arg-type]
     assert report.settings["photos"] == {"neutral": 1, "overall": 3, "glasses": 1, "scarf": 1}
     assert found(report, "visible face, F1", "scarf")["training-free alone"] == 1
@@ -165,7 +165,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
         run(RunOptions(data=tmp_path / "nowhere"), reconstructor=Stub())  # type: ignore[arg-type]
     save(tmp_path / "a.png", np.zeros((_N, _N, 3), np.uint8))
     save(tmp_path / "a_face.png", region())
-    save(tmp_path / "a_occluder.png", covered())
+    save(tmp_path / "a_occluder.png", occluded())
     with pytest.raises(UsageError, match="no photo could be measured: no face found"):
         run(RunOptions(data=tmp_path), reconstructor=Stub())  # type: ignore[arg-type]
 
@@ -199,12 +199,12 @@ def test_the_fitted_light_renders_the_photo(small_model: MorphableModel) -> None
         translation=torch.tensor([0.0, 0.0, -600.0]),
     )
     camera = Camera.of_photo(96, 96, 200.0)
-    drawn = picture_of(small_model, parameters, camera)
+    drawn = rendering_of(small_model, parameters, camera)
     photo = np.rint(drawn.codes).astype(np.uint8)
     dark = parameters.with_(light=torch.zeros(9, 3))
-    lit = picture_of(small_model, with_fitted_light(small_model, dark, camera, photo, drawn.mask), camera)
+    lit = rendering_of(small_model, with_fitted_light(small_model, dark, camera, photo, drawn.mask), camera)
     assert visible_rmse(photo, lit.codes, drawn.mask) < 1.5
-    assert visible_rmse(photo, picture_of(small_model, dark, camera).codes, drawn.mask) > 50
+    assert visible_rmse(photo, rendering_of(small_model, dark, camera).codes, drawn.mask) > 50
 
 
 def test_it_is_a_protocol() -> None:

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wholeface.core.errors import NoFaceError, UsageError
-from wholeface.lab.bench import systems as peers
+from wholeface.lab.bench import systems as baselines
 from wholeface.lab.bench.protocol import Report, RunOptions, load_protocol
 from wholeface.lab.bench.protocols import verification
 from wholeface.lab.bench.systems import HeadPrediction
 
-PEOPLE = 12
+SUBJECTS = 12
 
 
 class _Reader:
-    """Reads the person off the picture's grey level; 0 shows nobody."""
+    """Reads the person off the image's grey level; 0 shows nobody."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -33,7 +33,7 @@ class _Reader:
             raise NoFaceError("no face found")
         person = round(grey / 10)
         identity = {
-            "perfect": np.eye(PEOPLE + 1)[person],
+            "perfect": np.eye(SUBJECTS + 1)[person],
             "constant": np.ones(16),
         }.get(self.name, np.random.default_rng([person, len(self.seen)]).normal(size=16))
         return HeadPrediction(
@@ -51,13 +51,13 @@ def systems(monkeypatch: pytest.MonkeyPatch) -> dict[str, _Reader]:
     def load(names: Sequence[str]) -> list[_Reader]:
         return [made.setdefault(name, _Reader(name)) for name in names]
 
-    monkeypatch.setattr(peers, "load_systems", load)
+    monkeypatch.setattr(baselines, "load_systems", load)
     return made
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for person in range(1, PEOPLE + 1):
+    for person in range(1, SUBJECTS + 1):
         for k in range(3):
             path = tmp_path / "set" / f"p{person:02d}" / f"p{person:02d}_{k + 1:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def test_known_systems(folder: Path, systems: dict[str, _Reader]) -> None:
         assert _value(report, "constant", name) == 50.0
         assert _value(report, "perfect", name) == 100.0
     assert not report.missing
-    assert len(systems["perfect"].seen) == report.settings["photos"] == 3 * PEOPLE
+    assert len(systems["perfect"].seen) == report.settings["photos"] == 3 * SUBJECTS
     (table,) = report.tables
     assert [row[:2] for row in table.rows] == [
         ("mean face", "clean"),
@@ -86,7 +86,7 @@ def test_known_systems(folder: Path, systems: dict[str, _Reader]) -> None:
         ("constant", "clean"),
     ]
     assert all(m.count == m.total == report.settings["pairs"] for m in report.metrics)
-    assert report.pictures["verification_roc"].shape[2] == 3
+    assert report.images["verification_roc"].shape[2] == 3
     lines = report.files["pairs.csv"].splitlines()
     assert len(lines) == 1 + report.settings["pairs"]
     assert sum(line.split(",")[2] == "1" for line in lines[1:]) == report.settings["pairs"] / 2
@@ -109,7 +109,7 @@ def test_failures_count_against_a_system(folder: Path, systems: dict[str, _Reade
     metric = next(m for m in counted.metrics if m.system == "perfect")
     assert 0 < metric.count < metric.total
     assert f"{metric.count} of {metric.total}" in counted.tables[0].text()
-    # Two of three pairs of these people fail and are taken for two people; all other decisions are right.
+    # Two of three pairs of these subjects fail and are taken for two subjects; all other decisions are right.
     same = metric.total // 2
     lost = 3 * 2
     assert _value(counted, "perfect") == pytest.approx(100 * (1 - lost / same / 2))
@@ -131,10 +131,10 @@ def test_hands_cover_both_photos_or_one(folder: Path, systems: dict[str, _Reader
     options = RunOptions(systems=("perfect",), data=folder, count=40)
     report = verification.run(options, occluder="hands", occluded_photos=which)
     seen = np.array(systems["perfect"].seen)
-    clean, covered = seen[: report.settings["photos"]], seen[report.settings["photos"] :]
+    clean, occluded = seen[: report.settings["photos"]], seen[report.settings["photos"] :]
     assert (clean == 0).all()
-    assert (covered > 0).all()
-    assert (len(covered) == len(clean)) == (which == "both")
+    assert (occluded > 0).all()
+    assert (len(occluded) == len(clean)) == (which == "both")
     assert [row[:2] for row in report.tables[0].rows] == [
         (system, group) for group in ("clean", "hands") for system in ("mean face", "perfect")
     ]

@@ -65,9 +65,9 @@ def test_missing_items_are_said_and_counted():
     assert "commit" in text
 
 
-def test_pictures_and_files_are_written(tmp_path):
+def test_images_and_files_are_written(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
-    report = Report([], [], pictures={"curve": pixels}, files={"layout/a.txt": "line\n"})
+    report = Report([], [], images={"curve": pixels}, files={"layout/a.txt": "line\n"})
     written = write_outputs(report, tmp_path / "new" / "out")
     assert [file.relative_to(tmp_path / "new" / "out").as_posix() for file in written] == [
         "curve.png",

@@ -1,4 +1,4 @@
-"""Pictures: the numbers behind them, their sizes, what they refuse."""
+"""Images: the numbers behind them, their sizes, what they refuse."""
 
 import sys
 
@@ -11,8 +11,8 @@ from wholeface.lab.bench.report.plots import (
     cumulative_shares,
     heat_colours,
     heat_map,
-    lines_picture,
-    roc_picture,
+    lines_plot,
+    roc_plot,
 )
 
 
@@ -34,7 +34,7 @@ def test_cumulative_shares_refuses(bad):
         cumulative_shares(bad)
 
 
-def _is_picture(pixels):
+def _is_image(pixels):
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
     assert pixels.shape[2] == 3
@@ -42,26 +42,26 @@ def _is_picture(pixels):
     assert (pixels == 255).any()
 
 
-def test_curves_are_pictures_and_differ():
+def test_curves_are_images_and_differ():
     pytest.importorskip("matplotlib")
     one = cumulative_curve({"a": [1.0, 2.0], "b": [np.nan, np.nan]}, "mm", "t")
     two = cumulative_curve({"a": [1.0, 3.0], "b": [np.nan, np.nan]}, "mm", "t")
-    _is_picture(one)
+    _is_image(one)
     assert one.shape == two.shape
     assert (one != two).any()
-    _is_picture(roc_picture({"a": ([0, 0.5, 1], [0, 0.9, 1])}, "t"))
-    _is_picture(
-        lines_picture({"a": ([0, 1], [1, 2], [0.1, 0.2]), "b": ([0, 1], [2, np.nan], None)}, "x", "y", "t")
+    _is_image(roc_plot({"a": ([0, 0.5, 1], [0, 0.9, 1])}, "t"))
+    _is_image(
+        lines_plot({"a": ([0, 1], [1, 2], [0.1, 0.2]), "b": ([0, 1], [2, np.nan], None)}, "x", "y", "t")
     )
 
 
 def test_lines_and_rates_refuse():
     with pytest.raises(UsageError, match="line 'a'"):
-        lines_picture({"a": ([0, 1], [1], None)}, "x", "y", "t")
+        lines_plot({"a": ([0, 1], [1], None)}, "x", "y", "t")
     with pytest.raises(UsageError, match="line 'a'"):
-        lines_picture({"a": ([0, 1], [1, 2], [1])}, "x", "y", "t")
+        lines_plot({"a": ([0, 1], [1, 2], [1])}, "x", "y", "t")
     with pytest.raises(UsageError, match=r"rates must lie in \[0, 1\]"):
-        roc_picture({"a": ([0, 2], [0, 1])}, "t")
+        roc_plot({"a": ([0, 2], [0, 1])}, "t")
 
 
 def test_heat_colours_ends_and_grey():
@@ -78,11 +78,11 @@ def test_heat_map_shows_the_hot_side_on_the_right_side(small_model):
     pytest.importorskip("matplotlib")
     vertices = small_model.mean.numpy()
     hot_left = (vertices[:, 0] > 0).astype(float)  # the face's own left = image right
-    picture = heat_map(vertices, small_model.triangles.numpy(), hot_left, "mm", 1.0, "t").astype(float)
-    _is_picture(picture.astype(np.uint8))
+    image = heat_map(vertices, small_model.triangles.numpy(), hot_left, "mm", 1.0, "t").astype(float)
+    _is_image(image.astype(np.uint8))
     # yellow has far more red than the dark end of the scale; the middle head spans the middle third
-    width = int(picture.shape[1] * 0.91)
-    middle = picture[:, width // 3 : 2 * width // 3]
+    width = int(image.shape[1] * 0.91)
+    middle = image[:, width // 3 : 2 * width // 3]
     half = middle.shape[1] // 2
     yellow = (middle[..., 0] > 180) & (middle[..., 2] < 120)
     assert yellow[:, half:].sum() > 20 * max(1, yellow[:, :half].sum())

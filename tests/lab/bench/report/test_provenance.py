@@ -70,7 +70,7 @@ def test_record_has_every_number_and_no_folder():
     report = Report(
         tables=[Table("t", [("system", ""), ("mm", ".2f")], [("mean face", float("nan"))])],
         metrics=[Metric("distance", "mean face", "all", 1.5, "mm", count=2, total=3)],
-        pictures={"curve": np.zeros((2, 2, 3), np.uint8)},
+        images={"curve": np.zeros((2, 2, 3), np.uint8)},
         missing=[Missing("photo_3", "", "no face found")],
         settings={"radius": 95.0, "scans": Path("long/way/scans")},
         files={"items.csv": "a,b\n"},
@@ -88,6 +88,6 @@ def test_record_has_every_number_and_no_folder():
     assert record["metrics"][0]["spread"] is None
     assert record["tables"][0]["rows"] == [{"system": "mean face", "mm": None}]
     assert record["missing"] == [{"item": "photo_3", "system": "", "reason": "no face found"}]
-    assert record["pictures"] == ["curve"]
+    assert record["images"] == ["curve"]
     assert record["files"] == ["items.csv"]
     assert record["seconds"] == 1.23

@@ -1,4 +1,4 @@
-"""Rendered people, folders of people, and pairs of their photos."""
+"""Rendered subjects, folders of subjects, and pairs of their photos."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from wholeface.core.errors import DataError, UsageError
-from wholeface.lab.bench.sets.identity import PersonPhoto, SyntheticPeople, choose_photos, open_people
+from wholeface.lab.bench.sets.identity import PersonPhoto, SyntheticSubjects, choose_photos, open_subjects
 from wholeface.lab.bench.sets.identity_pairs import balanced_pairs, lfw_pairs
 from wholeface.lab.data.synthetic.faces import TEST_SEED, SyntheticFaces
 
@@ -25,8 +25,8 @@ def _write(path: Path) -> None:
 def folder(tmp_path: Path) -> Path:
     for name, count in LAYOUT.items():
         for k in range(1, count + 1):
-            _write(tmp_path / "people" / name / f"{name}_{k:04d}.jpg")
-    return tmp_path / "people"
+            _write(tmp_path / "subjects" / name / f"{name}_{k:04d}.jpg")
+    return tmp_path / "subjects"
 
 
 def _photos(sizes: list[int], scenes: int = 99) -> list[PersonPhoto]:
@@ -37,13 +37,14 @@ def _photos(sizes: list[int], scenes: int = 99) -> list[PersonPhoto]:
     ]
 
 
-# --- rendered people ------------------------------------------------------------------------------------------------
+# --- rendered subjects
+# ------------------------------------------------------------------------------------------------
 
 
-def test_one_person_in_several_pictures() -> None:
-    people = SyntheticPeople(2, 2, seed=3)
-    assert [p.person for p in people.photos] == ["0000", "0000", "0001", "0001"]
-    samples = [people.sample(i) for i in range(4)]
+def test_one_person_in_several_images() -> None:
+    subjects = SyntheticSubjects(2, 2, seed=3)
+    assert [p.person for p in subjects.photos] == ["0000", "0000", "0001", "0001"]
+    samples = [subjects.sample(i) for i in range(4)]
     parameters = [s.parameters for s in samples]
     for a, b in ((0, 1), (2, 3)):
         np.testing.assert_array_equal(parameters[a]["identity"], parameters[b]["identity"])
@@ -52,17 +53,17 @@ def test_one_person_in_several_pictures() -> None:
             assert np.abs(parameters[a][name] - parameters[b][name]).max() > 1e-3
     assert np.abs(parameters[0]["identity"] - parameters[2]["identity"]).max() > 0.5
     assert samples[0].image.shape == (250, 250, 3)
-    np.testing.assert_array_equal(SyntheticPeople(2, 2, seed=3).pixels(1), samples[1].image)
-    np.testing.assert_array_equal(people.identity(3), parameters[3]["identity"])
+    np.testing.assert_array_equal(SyntheticSubjects(2, 2, seed=3).pixels(1), samples[1].image)
+    np.testing.assert_array_equal(subjects.identity(3), parameters[3]["identity"])
     assert samples[0].seed[0] >= TEST_SEED  # nobody is trained on
-    other = SyntheticPeople(1, 1, seed=3, first=1)
+    other = SyntheticSubjects(1, 1, seed=3, first=1)
     np.testing.assert_array_equal(other.identity(0), parameters[2]["identity"])
-    for people_, photos in ((0, 2), (2, 0), (2, 2000)):
+    for number, photos in ((0, 2), (2, 0), (2, 2000)):
         with pytest.raises(UsageError, match="at least 1"):
-            SyntheticPeople(people_, photos)
+            SyntheticSubjects(number, photos)
 
 
-def test_people_leave_the_usual_faces_as_they_are() -> None:
+def test_subjects_leave_the_usual_faces_as_they_are() -> None:
     faces = SyntheticFaces(seed=3, size=64)
     before = faces.sample(5)
     assert before.seed == (3, 5)
@@ -75,12 +76,12 @@ def test_people_leave_the_usual_faces_as_they_are() -> None:
 
 
 def test_lfw_and_folders(folder: Path) -> None:
-    photos = open_people(folder)
+    photos = open_subjects(folder)
     assert len(photos.photos) == sum(LAYOUT.values())
     assert {p.person for p in photos.photos} == set(LAYOUT)
     assert photos.pixels(0).shape == (20, 16, 3)
     assert photos.sample(0) is None
-    assert open_people(folder.parent / "people").name == "people"
+    assert open_subjects(folder.parent / "subjects").name == "subjects"
 
 
 def test_video_frames(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_video_frames(tmp_path: Path) -> None:
         _write(tmp_path / f"{name}.jpg")
     table = {"image": names, "person": np.array(["a", "a", "b"]), "clip": np.array([1, 2, 1])}
     np.savez(tmp_path / "points_68.npz", **table)
-    photos = open_people(tmp_path)
+    photos = open_subjects(tmp_path)
     assert [(p.name, p.person, p.scene) for p in photos.photos] == [
         ("a_1", "a", "1"),
         ("a_2", "a", "2"),
@@ -97,20 +98,20 @@ def test_video_frames(tmp_path: Path) -> None:
     ]
     (tmp_path / "a_2.jpg").unlink()
     with pytest.raises(DataError, match=r"a_2\.jpg: not there, but points_68\.npz lists it"):
-        open_people(tmp_path)
+        open_subjects(tmp_path)
     np.savez(tmp_path / "points_68.npz", image=names)
     with pytest.raises(DataError, match=r"points_68\.npz: has no 'person'"):
-        open_people(tmp_path)
+        open_subjects(tmp_path)
     np.savez(tmp_path / "points_68.npz", image=names, person=names[:2])
-    with pytest.raises(DataError, match="3 images, 2 people"):
-        open_people(tmp_path)
+    with pytest.raises(DataError, match="3 images, 2 subjects"):
+        open_subjects(tmp_path)
 
 
-def test_no_people(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere: no such folder; expected photos of people"):
-        open_people(tmp_path / "nowhere")
+def test_no_subjects(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere: no such folder; expected photos of subjects"):
+        open_subjects(tmp_path / "nowhere")
     with pytest.raises(DataError, match="holds no folders"):
-        open_people(tmp_path)
+        open_subjects(tmp_path)
 
 
 def test_chosen_photos() -> None:
@@ -129,7 +130,7 @@ def test_chosen_photos() -> None:
             assert len({clips[i].scene for i in taken if clips[i].person == person}) == 3
     with pytest.raises(UsageError, match="at least 2"):
         choose_photos(photos, None, 1)
-    with pytest.raises(UsageError, match="1 people with two or more photos"):
+    with pytest.raises(UsageError, match="1 subjects with two or more photos"):
         choose_photos(_photos([1, 1, 2]), None, 2)
 
 
@@ -161,7 +162,7 @@ def test_balanced_pairs_share_no_person() -> None:
         pairs.subset(19)
 
 
-def test_few_people_make_few_folds() -> None:
+def test_few_subjects_make_few_folds() -> None:
     photos = _photos([2] * 7)
     pairs = balanced_pairs(photos, np.arange(14), most=1)
     assert np.unique(pairs.fold).tolist() == [0, 1, 2]

@@ -62,7 +62,7 @@ def test_hands_are_75_of_250_pixels_anywhere() -> None:
     larger = boxes[:, 2:].max(axis=1)
     assert 62 < larger.mean() < 80  # the box is 75 on average, the hand in it a little smaller
     assert larger.max() < 130
-    for axis in (0, 1):  # anywhere in the picture
+    for axis in (0, 1):  # anywhere in the image
         assert boxes[:, axis].min() < 70
         assert boxes[:, axis].max() > 180
         assert abs(boxes[:, axis].mean() - 125) < 25

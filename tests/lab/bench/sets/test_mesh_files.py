@@ -10,7 +10,7 @@ import pytest
 
 from wholeface.core.errors import DataError
 from wholeface.lab.bench.sets.mesh_files import read_landmarks, read_mesh, write_landmarks, write_obj
-from wholeface.lab.bench.sets.scan_people import write_picked_points
+from wholeface.lab.bench.sets.scan_subjects import write_picked_points
 
 SQUARE = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0.5], [0, 1, 0]])
 HALVES = np.array([[0, 1, 2], [0, 2, 3]])

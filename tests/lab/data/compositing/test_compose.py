@@ -75,7 +75,7 @@ def test_a_map_of_classes_goes_before_the_layers_class():
     assert (done.parsing[60:90, 30:70] == ParsingClass.HAIR).all()
 
 
-def test_nothing_but_the_picture_and_what_is_seen_changes():
+def test_nothing_but_the_image_and_what_is_seen_changes():
     sample = face_of()
     before = {k: v.copy() for k, v in vars(sample).items() if isinstance(v, np.ndarray)}
     done = apply_layer(sample, layer_of(), np.random.default_rng(2))
@@ -86,10 +86,10 @@ def test_nothing_but_the_picture_and_what_is_seen_changes():
     assert (done.image != sample.image).any()
 
 
-def test_the_same_generator_gives_the_same_picture():
-    pictures = [apply_layer(face_of(), layer_of(), np.random.default_rng(k)).image for k in (3, 3, 4)]
-    np.testing.assert_array_equal(pictures[0], pictures[1])
-    assert (pictures[0] != pictures[2]).any()
+def test_the_same_generator_gives_the_same_image():
+    images = [apply_layer(face_of(), layer_of(), np.random.default_rng(k)).image for k in (3, 3, 4)]
+    np.testing.assert_array_equal(images[0], images[1])
+    assert (images[0] != images[2]).any()
 
 
 def test_an_empty_layer_changes_nothing():

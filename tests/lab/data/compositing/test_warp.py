@@ -4,14 +4,14 @@ import pytest
 from wholeface.lab.data.compositing.warp import pyramid, similarity, thin_plate, warp_affine, warp_grid
 
 
-def picture(height=48, width=64):
+def image(height=48, width=64):
     y, x = np.mgrid[:height, :width]
     smooth = np.stack([3 * x, 4 * y, 100 + 0 * x], axis=-1)
     return np.dstack([smooth, np.full((height, width), 255)]).astype(np.uint8)
 
 
 def test_the_identity_changes_nothing():
-    rgba = picture(64, 64)
+    rgba = image(64, 64)
     out = warp_affine(pyramid(rgba), np.array([[1.0, 0, 0], [0, 1, 0]]), 64)
     np.testing.assert_array_equal(out, rgba)
 
@@ -26,7 +26,7 @@ def test_a_similarity_takes_the_source_point_to_the_target_and_turns_clockwise()
 
 @pytest.mark.parametrize("scale", [1.7, 0.6, 0.26])
 def test_colours_and_coverage_follow_an_affine_warp_at_any_level(scale):
-    rgba = picture(192, 256)
+    rgba = image(192, 256)
     rgba[..., 0], rgba[..., 1] = np.arange(256)[None] // 2, np.arange(192)[:, None]
     matrix = similarity((128, 96), (60.3, 59.8), scale, 0.3)
     out = warp_affine(pyramid(rgba), matrix, 120)
@@ -43,7 +43,7 @@ def test_colours_and_coverage_follow_an_affine_warp_at_any_level(scale):
 
 
 def test_a_grid_warp_agrees_with_the_affine_warp():
-    flat = pyramid(picture())
+    flat = pyramid(image())
     matrix = similarity((32, 24), (50, 50), 1.3, 0.4)
     nodes = np.stack(np.meshgrid(np.linspace(-1, 64, 6), np.linspace(-1, 48, 5)), axis=-1)
     moved = nodes @ matrix[:, :2].T + matrix[:, 2]
@@ -56,7 +56,7 @@ def test_a_grid_warp_agrees_with_the_affine_warp():
 
 def test_cells_that_are_turned_over_are_left_out():
     nodes = np.stack(np.meshgrid(np.linspace(-1, 64, 3), np.linspace(-1, 48, 3)), axis=-1)
-    assert not warp_grid(pyramid(picture()), nodes, nodes * [-1, 1] + [70, 5], 100).any()
+    assert not warp_grid(pyramid(image()), nodes, nodes * [-1, 1] + [70, 5], 100).any()
 
 
 def test_a_thin_plate_spline_meets_its_nodes_and_is_exact_on_affine_maps():

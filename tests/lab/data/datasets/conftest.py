@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-Picture = Callable[..., NDArray[np.uint8]]
+WriteImage = Callable[..., NDArray[np.uint8]]
 
 
 @pytest.fixture
-def picture() -> Picture:
-    """``picture(path, size=(w, h), seed=0)`` writes noise, makes the folders, and returns what was written.
+def write_image() -> WriteImage:
+    """``write_image(path, size=(w, h), seed=0)`` writes noise, makes the folders, and returns what was written.
 
-    For lossy formats the picture is flat, so that it comes back nearly as it was.
+    For lossy formats the image is flat, so that it comes back nearly as it was.
     """
 
     def write(path: Path, size: tuple[int, int] = (20, 24), seed: int = 0) -> NDArray[np.uint8]:

@@ -11,10 +11,10 @@ from wholeface.lab.data.datasets import AR
 
 
 @pytest.fixture
-def root(tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-def]
+def root(tmp_path: Path, write_image) -> Path:  # type: ignore[no-untyped-def]
     for i in range(1, 27):
-        picture(tmp_path / f"m-001-{i}.bmp", seed=i)
-        picture(tmp_path / "women" / f"W-050-{i:02d}.bmp", seed=i)
+        write_image(tmp_path / f"m-001-{i}.bmp", seed=i)
+        write_image(tmp_path / "women" / f"W-050-{i:02d}.bmp", seed=i)
     (tmp_path / "readme.txt").write_text("")
     return tmp_path
 
@@ -45,16 +45,16 @@ def test_items(root: Path) -> None:
 @pytest.mark.parametrize("name", ["m-001-27.bmp", "m-1-1.bmp", "x-001-1.bmp", "m-001-0.bmp", "face.bmp"])
 def test_other_names(root: Path, name: str) -> None:
     (root / name).write_bytes(b"")
-    with pytest.raises(DataError, match=rf"{name}: expected pictures named as m-001-1\.bmp"):
+    with pytest.raises(DataError, match=rf"{name}: expected images named as m-001-1\.bmp"):
         AR(root)
 
 
 def test_twice_and_none(root: Path, tmp_path: Path) -> None:
     (root / "women" / "m-001-01.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match=r"m-001-01\.jpg: is the same picture as m-001-1\.bmp"):
+    with pytest.raises(DataError, match=r"m-001-01\.jpg: is the same image as m-001-1\.bmp"):
         AR(root)
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="none: holds no pictures; expected"):
+    with pytest.raises(DataError, match="none: holds no images; expected"):
         AR(tmp_path / "none")
     with pytest.raises(DataError, match="is a file; expected"):
         AR(root / "readme.txt")

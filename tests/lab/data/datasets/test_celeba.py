@@ -42,14 +42,14 @@ def kaggle(root: Path) -> None:
 
 
 @pytest.fixture(params=["official", "flat", "kaggle"])
-def root(request: pytest.FixtureRequest, tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-def]
+def root(request: pytest.FixtureRequest, tmp_path: Path, write_image) -> Path:  # type: ignore[no-untyped-def]
     place = {
         "official": "Img/img_align_celeba",
         "flat": "img_align_celeba",
         "kaggle": "img_align_celeba/" * 2,
     }
     for i, name in enumerate(NAMES):
-        picture(tmp_path / place[request.param] / name, (178, 218), i)
+        write_image(tmp_path / place[request.param] / name, (178, 218), i)
     {"official": official, "flat": lambda r: official(r, ".", "."), "kaggle": kaggle}[request.param](tmp_path)
     return tmp_path
 
@@ -74,27 +74,27 @@ def test_splits(root: Path) -> None:
         CelebA(root, "val")  # type: ignore[arg-type]
 
 
-def test_in_the_wild(tmp_path: Path, picture) -> None:  # type: ignore[no-untyped-def]
+def test_in_the_wild(tmp_path: Path, write_image) -> None:  # type: ignore[no-untyped-def]
     official(tmp_path)
-    with pytest.raises(DataError, match=r"Img/img_celeba.*: not there; expected the folder of pictures"):
+    with pytest.raises(DataError, match=r"Img/img_celeba.*: not there; expected the folder of images"):
         CelebA(tmp_path, aligned=False)
     for name in NAMES:
-        picture(tmp_path / "Img" / "img_celeba" / name)
+        write_image(tmp_path / "Img" / "img_celeba" / name)
     np.testing.assert_array_equal(CelebA(tmp_path, aligned=False)[2].points.ravel(), POINTS[2] + 100)
 
 
 @pytest.fixture
-def official_root(tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-def]
+def official_root(tmp_path: Path, write_image) -> Path:  # type: ignore[no-untyped-def]
     official(tmp_path)
     for name in NAMES:
-        picture(tmp_path / "Img/img_align_celeba" / name)
+        write_image(tmp_path / "Img/img_align_celeba" / name)
     return tmp_path
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("Anno/list_attr_celeba.txt", "4\n", "5\n", "first line says 5 pictures, but there are 4"),
+        ("Anno/list_attr_celeba.txt", "4\n", "5\n", "first line says 5 images, but there are 4"),
         (
             "Anno/list_attr_celeba.txt",
             "4\n",
@@ -110,7 +110,7 @@ def official_root(tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-d
         ("Anno/list_attr_celeba.txt", "000003.jpg -1", "000003.jpg 0", "neither -1 nor 1"),
         ("Anno/list_attr_celeba.txt", "000003.jpg", "000009.jpg", r"000009\.jpg where .* has 000003\.jpg"),
         ("Anno/list_landmarks_align_celeba.txt", "  25  ", "  x  ", "line 5: could not convert"),
-        ("Eval/list_eval_partition.txt", "000004.jpg 2\n", "", "3 pictures, but .* lists 4"),
+        ("Eval/list_eval_partition.txt", "000004.jpg 2\n", "", "3 images, but .* lists 4"),
     ],
 )
 def test_lists_that_disagree(official_root: Path, file: str, old: str, new: str, message: str) -> None:

@@ -34,10 +34,10 @@ def write_mask(root: Path, number: int, part: str, values: NDArray[np.bool_]) ->
 
 
 @pytest.fixture
-def root(tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-def]
+def root(tmp_path: Path, write_image) -> Path:  # type: ignore[no-untyped-def]
     lines = ["idx     orig_idx    orig_file"]
     for number, original in ORIGINALS.items():
-        picture(tmp_path / "CelebA-HQ-img" / f"{number}.jpg", (32, 32), number)
+        write_image(tmp_path / "CelebA-HQ-img" / f"{number}.jpg", (32, 32), number)
         for part in there(number):
             write_mask(tmp_path, number, part, mask(number, part))
         lines.append(f"{number}        {int(original[:6]) - 1}      {original}")
@@ -89,7 +89,7 @@ def test_order_of_the_classes() -> None:
     assert CELEBAMASK_PARTS["neck_l"] is ParsingClass.NECKLACE
 
 
-def test_pictures(root: Path) -> None:
+def test_images(root: Path) -> None:
     item = CelebAMaskHQ(root)[1]
     assert item.image().shape == (32, 32, 3)
     small = item.image(16)
@@ -116,15 +116,15 @@ def test_occlusion() -> None:
     assert not (face & occluder).any()
 
 
-def test_pictures_without_masks_and_the_other_way(root: Path) -> None:
+def test_images_without_masks_and_the_other_way(root: Path) -> None:
     for path in (root / "CelebAMask-HQ-mask-anno" / "1").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match="picture 2000 has no masks in CelebAMask-HQ-mask-anno; expected"):
+    with pytest.raises(DataError, match="image 2000 has no masks in CelebAMask-HQ-mask-anno; expected"):
         CelebAMaskHQ(root)
     (root / "CelebA-HQ-img" / "2000.jpg").unlink()
     assert len(CelebAMaskHQ(root)) == 4
     (root / "CelebA-HQ-img" / "1.jpg").unlink()
-    with pytest.raises(DataError, match="picture 1 has masks, but no picture in CelebA-HQ-img"):
+    with pytest.raises(DataError, match="image 1 has masks, but no image in CelebA-HQ-img"):
         CelebAMaskHQ(root)
 
 
@@ -145,7 +145,7 @@ def test_masks_of_two_sizes(root: Path) -> None:
     with pytest.raises(DataError, match=r"expected \(8, 16\) as 00001_skin\.png"):
         item.labels()
     path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"00001_skin\.png: not a readable picture"):
+    with pytest.raises(DataError, match=r"00001_skin\.png: not a readable image"):
         item.labels()
 
 
@@ -153,7 +153,7 @@ def test_masks_of_two_sizes(root: Path) -> None:
     ("old", "new", "message"),
     [
         ("182638.jpg", "", "line 6: .* expected a title and one"),
-        ("1999  ", "1998  ", "does not list picture 1999"),
+        ("1999  ", "1998  ", "does not list image 1999"),
         ("000001.jpg", "first.jpg", "line 2: "),
     ],
 )
@@ -171,5 +171,5 @@ def test_missing_folders(root: Path) -> None:
         CelebAMaskHQ(root)
     (root / "CelebA-HQ-img").mkdir()
     (root / "CelebA-HQ-img" / "first.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match=r"first\.jpg: expected one picture for each number"):
+    with pytest.raises(DataError, match=r"first\.jpg: expected one image for each number"):
         CelebAMaskHQ(root)

@@ -1,4 +1,4 @@
-"""Datasets whose lists or pictures are damaged: DataError, whatever a library raises."""
+"""Datasets whose lists or images are damaged: DataError, whatever a library raises."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_counts(word: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM"])
-def test_mutated_pictures_raise_nothing_else(tmp_path: Path, format: str) -> None:
+def test_mutated_images_raise_nothing_else(tmp_path: Path, format: str) -> None:
     stream = io.BytesIO()
     rng = np.random.default_rng(7)
     Image.fromarray(rng.integers(0, 256, (24, 20, 3), dtype=np.uint8)).quantize(16).convert("RGB").save(
@@ -102,7 +102,7 @@ def test_mutated_pictures_raise_nothing_else(tmp_path: Path, format: str) -> Non
             continue
 
 
-def test_a_picture_of_too_many_pixels_is_refused_from_its_header(tmp_path: Path) -> None:
+def test_an_image_of_too_many_pixels_is_refused_from_its_header(tmp_path: Path) -> None:
     Image.new("1", (20_000, 10_000)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"20000 × 10000|exceeds limit"):
         read_rgb(tmp_path / "a.png")

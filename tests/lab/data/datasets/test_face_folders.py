@@ -1,4 +1,4 @@
-"""Folders of people, as of VGGFace2, in miniature."""
+"""Folders of subjects, as of VGGFace2, in miniature."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from wholeface.lab.data.datasets import FaceFolders
 
 
 @pytest.fixture
-def root(tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-def]
+def root(tmp_path: Path, write_image) -> Path:  # type: ignore[no-untyped-def]
     for person in ("n000002", "n000009"):
         for i in range(1, 4):
-            picture(tmp_path / "train" / person / f"{i:04d}_01.jpg", seed=i)
+            write_image(tmp_path / "train" / person / f"{i:04d}_01.jpg", seed=i)
     (tmp_path / "train" / "n000002" / "notes.txt").write_text("")
     return tmp_path / "train"
 
 
-def test_all_pictures(root: Path) -> None:
+def test_all_images(root: Path) -> None:
     dataset = FaceFolders(root)
     assert len(dataset) == 6
     assert dataset.identities == ["n000002", "n000009"]
@@ -41,8 +41,8 @@ def test_lists(root: Path, place: str) -> None:
     assert dataset.identities == ["n000009"]
 
 
-def test_other_names(tmp_path: Path, picture) -> None:  # type: ignore[no-untyped-def]
-    picture(tmp_path / "Ævar Þór" / "ljósmynd 1.png")
+def test_other_names(tmp_path: Path, write_image) -> None:  # type: ignore[no-untyped-def]
+    write_image(tmp_path / "Ævar Þór" / "ljósmynd 1.png")
     (item,) = FaceFolders(tmp_path)
     assert (item.identity, item.name) == ("Ævar Þór", "Ævar Þór/ljósmynd 1.png")
     assert item.image().shape == (24, 20, 3)
@@ -53,9 +53,9 @@ def test_other_names(tmp_path: Path, picture) -> None:  # type: ignore[no-untype
     [
         ("n000002/9.jpg\n", r"n000002/9\.jpg: not there, but l\.txt lists it \(line 1\)"),
         ("n000003/0001_01.jpg\n", r"n000003/0001_01\.jpg: not there"),
-        ("\n0001_01.jpg\n", "line 2: '0001_01.jpg'; expected one 'person/picture.jpg' a line"),
+        ("\n0001_01.jpg\n", "line 2: '0001_01.jpg'; expected one 'person/image.jpg' a line"),
         ("../train/n000002/0001_01.jpg\n", "line 1: "),
-        ("", "holds no pictures"),
+        ("", "holds no images"),
     ],
 )
 def test_damaged_lists(root: Path, text: str, message: str) -> None:
@@ -70,7 +70,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no folders"):
         FaceFolders(tmp_path)
     (tmp_path / "n1").mkdir()
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="holds no images"):
         FaceFolders(tmp_path)
     with pytest.raises(DataError, match=r"list\.txt: No such file.*; expected one 'person"):
         FaceFolders(tmp_path, "list.txt")

@@ -23,10 +23,10 @@ Zorica_Radovic\t1\tBo_Ryan\t1
 
 
 @pytest.fixture(params=["lfw", "lfw_funneled", "lfw-deepfunneled/lfw-deepfunneled", "."])
-def root(request: pytest.FixtureRequest, tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-def]
+def root(request: pytest.FixtureRequest, tmp_path: Path, write_image) -> Path:  # type: ignore[no-untyped-def]
     for name, count in PEOPLE.items():
         for i in range(1, count + 1):
-            picture(tmp_path / request.param / name / f"{name}_{i:04d}.jpg", seed=i)
+            write_image(tmp_path / request.param / name / f"{name}_{i:04d}.jpg", seed=i)
     (tmp_path / "pairs.txt").write_text(PAIRS)
     return tmp_path
 
@@ -82,7 +82,7 @@ def test_people_that_disagree(root: Path) -> None:
     path = root / "peopleDevTrain.txt"
     for text, message in (
         ("2\nBo_Ryan\t2\n", "1 people, but its counts say 2"),
-        ("1\nBo_Ryan\t3\n", "Bo_Ryan: 2 pictures, but the list says 3"),
+        ("1\nBo_Ryan\t3\n", "Bo_Ryan: 2 images, but the list says 3"),
         ("1\nBo_Ryan\n", "line 2: 'Bo_Ryan'; expected peopleDevTrain"),
         ("1\nBo_Ryan\tx\n", "line 2: 'x' is no whole number"),
         ("1\nNobody\t1\n", "Nobody: no such folder"),
@@ -98,5 +98,5 @@ def test_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "pairs.txt").write_text("1\t1\nA\t1\t2\nA\t1\tB\t1\n")
     with pytest.raises(DataError, match=r"A: no such folder, nor in lfw/; expected folders of LFW"):
         LFWPairs(tmp_path)
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="holds no images"):
         LFWPeople(tmp_path)

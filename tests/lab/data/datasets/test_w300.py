@@ -32,11 +32,11 @@ def points(seed: int) -> np.ndarray:
 
 
 @pytest.fixture
-def root(tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-def]
+def root(tmp_path: Path, write_image) -> Path:  # type: ignore[no-untyped-def]
     for f, name in enumerate((*FOLDERS, "300W/02_Outdoor")):
         for i in range(2):
             stem = tmp_path / name / f"image_{f} _{i}"  # iBUG has such a name
-            picture(stem.with_suffix(".jpg" if i else ".png"), seed=f)
+            write_image(stem.with_suffix(".jpg" if i else ".png"), seed=f)
             write_pts(stem.with_suffix(".pts"), points(10 * f + i))
     return tmp_path
 
@@ -49,7 +49,7 @@ def test_splits(root: Path) -> None:
         W300(root, "val")  # type: ignore[arg-type]
 
 
-def test_items(root: Path, picture) -> None:  # type: ignore[no-untyped-def]
+def test_items(root: Path, write_image) -> None:  # type: ignore[no-untyped-def]
     dataset = pickle.loads(pickle.dumps(W300(root, "challenge")))
     item = dataset[0]
     assert item.name == "ibug/image_5 _0.png"
@@ -57,7 +57,7 @@ def test_items(root: Path, picture) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_allclose(item.points, points(50) - 1, atol=1e-5)
     assert item.points.dtype == np.float32
     assert item.points_68() is item.points
-    np.testing.assert_array_equal(item.image(), picture(root / "x.png", seed=5))
+    np.testing.assert_array_equal(item.image(), write_image(root / "x.png", seed=5))
     assert dataset[-1].name == dataset[1].name
     with pytest.raises(IndexError):
         dataset[2]
@@ -76,7 +76,7 @@ def test_folders_in_capitals(root: Path) -> None:
             lambda r: (r / "ibug/image_5 _1.pts").unlink(),
             r"image_5 _1\.jpg: has no points \(\.pts\) beside it",
         ),
-        (lambda r: (r / "ibug/image_5 _1.jpg").unlink(), r"image_5 _1\.pts: has no picture beside it"),
+        (lambda r: (r / "ibug/image_5 _1.jpg").unlink(), r"image_5 _1\.pts: has no image beside it"),
         (
             lambda r: (r / "ibug/image_5 _1.bmp").write_bytes(b""),
             r"image_5 _1\.jpg has the same stem|same stem",
@@ -89,11 +89,11 @@ def test_unexpected_layouts(root: Path, break_it, message: str) -> None:  # type
         W300(root, "challenge")
 
 
-def test_no_root_and_no_pictures(tmp_path: Path) -> None:
+def test_no_root_and_no_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"away: no such folder; expected"):
         W300(tmp_path / "away")
     (tmp_path / "ibug").mkdir()
-    with pytest.raises(DataError, match="ibug: holds no pictures"):
+    with pytest.raises(DataError, match="ibug: holds no images"):
         W300(tmp_path, "challenge")
 
 
@@ -136,10 +136,10 @@ def test_pts_that_is_no_text_or_not_there(tmp_path: Path) -> None:
         read_pts(tmp_path / "b.pts")
 
 
-def test_a_picture_that_cannot_be_read(root: Path) -> None:
+def test_an_image_that_cannot_be_read(root: Path) -> None:
     item = W300(root, "challenge")[0]
-    item.path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"image_5 _0\.png: not a readable picture"):
+    item.path.write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"image_5 _0\.png: not a readable image"):
         item.image()
     item.path.unlink()
     with pytest.raises(DataError, match="no such file"):

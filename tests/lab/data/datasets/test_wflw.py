@@ -24,9 +24,9 @@ def rows() -> list[str]:
 
 
 @pytest.fixture
-def root(tmp_path: Path, picture) -> Path:  # type: ignore[no-untyped-def]
+def root(tmp_path: Path, write_image) -> Path:  # type: ignore[no-untyped-def]
     for i, name in enumerate(NAMES):
-        picture(tmp_path / "WFLW_images" / name, seed=i)
+        write_image(tmp_path / "WFLW_images" / name, seed=i)
     path = tmp_path / LIST
     path.parent.mkdir(parents=True)
     path.write_text("\n".join(rows()) + "\n")

@@ -1,4 +1,4 @@
-"""Faces to lay things over."""
+"""Faces to lay occluders over."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def draw(library, sample, *seed):
     return library.draw(sample, np.random.default_rng(seed))
 
 
-def test_the_same_seed_draws_the_same_things_in_any_order_and_process(faces):
+def test_the_same_seed_draws_the_same_occluders_in_any_order_and_process(faces):
     first, second = OccluderLibrary(), pickle.loads(pickle.dumps(OccluderLibrary()))
     order = [5, 0, 3, 1, 4, 2]
     one = {k: draw(first, faces(k), 1, k) for k in range(6)}
@@ -40,7 +40,7 @@ def test_weights_are_respected(faces):
     assert 1.2 < kinds["patch"] / kinds["scarf"] < 6.0
 
 
-def test_mostly_one_thing_sometimes_two(faces):
+def test_mostly_one_occluder_sometimes_two(faces):
     library = OccluderLibrary(weights=dict.fromkeys(("patches", "masks", "scarves"), 1.0))
     counts = Counter(len(draw(library, faces(0), 4, k)) for k in range(150))
     assert 0.65 < counts[1] / 150 < 0.92
@@ -77,7 +77,7 @@ def test_train_and_held_out_items_of_the_folders_are_disjoint(shared):
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_things_cover_a_sane_part_of_the_face(name, faces):
+def test_occluders_hide_a_sane_part_of_the_face(name, faces):
     library = OccluderLibrary(weights={name: 1.0})
     shares = []
     for k in range(16):
@@ -96,7 +96,7 @@ def test_glasses_and_sunglasses_never_come_together(faces):
         assert len(draw(library, faces(0), 8, k)) <= 1
 
 
-def test_a_held_thing_comes_with_a_hand_only_where_hands_are_wanted(faces):
+def test_a_held_object_comes_with_a_hand_only_where_hands_are_wanted(faces):
     kinds = {
         hands: {layer.name.split("/")[0] for k in range(25) for layer in draw(library, faces(0), 9, k)}
         for hands, library in (
@@ -135,7 +135,7 @@ def test_a_missing_folder_and_an_unknown_source_are_refused(tmp_path):
         OccluderLibrary().source("hat")
 
 
-def test_an_empty_folder_gives_drawn_things_only(tmp_path, faces):
+def test_an_empty_folder_gives_drawn_occluders_only(tmp_path, faces):
     library = OccluderLibrary(tmp_path, weights={"masks": 1.0, "hands": 1.0})
     for k in range(8):
         for layer in draw(library, faces(0), 10, k):

@@ -1,4 +1,4 @@
-"""Portraits as labelled base pictures, on made-up portraits: a made-up table, and a rendered head."""
+"""Portraits as labelled base images, on made-up portraits: a made-up table, and a rendered head."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_splits_share_no_portrait(folder, table, faces):
 
 
 @pytest.mark.parametrize("index", range(12))
-def test_points_labels_and_camera_agree_with_the_picture(model, table, faces, index):
+def test_points_labels_and_camera_agree_with_the_image(model, table, faces, index):
     sample = faces.sample(index)
     mirrored = bool(np.linalg.det(_source_map(sample, table)[:, :2]) < 0)
     matrix = _source_map(sample, table)
@@ -279,14 +279,14 @@ def test_frames_stay_within_what_is_promised(faces, table):
 
 def test_large_portraits_are_averaged_not_sampled(folder, table, tmp_path):
     """A fine checkerboard shrinks to grey."""
-    from wholeface.lab.data.portraits.faces import _Picture
+    from wholeface.lab.data.portraits.faces import _Portrait
 
     row, column = np.mgrid[:800, :800]
     board = np.repeat((((row + column) % 2) * 255).astype(np.uint8)[..., None], 3, 2)
-    picture = _Picture.of(board)
-    assert len(picture.levels) >= 3
-    assert picture.levels[1].std() < 1
-    assert picture.blurred.std() < 1
+    portrait = _Portrait.of(board)
+    assert len(portrait.levels) >= 3
+    assert portrait.levels[1].std() < 1
+    assert portrait.blurred.std() < 1
 
 
 def test_a_frame_and_its_way_back():

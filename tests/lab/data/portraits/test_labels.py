@@ -20,7 +20,7 @@ SIZE = 160
 
 @dataclass
 class Scene:
-    """A picture whose every pixel is known."""
+    """An image whose every pixel is known."""
 
     pixels: np.ndarray
     person: np.ndarray
@@ -117,7 +117,7 @@ def test_what_the_teacher_does_on_average_is_taken_off(model, scene):
     offset[:, 0], offset[:, 1] = 0.02, -0.03
     plain = place_head(make_surface(model), scene.points, SIZE, SIZE)
     eyes = np.linalg.norm(scene.marks[36] - scene.marks[45])
-    shifted = scene.points + eyes * offset  # an upright face: its axes are the picture's
+    shifted = scene.points + eyes * offset  # an upright face: its axes are the image's
     corrected = place_head(make_surface(model, offset), shifted, SIZE, SIZE)
     inner = [33, 133, 263, 362, 61, 291, 13, 1, 105, 334]
     moved = np.linalg.norm(corrected.dense[inner] - plain.dense[inner], axis=1)
@@ -199,7 +199,7 @@ def test_a_bald_head_is_skin(model, surface):
     assert found.doubts["cut"] < 0.03
 
 
-def test_a_thing_before_the_face_raises_doubts(model, surface, scene, labels):
+def test_an_occluder_before_the_face_raises_doubts(model, surface, scene, labels):
     pixels = scene.pixels.copy()
     nose = scene.marks[33].astype(int)
     pixels[nose[1] - 8 : nose[1] + 60, nose[0] - 30 : nose[0] + 30] = (30, 45, 110)

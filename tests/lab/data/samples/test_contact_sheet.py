@@ -46,7 +46,7 @@ def test_the_four_tiles(fake_faces: ModuleType) -> None:
     assert (occluder[2, 2] == 25).all()  # nothing there: darkened
 
 
-def test_unknown_things_are_left_out(fake_faces: ModuleType) -> None:
+def test_unknown_occluders_are_left_out(fake_faces: ModuleType) -> None:
     sample = fake_faces.FakeFaces(1, 40).sample(0).with_(known=frozenset())
     panel = sample_panel(sample, 40)
     for tile in (0, 2, 3):

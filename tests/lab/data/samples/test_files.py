@@ -25,9 +25,9 @@ def test_what_is_in_the_folder(fake_faces: ModuleType, tmp_path: Path) -> None:
         ("parsing", sample.parsing, PARSING_COLOURS),
         ("occluder", sample.occluder, OCCLUDER_COLOURS),
     ):
-        with Image.open(folder / f"{name}.png") as picture:
-            np.testing.assert_array_equal(np.array(picture), array)
-            np.testing.assert_array_equal(np.array(picture.convert("RGB")), colours[array])
+        with Image.open(folder / f"{name}.png") as image:
+            np.testing.assert_array_equal(np.array(image), array)
+            np.testing.assert_array_equal(np.array(image.convert("RGB")), colours[array])
     labels = json.loads((folder / "labels.json").read_text())
     np.testing.assert_array_equal(np.float32(labels["landmarks_68"]), sample.landmarks_68)
     np.testing.assert_array_equal(np.float32(labels["parameters"]["identity"]), sample.parameters["identity"])

@@ -138,9 +138,9 @@ def changed_json(data: bytes, **changes: object) -> bytes:
     [
         ({"parsing.png": None}, "key 0007 lacks 0007.parsing.png"),
         ({"json": None}, "key 0007 lacks 0007.json"),
-        ({"png": None}, "must have one picture, 0007.png or 0007.jpg, got 0"),
+        ({"png": None}, "must have one image, 0007.png or 0007.jpg, got 0"),
         ({"jpg": b"x"}, "got 2"),
-        ({"face.png": b"\x89PNG\r\n"}, "key 0007: 0007.face.png is no readable picture"),
+        ({"face.png": b"\x89PNG\r\n"}, "key 0007: 0007.face.png is no readable image"),
         ({"face.png": png((24, 24, 3))}, r"key 0007: 0007.face.png must be \(S, S\)"),
         ({"clean.png": png((24, 24))}, r"key 0007: 0007.clean.png must be \(S, S, 3\)"),
         ({"occluder.png": png((9, 9))}, r"key 0007: synthetic: occluder must have shape \(24, 24\)"),

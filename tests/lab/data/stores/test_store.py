@@ -19,7 +19,7 @@ SIZE, DENSE = 12, 5
 
 def make_sample(index: int, *, photo: bool = False) -> FaceSample:
     rng = np.random.default_rng([7, index])
-    picture = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    image = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     count = 0 if photo else DENSE
     parameters = {
         "identity": rng.normal(size=3).astype(np.float32),
@@ -27,11 +27,11 @@ def make_sample(index: int, *, photo: bool = False) -> FaceSample:
         "focal": np.float32(100 + index),
     }
     return FaceSample(
-        image=picture,
-        clean=255 - picture,
-        parsing=picture[..., 0] % 20,
-        occluder=picture[..., 1] % 3,
-        face=picture[..., 2] > 100,
+        image=image,
+        clean=255 - image,
+        parsing=image[..., 0] % 20,
+        occluder=image[..., 1] % 3,
+        face=image[..., 2] > 100,
         landmarks_68=rng.uniform(-2, SIZE + 2, (68, 2)).astype(np.float32),
         facing_68=rng.random(68) > 0.5,
         dense=rng.uniform(0, SIZE - 1, (count, 2)).astype(np.float32),

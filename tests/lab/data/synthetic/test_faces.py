@@ -14,7 +14,7 @@ def plain() -> SyntheticFaces:
     return SyntheticFaces(seed=3, size=128, settings=settings)
 
 
-def test_a_plain_picture_is_what_the_renderer_makes_of_its_parameters(plain: SyntheticFaces) -> None:
+def test_a_plain_image_is_what_the_renderer_makes_of_its_parameters(plain: SyntheticFaces) -> None:
     from wholeface.morphable import load_model
     from wholeface.render import Camera, interpolate, rasterize, rotation_matrix, sh_basis, vertex_normals
 
@@ -80,7 +80,7 @@ def test_a_sample_depends_on_seed_and_index_alone() -> None:
         assert (one != getattr(first.sample(2), name)).any()
 
 
-def test_one_person_in_two_pictures_has_one_shape_and_depth_is_given_on_demand() -> None:
+def test_one_person_in_two_images_has_one_shape_and_depth_is_given_on_demand() -> None:
     faces = SyntheticFaces(seed=4, size=64)
     first, second = faces.sample(0, person=7), faces.sample(1, person=7, depth=True)
     np.testing.assert_array_equal(first.parameters["identity"], second.parameters["identity"])

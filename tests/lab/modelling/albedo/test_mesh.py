@@ -68,9 +68,9 @@ def test_laplacian_annihilates_constants_and_extension_obeys_the_maximum_princip
     laplacian, area = cotangent_laplacian(vertices, triangles)
     np.testing.assert_allclose(laplacian @ np.ones(144), 0, atol=1e-9)
     assert np.isclose(area.sum(), 121)
-    trust = (vertices[:, 0] < 3).astype(float)
-    values = np.where(trust[:, None] > 0, 5.0, 1e9)
-    out = extend_field(values, trust, np.array([1.0]), vertices, triangles, length=2.0)[:, 0]
+    confidence = (vertices[:, 0] < 3).astype(float)
+    values = np.where(confidence[:, None] > 0, 5.0, 1e9)
+    out = extend_field(values, confidence, np.array([1.0]), vertices, triangles, length=2.0)[:, 0]
     assert out.min() >= 1 - 1e-6
     assert out.max() <= 5 + 1e-6
     columns = out.reshape(12, 12).mean(0)

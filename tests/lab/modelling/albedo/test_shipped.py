@@ -95,7 +95,7 @@ def test_two_sigma_of_the_first_mode_spans_dark_to_light_skin(
         assert level[0] > level[1] > level[2]  # skin is redder than green, greener than blue
 
 
-def test_random_people_are_skin_coloured(albedo: AlbedoModel) -> None:
+def test_random_subjects_are_skin_coloured(albedo: AlbedoModel) -> None:
     generator = torch.Generator().manual_seed(0)
     for _ in range(4):
         texture = albedo.texture(torch.randn(80, generator=generator), 128)

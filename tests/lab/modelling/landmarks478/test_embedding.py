@@ -65,7 +65,7 @@ def test_perfect_detections_leave_no_residual(model):
     assert np.abs(detector_residuals(model, samples)).max() < 1e-3
 
 
-def test_mirrored_detections_are_those_of_mirrored_people(model):
+def test_mirrored_detections_are_those_of_mirrored_subjects(model):
     np.testing.assert_allclose(identity_mirror(model) @ identity_mirror(model), np.eye(6), atol=1e-6)
     assert expression_mirror(model).tolist() == [0, 2, 1, 4, 3]
     samples = samples_of(model, 4, np.random.default_rng(1))

@@ -24,10 +24,10 @@ def output(points: object, log_sigma: object = 0.0) -> LandmarkOutput:
     )
 
 
-def flagged(facing: torch.Tensor, covered: torch.Tensor) -> LandmarkOutput:
-    nobody = facing.new_zeros(len(facing), 0)
-    points = facing.new_zeros(*facing.shape, 2)
-    return LandmarkOutput(points, torch.zeros_like(facing), facing, covered, nobody, nobody)
+def flagged(self_visible: torch.Tensor, occluded: torch.Tensor) -> LandmarkOutput:
+    nobody = self_visible.new_zeros(len(self_visible), 0)
+    points = self_visible.new_zeros(*self_visible.shape, 2)
+    return LandmarkOutput(points, torch.zeros_like(self_visible), self_visible, occluded, nobody, nobody)
 
 
 def loss(found: LandmarkOutput, truth: object, **options: object) -> LandmarkLoss:
@@ -40,8 +40,8 @@ def test_squared_by_hand() -> None:
     # Distances 5 and 0: (25 + 0) / 2; both flags are undecided: log 2 each.
     parts = loss(output([[[0, 0], [7, 7]]]), [[[3, 4], [7, 7]]], kind="squared")
     assert float(parts.points) == pytest.approx(12.5)
-    assert float(parts.facing) == pytest.approx(LN2)
-    assert float(parts.covered) == pytest.approx(LN2)
+    assert float(parts.self_visible) == pytest.approx(LN2)
+    assert float(parts.occluded) == pytest.approx(LN2)
     assert float(parts.total) == pytest.approx(12.5 + 0.1 * 2 * LN2)
     assert float(
         loss(output([[[0, 0], [7, 7]]]), [[[3, 4], [7, 7]]], kind="squared", flag_strength=2.0).total
@@ -76,8 +76,10 @@ def test_flags_by_hand() -> None:
     found = flagged(torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, -3.0]]))
     yes, no = torch.tensor([[True, False]]), torch.tensor([[False, True]])
     parts = landmark_loss(found, torch.zeros(1, 2, 2), yes, no)
-    assert float(parts.facing) == pytest.approx((math.log1p(math.exp(-2)) + math.log1p(math.exp(-1))) / 2)
-    assert float(parts.covered) == pytest.approx((math.log1p(math.exp(0.5)) + math.log1p(math.exp(3))) / 2)
+    assert float(parts.self_visible) == pytest.approx(
+        (math.log1p(math.exp(-2)) + math.log1p(math.exp(-1))) / 2
+    )
+    assert float(parts.occluded) == pytest.approx((math.log1p(math.exp(0.5)) + math.log1p(math.exp(3))) / 2)
 
 
 @pytest.mark.parametrize("kind", ["squared", "gaussian"])
@@ -159,7 +161,7 @@ def test_the_person_by_hand() -> None:
     options = {"kind": "squared", "flag_strength": 0.0, "identity": torch.tensor([[0.0, 1.0], [0.0, 0.0]])}
     first = torch.tensor([1.0, 0.0])
     parts = landmark_loss(found, torch.zeros(2, 1, 2), flags, flags, identity_weight=first, **options)  # type: ignore[arg-type]
-    # 0 + 1/2 at s = 1; −log 2 + 1 / (2 · ¼) at s = ½; the second picture does not count.
+    # 0 + 1/2 at s = 1; −log 2 + 1 / (2 · ¼) at s = ½; the second image does not count.
     assert float(parts.person) == pytest.approx((0.5 - LN2 + 2.0) / 2)
     assert float(parts.total) == pytest.approx(0.3 * float(parts.person))
     parts = landmark_loss(
@@ -176,7 +178,7 @@ def test_flag_weights_leave_the_points_alone() -> None:
     parts = landmark_loss(
         found, torch.ones(2, 1, 2), flags, flags, kind="squared", flag_weight=torch.tensor([1.0, 0.0])
     )
-    assert float(parts.facing) == pytest.approx(math.log1p(math.e))
+    assert float(parts.self_visible) == pytest.approx(math.log1p(math.e))
     assert float(parts.points) == pytest.approx(2.0)
 
 

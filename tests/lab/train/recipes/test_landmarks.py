@@ -45,11 +45,11 @@ def test_crops_without_a_face_teach_no_points_and_no_flags(store: Path) -> None:
     task = LandmarkTask(LandmarkRecipeConfig(stores=(store,), empty=1.0, input_size=64))
     batch = task.load(np.arange(4), torch.Generator().manual_seed(0))
     assert not batch["weight"].any()
-    assert not batch["facing"].any()
-    assert not batch["covered"].any()
+    assert not batch["self_visible"].any()
+    assert not batch["occluded"].any()
 
 
-def test_people_are_told_and_mirrored_with_the_picture(store: Path) -> None:
+def test_identities_are_given_and_mirrored_with_the_image(store: Path) -> None:
     from wholeface.lab.data.stores import SampleStore
     from wholeface.perceive.landmark_mirror import IDENTITY_SIGNS as signs
 
@@ -70,7 +70,7 @@ def test_people_are_told_and_mirrored_with_the_picture(store: Path) -> None:
     assert seen == {True, False}
 
 
-def test_unknown_people_do_not_count(store: Path, tmp_path: Path) -> None:
+def test_unknown_identities_do_not_count(store: Path, tmp_path: Path) -> None:
     class Nobody(_Mixed):
         def __getitem__(self, index: int) -> FaceSample:
             sample = super().__getitem__(index)

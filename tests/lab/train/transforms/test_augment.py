@@ -1,11 +1,11 @@
-"""Variation of pictures: exact where nothing is asked for, the same from the same generator."""
+"""Variation of images: exact where nothing is asked for, the same from the same generator."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from wholeface.lab.train.transforms.augment import Degradation, covered_by, degrade, erase
+from wholeface.lab.train.transforms.augment import Degradation, degrade, erase, occluded_by
 from wholeface.lab.train.transforms.colour import jitter_colours
 
 NOTHING = Degradation(hue=0, blur=0, shrink=0)
@@ -27,7 +27,7 @@ def test_nothing_asked_nothing_done(images: torch.Tensor) -> None:
     assert torch.equal(changed, images)
 
 
-def test_the_same_seed_gives_the_same_pictures(images: torch.Tensor) -> None:
+def test_the_same_seed_gives_the_same_images(images: torch.Tensor) -> None:
     def vary(seed: int) -> torch.Tensor:
         source = generator(seed)
         varied = degrade(images.clone(), source, Degradation(blur=0.5, shrink=0.4))
@@ -87,6 +87,6 @@ def test_points_under_the_mask_are_covered() -> None:
     points = torch.tensor(
         [[6.4, 3.4], [7.4, 4.4], [7.6, 4.0], [6.0, 2.4], [-1.0, 3.0], [12.0, 3.0], [nan, 3.0]]
     )
-    found = covered_by(mask, points.expand(2, -1, -1))
+    found = occluded_by(mask, points.expand(2, -1, -1))
     assert not found[0].any()
     assert found[1].tolist() == [True, True, False, False, False, False, False]

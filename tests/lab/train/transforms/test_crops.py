@@ -33,7 +33,7 @@ def head() -> MorphableModel:
 
 @pytest.fixture(scope="module")
 def points(head: MorphableModel) -> NDArray[np.float32]:
-    """(668, 2) of the mean face from the front, in a picture of 200 pixels."""
+    """(668, 2) of the mean face from the front, in an image of 200 pixels."""
     assert head.landmarks_68 is not None
     found = torch.cat(
         [e.points(head.mean, head.triangles) for e in (head.landmarks_68, dense_embedding(head))]
@@ -43,7 +43,7 @@ def points(head: MorphableModel) -> NDArray[np.float32]:
 
 
 def ramps() -> NDArray[np.uint8]:
-    """A picture whose red and green tell the place: red = x, green = y."""
+    """An image whose red and green tell the place: red = x, green = y."""
     y, x = np.mgrid[:SIZE, :SIZE]
     return np.stack([x, y, np.full_like(x, 77)], axis=-1).astype(np.uint8)
 
@@ -97,7 +97,7 @@ def test_mirrored_landmarks_get_the_names_of_the_other_side(
     partner = {int(v): i for i, v in enumerate(vertices)}
     expected = [partner[int(head.mirror[v])] for v in vertices]
     assert (mirror[546:] - 546).tolist() == expected
-    # On the mean face itself: the picture of its mirror image is the permuted picture.
+    # On the mean face itself: the image of its mirror image is the permuted image.
     middle = points[68:546, 0].mean()
     flipped = points.copy()
     flipped[:, 0] = 2 * middle - points[:, 0]
@@ -161,10 +161,10 @@ def test_crops_without_a_face_show_a_part_of_it_or_it_aside_or_small(points: NDA
     assert 0.4 < part.float().mean() < 0.6
     assert 0.15 < small.float().mean() < 0.35
     assert (visible[part] < 0.45).all()
-    assert (visible[~part & ~small] < 0.5).all()  # beside the picture for its most part
+    assert (visible[~part & ~small] < 0.5).all()  # beside the image for its most part
 
 
-def test_shuffled_pictures_keep_their_tiles_elsewhere() -> None:
+def test_shuffled_images_keep_their_tiles_elsewhere() -> None:
     images = torch.arange(4 * 3 * 60 * 60, dtype=torch.float32).reshape(4, 3, 60, 60)
     before = images.clone()
     chosen = np.array([True, False, True, True])

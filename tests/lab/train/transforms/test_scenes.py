@@ -74,7 +74,7 @@ def test_types_and_counts(tiles: list[dict[str, NDArray[np.generic]]]) -> None:
     assert all(len(scene(tiles, seed, empty=1.0).boxes) == 0 for seed in range(5))
 
 
-def test_boxes_hold_their_points_and_lie_mostly_in_the_picture(
+def test_boxes_hold_their_points_and_lie_mostly_in_the_image(
     tiles: list[dict[str, NDArray[np.generic]]],
 ) -> None:
     sizes = []

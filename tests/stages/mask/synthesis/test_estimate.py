@@ -79,7 +79,7 @@ def neutral(scene: Scene) -> Parameters:
     return p.with_(albedo=torch.zeros_like(p.albedo), light=ambient_light())
 
 
-def covered(pixels, mask, colour, seed=0):
+def occlude(pixels, mask, colour, seed=0):
     noise = np.random.default_rng(seed).normal(0, 4, (*mask.shape, 3))
     painted = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
     return np.where(mask[..., None], painted, pixels)
@@ -97,19 +97,19 @@ SIDE_LIGHT = ambient_light(0.15) + directional_light((1.0, 0.1, 0.25), 0.9)
 
 
 @pytest.mark.parametrize("colour", [(30, 160, 60), (235, 235, 230), (20, 20, 24)])
-def test_thing_of_a_foreign_colour_is_found(model, colour):
+def test_occluder_of_a_foreign_colour_is_found(model, colour):
     scene = make_scene(model)
     y, x = grid()
-    thing = (np.abs(x - 150) < 34) & (y > 125) & (y < 240)  # stands before cheek, mouth and chin
-    estimate = estimate_occluder(covered(scene.pixels, thing, colour), model, neutral(scene), scene.camera)
-    assert iou(estimate.mask, thing & estimate.face_region) > 0.85
+    occluder = (np.abs(x - 150) < 34) & (y > 125) & (y < 240)  # stands before cheek, mouth and chin
+    estimate = estimate_occluder(occlude(scene.pixels, occluder, colour), model, neutral(scene), scene.camera)
+    assert iou(estimate.mask, occluder & estimate.face_region) > 0.85
 
 
 def test_cloth_over_the_lower_face_is_found(model):
     scene = make_scene(model, seed=5)
     y, _ = grid()
     cloth = y > 130
-    pixels = covered(scene.pixels, cloth, (70, 110, 190))
+    pixels = occlude(scene.pixels, cloth, (70, 110, 190))
     estimate = estimate_occluder(pixels, model, neutral(scene), scene.camera)
     assert iou(estimate.mask, cloth & estimate.face_region) > 0.85
 
@@ -120,7 +120,7 @@ def test_bright_mask_is_not_taken_for_skin(model, colour):
     scene = make_scene(model, seed=7)
     y, _ = grid()
     cloth = y > 122
-    estimate = estimate_occluder(covered(scene.pixels, cloth, colour), model, neutral(scene), scene.camera)
+    estimate = estimate_occluder(occlude(scene.pixels, cloth, colour), model, neutral(scene), scene.camera)
     assert iou(estimate.mask, cloth & estimate.face_region) > 0.8
 
 
@@ -128,7 +128,7 @@ def test_sunglasses_are_found_and_named(model):
     scene = make_scene(model)
     lenses = scene.zones["lens"] > 0.35
     estimate = estimate_occluder(
-        covered(scene.pixels, lenses, (16, 15, 18)), model, neutral(scene), scene.camera
+        occlude(scene.pixels, lenses, (16, 15, 18)), model, neutral(scene), scene.camera
     )
     assert estimate.sunglasses > 0.9
     assert iou(estimate.mask, lenses & estimate.face_region) > 0.8
@@ -149,16 +149,16 @@ def test_clean_faces_have_no_occluder(model, light, beard):
 def test_grey_photo(model):
     scene = make_scene(model)
     y, x = grid()
-    thing = (np.abs(x - 150) < 34) & (y > 125)
-    colour = covered(scene.pixels, thing, (25, 25, 25))
+    occluder = (np.abs(x - 150) < 34) & (y > 125)
+    colour = occlude(scene.pixels, occluder, (25, 25, 25))
     grey = np.repeat(colour.mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8)
     estimate = estimate_occluder(grey, model, neutral(scene), scene.camera)
-    assert iou(estimate.mask, thing & estimate.face_region) > 0.75
+    assert iou(estimate.mask, occluder & estimate.face_region) > 0.75
     clean = np.repeat(scene.pixels.mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8)
     assert estimate_occluder(clean, model, neutral(scene), scene.camera).occluded_fraction < 0.05
 
 
-def test_what_the_photo_does_not_show_counts_as_covered(model):
+def test_what_the_photo_does_not_show_counts_as_occluded(model):
     scene = make_scene(model)
     cut = 90  # rows of black bar across the forehead
     pixels = scene.pixels.copy()
@@ -173,7 +173,7 @@ def test_what_the_photo_does_not_show_counts_as_covered(model):
 def test_result_is_consistent_and_deterministic(model):
     scene = make_scene(model)
     y, x = grid()
-    pixels = covered(scene.pixels, (np.abs(x - 150) < 34) & (y > 125), (30, 160, 60))
+    pixels = occlude(scene.pixels, (np.abs(x - 150) < 34) & (y > 125), (30, 160, 60))
     first = estimate_occluder(pixels, model, neutral(scene), scene.camera)
     again = estimate_occluder(pixels.copy(), model, neutral(scene), scene.camera)
     np.testing.assert_array_equal(first.probability, again.probability)
@@ -191,10 +191,10 @@ def test_result_is_consistent_and_deterministic(model):
 def test_mask_scales_with_the_photo(model):
     small, large = make_scene(model), make_scene(model, size=2 * SIZE)
     y, x = grid(2 * SIZE)
-    thing = (np.abs(x - 300) < 68) & (y > 250)
-    pixels = covered(large.pixels, thing, (30, 160, 60))
+    occluder = (np.abs(x - 300) < 68) & (y > 250)
+    pixels = occlude(large.pixels, occluder, (30, 160, 60))
     estimate = estimate_occluder(pixels, model, neutral(large), large.camera)
-    assert iou(estimate.mask, thing & estimate.face_region) > 0.85
+    assert iou(estimate.mask, occluder & estimate.face_region) > 0.85
     plain = estimate_occluder(small.pixels, model, neutral(small), small.camera)
     assert iou(plain.face_region, estimate.face_region[::2, ::2]) > 0.97
 
@@ -212,9 +212,9 @@ def test_light_of_the_visible_skin_is_recovered(model):
     """The returned light explains the visible skin, whatever the occluder's colour."""
     scene = make_scene(model)
     y, x = grid()
-    thing = (np.abs(x - 150) < 34) & (y > 125)
+    occluder = (np.abs(x - 150) < 34) & (y > 125)
     estimate = estimate_occluder(
-        covered(scene.pixels, thing, (230, 30, 30)),
+        occlude(scene.pixels, occluder, (230, 30, 30)),
         model,
         scene.parameters.with_(light=ambient_light()),
         scene.camera,
@@ -240,7 +240,7 @@ def test_light_step_solves_a_known_light(seed):
     np.testing.assert_allclose(illuminate(basis, albedo, found), colour, rtol=0.05)
 
 
-def test_start_is_not_misled_by_a_covered_third():
+def test_start_is_not_misled_by_a_occluded_third():
     """A third of the face shows something green; the consensus still explains the rest."""
     g = torch.Generator().manual_seed(4)
     place = torch.rand(4000, 3, generator=g).numpy() * np.array([140, 180, 1]) - np.array([70, 90, 0])

@@ -23,9 +23,9 @@ SIZE = 640
 EXACT = LandmarkFitSettings(
     noise_scale=1e-4,
     identity_shrinkage=1.0,
-    identity_caution=1.0,
-    identity_strength=1e-9,
-    expression_strength=1e-9,
+    noise_inflation=1.0,
+    identity_prior_weight=1e-9,
+    expression_prior_weight=1e-9,
     dof=float("inf"),
     slide_contour=False,
     iterations=200,
@@ -34,7 +34,7 @@ EXACT = LandmarkFitSettings(
     distance_sigma=30.0,
 )
 # The noise as it is, and the posterior's own identity.
-PLAIN = LandmarkFitSettings(noise_scale=1.0, identity_shrinkage=1.0, identity_caution=1.0)
+PLAIN = LandmarkFitSettings(noise_scale=1.0, identity_shrinkage=1.0, noise_inflation=1.0)
 _LEFT_TO_RIGHT = (27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40)
 _MOUTH = (54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65)
 IBUG_MIRROR = np.array([*range(16, -1, -1), *range(26, 16, -1), *_LEFT_TO_RIGHT, *_MOUTH])
@@ -123,7 +123,7 @@ def test_gaussian_modes_take_any_sign_and_size_and_blendshapes_do_not(symmetric_
     gaussian = replace(symmetric_model, expression_prior=ExpressionPrior.gaussian(torch.ones(5)))
     landmarks, identity, weights, rotation, translation = truth(gaussian, rng, expression=wanted)
     fit = fit_landmarks(gaussian, landmarks, SIZE, SIZE, focal=900.0, settings=EXACT)
-    # The egg's identity holds its size, and a larger head farther away gives the same picture: all is known up to
+    # The egg's identity holds its size, and a larger head farther away gives the same image: all is known up to
     # one factor, by which the expression grows as well. It is no shrinkage: the distance tells the factor.
     expected = to_camera(gaussian.vertices(identity, weights), rotation, translation)
     found = in_camera(gaussian, fit)
@@ -155,7 +155,7 @@ def test_exact_recovery_without_noise(symmetric_model, rng, yaw, given):
     )
     assert fit.rms < 1e-3
     assert float(fit.camera.focal) == pytest.approx(900.0, rel=1e-12 if given else 0.05)
-    # A larger head farther away gives the same picture: equal up to a scaling about the camera.
+    # A larger head farther away gives the same image: equal up to a scaling about the camera.
     expected = to_camera(symmetric_model.vertices(identity, weights), rotation, translation)
     found = in_camera(symmetric_model, fit)
     scale = float(expected[:, 2].mean() / found[:, 2].mean())
@@ -173,7 +173,7 @@ def test_image_scale_and_translation_leave_the_shape(symmetric_model, rng):
     landmarks, *_ = truth(symmetric_model, rng)
     fit = fit_landmarks(symmetric_model, landmarks, SIZE, SIZE)
     larger = moved(landmarks, (landmarks.points + 0.5) * 3 - 0.5)
-    # The quarter pixel of rounding that every landmark is given does not grow with the picture.
+    # The quarter pixel of rounding that every landmark is given does not grow with the image.
     other = fit_landmarks(symmetric_model, larger, 3 * SIZE, 3 * SIZE)
     torch.testing.assert_close(shape(symmetric_model, other), shape(symmetric_model, fit), atol=0.15, rtol=0)
     assert float(other.camera.focal) == pytest.approx(3 * float(fit.camera.focal), rel=1e-2)
@@ -338,7 +338,7 @@ def test_refusals(small_model, symmetric_model, rng):
             fit_landmarks(small_model, FaceLandmarks.from_points(points, "ibug68"), SIZE, SIZE)
 
 
-def _told(sigma: float, identity_sigma: float):
+def _estimated(sigma: float, identity_sigma: float):
     """Points of the mean head that tell next to nothing where ``sigma`` is large, and an estimate of the person."""
     from wholeface.morphable import dense_embedding, load_model
 
@@ -358,15 +358,15 @@ def _told(sigma: float, identity_sigma: float):
 
 
 def test_the_detectors_own_estimate_of_the_person_is_the_prior() -> None:
-    model, landmarks, person = _told(sigma=500.0, identity_sigma=0.5)
-    plain = LandmarkFitSettings(identity_shrinkage=1.0, identity_caution=1.0)
+    model, landmarks, person = _estimated(sigma=500.0, identity_sigma=0.5)
+    plain = LandmarkFitSettings(identity_shrinkage=1.0, noise_inflation=1.0)
     found = fit_landmarks(model, landmarks, SIZE, SIZE, settings=plain).parameters.identity.double().numpy()
     np.testing.assert_allclose(found, person, atol=0.02)
-    # Half the trust: precision 1 + 3/2 instead of 4, and the mean by as much nearer to that of all people.
-    half = fit_landmarks(model, landmarks, SIZE, SIZE, settings=replace(plain, identity_trust=0.5))
+    # Half the weight: precision 1 + 3/2 instead of 4, and the mean by as much nearer to that of all subjects.
+    half = fit_landmarks(model, landmarks, SIZE, SIZE, settings=replace(plain, identity_estimate_weight=0.5))
     np.testing.assert_allclose(half.parameters.identity.double().numpy(), person * 2 / 2.5, atol=0.02)
     np.testing.assert_allclose(half.identity_sigma, 2.5**-0.5, atol=0.01)
-    none = fit_landmarks(model, landmarks, SIZE, SIZE, settings=replace(plain, identity_trust=0.0))
+    none = fit_landmarks(model, landmarks, SIZE, SIZE, settings=replace(plain, identity_estimate_weight=0.0))
     assert none.parameters.identity.abs().max() < 0.05  # what such points tell
     unknown = replace(landmarks, identity=None, identity_sigma=None)
     blank = fit_landmarks(model, unknown, SIZE, SIZE, settings=plain)
@@ -374,8 +374,8 @@ def test_the_detectors_own_estimate_of_the_person_is_the_prior() -> None:
 
 
 def test_good_points_outweigh_the_estimate_of_the_person() -> None:
-    model, landmarks, person = _told(sigma=0.05, identity_sigma=0.9)
-    plain = LandmarkFitSettings(identity_shrinkage=1.0, identity_caution=1.0)
+    model, landmarks, person = _estimated(sigma=0.05, identity_sigma=0.9)
+    plain = LandmarkFitSettings(identity_shrinkage=1.0, noise_inflation=1.0)
     found = fit_landmarks(model, landmarks, SIZE, SIZE, settings=plain).parameters.identity.double().numpy()
     wrong = model.vertices(torch.from_numpy(person).float()) - model.mean
     left = model.vertices(torch.from_numpy(found).float()) - model.mean
@@ -384,7 +384,7 @@ def test_good_points_outweigh_the_estimate_of_the_person() -> None:
 
 
 def test_an_estimate_without_its_sigma_is_refused() -> None:
-    _, landmarks, _ = _told(sigma=1.0, identity_sigma=0.5)
+    _, landmarks, _ = _estimated(sigma=1.0, identity_sigma=0.5)
     with pytest.raises(UsageError, match="identity and identity_sigma of landmarks come together"):
         replace(landmarks, identity_sigma=None)
     with pytest.raises(UsageError, match="identity_sigma of wholeface668 landmarks must be positive"):

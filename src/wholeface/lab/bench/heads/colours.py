@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ....perceive import FaceLandmarks
     from ....render import Camera
 
-__all__ = ["ModelPicture", "fit_light", "mean_face_of", "picture_of", "with_fitted_light"]
+__all__ = ["ModelRendering", "fit_light", "mean_face_of", "rendering_of", "with_fitted_light"]
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class ModelPicture:
+class ModelRendering:
     """A rendered face.
 
     Args:
@@ -65,7 +65,7 @@ def fit_light(basis: NDArray[Any], albedo: NDArray[Any], colour: NDArray[Any], r
     return light
 
 
-def picture_of(model: MorphableModel, parameters: Parameters, camera: Camera) -> ModelPicture:
+def rendering_of(model: MorphableModel, parameters: Parameters, camera: Camera) -> ModelRendering:
     """The model's own rendering of fitted parameters: shape, albedo and light, no photo."""
     import torch
 
@@ -77,7 +77,7 @@ def picture_of(model: MorphableModel, parameters: Parameters, camera: Camera) ->
     linear = drawn.image[0].permute(1, 2, 0).double().clamp(0, 1)
     codes = 255 * linear_to_srgb(linear).numpy()
     mask = drawn.mask[0].numpy()
-    return ModelPicture(np.where(mask[..., None], codes, 0.0), mask)
+    return ModelRendering(np.where(mask[..., None], codes, 0.0), mask)
 
 
 def with_fitted_light(

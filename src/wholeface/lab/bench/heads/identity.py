@@ -87,7 +87,7 @@ def predict_heads(
     """Run all systems on the photos, one photo at a time.
 
     Args:
-        photos: of known people.
+        photos: of known subjects.
         indices: which of them.
         systems: under test.
         represent: of a prediction.

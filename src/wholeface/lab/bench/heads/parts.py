@@ -78,13 +78,13 @@ def hidden_and_seen(
         points = to_camera(shape, rotation_matrix(parameters.rotation), parameters.translation)
         normals = vertex_normals(points, model.triangles)
         towards = -torch.nn.functional.normalize(points, dim=-1)
-        facing = (normals * towards).sum(-1) > _GRAZING
-        facing &= visible_vertices(points, model.triangles, camera)[0]
+        self_visible = (normals * towards).sum(-1) > _GRAZING
+        self_visible &= visible_vertices(points, model.triangles, camera)[0]
         pixel = camera.project(points)
     column, row = np.rint(pixel.numpy()).astype(np.int64).T
     height, width = hidden.shape
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     behind = np.zeros(len(column), dtype=bool)
     behind[inside] = hidden[row[inside], column[inside]]
-    face = model.region("face").numpy() & facing.numpy() & inside
+    face = model.region("face").numpy() & self_visible.numpy() & inside
     return face & behind, face & ~behind

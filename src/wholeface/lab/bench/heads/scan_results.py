@@ -23,16 +23,16 @@ __all__ = [
     "Results",
     "Scan",
     "attempt",
-    "curve_picture",
+    "curve_plot",
+    "image_or_note",
     "measure",
     "neutral_mesh",
-    "picture_or_note",
 ]
 
 Array = NDArray[np.float64]
 ALL, COMMON = "all", " (common)"
 """Rows over all groups; end of the name of rows over the photos for which every system has a result."""
-_SPREAD = "95 % bootstrap half-width over people"
+_SPREAD = "95 % bootstrap half-width over subjects"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Scan:
     Args:
         vertices: (P, 3) mm.
         seven: (7, 3) mm, landmarks on it.
-        triangles: (F, 3), for pictures only, or None.
+        triangles: (F, 3), for images only, or None.
     """
 
     vertices: Array
@@ -202,11 +202,11 @@ class Results:
                     )
                 )
                 continue
-            people: dict[str, list[Any]] = {}
+            subjects: dict[str, list[Any]] = {}
             for f in found:
-                people.setdefault(f.person, []).append(f.distances)
+                subjects.setdefault(f.person, []).append(f.distances)
             sums = pooled([f.distances for f in found])
-            median_half, mean_half = bootstrap_half_width(people, seed=seed)
+            median_half, mean_half = bootstrap_half_width(subjects, seed=seed)
             rows.append([system, group, sums.median, median_half, sums.mean, mean_half, sums.std, of])
             for name, value, half in (
                 ("median", sums.median, median_half),
@@ -258,22 +258,22 @@ class Results:
         return "\n".join(lines) + "\n"
 
 
-def picture_or_note(
+def image_or_note(
     name: str,
-    pictures: dict[str, NDArray[np.uint8]],
+    images: dict[str, NDArray[np.uint8]],
     notes: list[str],
     make: Callable[..., NDArray[np.uint8]],
     *arguments: Any,
 ) -> None:
-    """Adds a picture, or the reason why there is none (matplotlib is not installed)."""
+    """Adds an image, or the reason why there is none (matplotlib is not installed)."""
     try:
-        pictures[name] = make(*arguments)
+        images[name] = make(*arguments)
     except UsageError as error:
-        if (note := f"no picture: {error}") not in notes:
+        if (note := f"no image: {error}") not in notes:
             notes.append(note)
 
 
-def curve_picture(errors: Mapping[str, Array], title: str) -> NDArray[np.uint8]:
+def curve_plot(errors: Mapping[str, Array], title: str) -> NDArray[np.uint8]:
     """Cumulative error curves in mm.
 
     Raises:
@@ -284,7 +284,7 @@ def curve_picture(errors: Mapping[str, Array], title: str) -> NDArray[np.uint8]:
     return cumulative_curve(errors, "mm", title)
 
 
-def heat_picture(scan: Scan, result: ScanDistance, top: float, title: str) -> NDArray[np.uint8]:
+def heat_map(scan: Scan, result: ScanDistance, top: float, title: str) -> NDArray[np.uint8]:
     """The scan in the colours of its distances, seen as the prediction stands; grey outside the region.
 
     Raises:

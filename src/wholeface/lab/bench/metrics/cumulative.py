@@ -3,7 +3,7 @@ r"""Errors of all scan points together: cumulative curve, median, mean, standard
 As in the published evaluation of NoW, the distances of all images are put into one list: an image with a denser scan
 weighs more. The share of points with at most the error e is :math:`F(e) = |\{d_i \le e\}| / N`.
 
-Which people happened to be scanned decides more than which points: the spread is a bootstrap over people.
+Which subjects happened to be scanned decides more than which points: the spread is a bootstrap over subjects.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def bootstrap_half_width(
     seed: int = 0,
     draws: int = 500,
 ) -> tuple[float, float]:
-    """Half of the 95 % interval of median and mean when people are drawn anew, with replacement.
+    """Half of the 95 % interval of median and mean when subjects are drawn anew, with replacement.
 
     Medians of the draws come from histograms with bins of 0.01, so that a draw costs no sorting.
 
@@ -99,23 +99,23 @@ def bootstrap_half_width(
         draws: how many.
 
     Returns:
-        Half-widths of median and mean in the errors' unit; NaN for fewer than two people.
+        Half-widths of median and mean in the errors' unit; NaN for fewer than two subjects.
     """
-    people = [
+    subjects = [
         np.concatenate([np.asarray(e, dtype=np.float64) for e in errors[name]]) for name in sorted(errors)
     ]
-    if len(people) < 2:
+    if len(subjects) < 2:
         return float("nan"), float("nan")
     bins = round(_TOP / _BIN)
     counts = np.stack(
-        [np.bincount(np.minimum((p / _BIN).astype(np.int64), bins - 1), minlength=bins) for p in people]
+        [np.bincount(np.minimum((p / _BIN).astype(np.int64), bins - 1), minlength=bins) for p in subjects]
     ).astype(np.float64)
-    sums = np.array([p.sum() for p in people])
-    sizes = np.array([float(len(p)) for p in people])
+    sums = np.array([p.sum() for p in subjects])
+    sizes = np.array([float(len(p)) for p in subjects])
     rng = np.random.default_rng(seed)
     medians, means = np.empty(draws), np.empty(draws)
     for k in range(draws):
-        weight = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people)).astype(
+        weight = np.bincount(rng.integers(len(subjects), size=len(subjects)), minlength=len(subjects)).astype(
             np.float64
         )
         total = weight @ sizes

@@ -1,4 +1,4 @@
-"""How far two answers to the same face lie apart: coefficients, vertices, and a bootstrap over people."""
+"""How far two answers to the same face lie apart: coefficients, vertices, and a bootstrap over subjects."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def mean_over(values: NDArray[Any], part: NDArray[np.bool_], least: int = 1) -> 
 def half_width(
     values: Sequence[float], groups: Sequence[object] | None = None, *, seed: int = 0, draws: int = 1000
 ) -> float:
-    """Half the width of the 95 % bootstrap interval of a mean, drawn over groups (people) with replacement.
+    """Half the width of the 95 % bootstrap interval of a mean, drawn over groups (subjects) with replacement.
 
     Args:
         values: one a measurement; its mean is what the interval is about.

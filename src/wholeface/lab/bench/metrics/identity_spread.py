@@ -1,7 +1,7 @@
-r"""How far people's shapes lie apart, against how far the shapes of one person's photos do.
+r"""How far subjects' shapes lie apart, against how far the shapes of one person's photos do.
 
 One-way random effects: the shape of photo j of person i is :math:`x_{ij} = \mu + b_i + w_{ij}`, where
-:math:`b_i` has the variance :math:`\sigma_b^2` (between people) and :math:`w_{ij}` has :math:`\sigma_w^2` (within).
+:math:`b_i` has the variance :math:`\sigma_b^2` (between subjects) and :math:`w_{ij}` has :math:`\sigma_w^2` (within).
 Variances are mean squares over the points of a shape, so their roots are root mean square distances in mm.
 """
 
@@ -28,16 +28,16 @@ class Spread:
     r"""Variance components.
 
     Args:
-        people: how many; ``photos``: of all of them.
-        between_mm: :math:`\sigma_b`; 0 where people differ no more than photos of one person make them differ.
+        subjects: how many; ``photos``: of all of them.
+        between_mm: :math:`\sigma_b`; 0 where subjects differ no more than photos of one person make them differ.
         within_mm: :math:`\sigma_w`.
         ratio: :math:`\sigma_b / \sigma_w`; 0 where nothing differs at all (by a micrometre or more), infinite where
-            only people do.
+            only subjects do.
         same_share: :math:`\sigma_b^2 / (\sigma_b^2 + \sigma_w^2)`, the intraclass correlation, in [0, 1].
-        f_ratio: mean square between over mean square within; about 1 for a system that cannot tell people apart.
+        f_ratio: mean square between over mean square within; about 1 for a system that cannot tell subjects apart.
     """
 
-    people: int
+    subjects: int
     photos: int
     between_mm: float
     within_mm: float
@@ -48,8 +48,8 @@ class Spread:
 
 @dataclass(frozen=True)
 class _Sums:
-    """All that the analysis needs: photos of each person (A,), inner products of the people's means (A, A) and sums
-    of squares within people (A,), both per point."""
+    """All that the analysis needs: photos of each person (A,), inner products of the subjects' means (A, A) and sums
+    of squares within subjects (A,), both per point."""
 
     counts: Array
     gram: Array
@@ -65,14 +65,14 @@ def spread(shapes: Sequence[NDArray[np.floating[Any]]]) -> Spread:
 
     .. math:: \sigma_w^2 = MS_w, \quad \sigma_b^2 = \max(MS_b - MS_w, 0) / n_0
 
-    with :math:`\bar x` the mean of all N photos of A people, and squares divided by the number of points.
+    with :math:`\bar x` the mean of all N photos of A subjects, and squares divided by the number of points.
 
     Args:
-        shapes: one (n_i, P, 3) array per person, mm, all in one frame; people with a single photo help only to say
-            how far people lie apart.
+        shapes: one (n_i, P, 3) array per person, mm, all in one frame; subjects with a single photo help only to say
+            how far subjects lie apart.
 
     Raises:
-        UsageError: fewer than two people, nobody with two photos, other shapes, NaN.
+        UsageError: fewer than two subjects, nobody with two photos, other shapes, NaN.
 
     Source: Searle, Casella & McCulloch 1992, "Variance components", §3.6 (unbalanced one-way classification).
     """
@@ -83,23 +83,23 @@ def spread(shapes: Sequence[NDArray[np.floating[Any]]]) -> Spread:
 def spread_half_width(
     shapes: Sequence[NDArray[np.floating[Any]]], *, seed: int = 0, draws: int = 500
 ) -> dict[str, float]:
-    """Half of the width of 95 % bootstrap intervals over people, for the fields of :class:`Spread`.
+    """Half of the width of 95 % bootstrap intervals over subjects, for the fields of :class:`Spread`.
 
     Args:
         shapes: as for :func:`spread`.
         seed: of the draws.
-        draws: how many; each draws as many people as there are, with replacement.
+        draws: how many; each draws as many subjects as there are, with replacement.
 
     Returns:
         By name; NaN for an infinite ratio.
     """
     sums = _sums(shapes)
-    people = len(shapes)
+    subjects = len(shapes)
     rng = np.random.default_rng(seed)
     names = ("between_mm", "within_mm", "ratio", "same_share")
     found: list[list[float]] = []
     while len(found) < draws:
-        weights = np.bincount(rng.integers(people, size=people), minlength=people).astype(np.float64)
+        weights = np.bincount(rng.integers(subjects, size=subjects), minlength=subjects).astype(np.float64)
         if (weights > 0).sum() < 2 or (weights * (sums.counts - 1)).sum() < 1:
             continue
         result = _analysis(sums, weights)
@@ -148,9 +148,9 @@ def align_shapes(shapes: NDArray[np.floating[Any]], *, scale: bool = False, roun
 
 def _sums(shapes: Sequence[NDArray[np.floating[Any]]]) -> _Sums:
     if len(shapes) < 2:
-        raise UsageError("the spread between people needs at least two people")
+        raise UsageError("the spread between subjects needs at least two subjects")
     if max(len(s) for s in shapes) < 2 or min(len(s) for s in shapes) < 1:
-        raise UsageError("the spread within people needs at least two photos of somebody")
+        raise UsageError("the spread within subjects needs at least two photos of somebody")
     first = shapes[0].shape[1:]
     if len(first) != 2 or first[1] != 3 or any(s.shape[1:] != first for s in shapes):
         raise UsageError(f"shapes must be (n, P, 3) arrays with equal P, got {[s.shape for s in shapes][:4]}")
@@ -170,21 +170,21 @@ def _not_rounding(variance: float) -> float:
 
 def _analysis(sums: _Sums, weights: Array) -> Spread:
     """The analysis with person i drawn ``weights[i]`` times."""
-    people = weights.sum()
+    subjects = weights.sum()
     photos = weights * sums.counts
     total = photos.sum()
     # Σ n ‖m_i − m‖² = Σ n ‖m_i‖² − ‖Σ n m_i‖² / N
     square = float(photos @ np.diag(sums.gram) - photos @ sums.gram @ photos / total)
-    mean_between = _not_rounding(square / (people - 1))
-    mean_within = _not_rounding(float(weights @ sums.within) / (total - people))
-    each = (total - (weights @ sums.counts**2) / total) / (people - 1)
+    mean_between = _not_rounding(square / (subjects - 1))
+    mean_within = _not_rounding(float(weights @ sums.within) / (total - subjects))
+    each = (total - (weights @ sums.counts**2) / total) / (subjects - 1)
     between = max(mean_between - mean_within, 0.0) / each
     if mean_within > 0:
         ratio, f_ratio = float(np.sqrt(between / mean_within)), mean_between / mean_within
     else:
         ratio = f_ratio = float("inf") if between > 0 else 0.0
     return Spread(
-        people=int(people),
+        subjects=int(subjects),
         photos=int(total),
         between_mm=float(np.sqrt(between)),
         within_mm=float(np.sqrt(mean_within)),

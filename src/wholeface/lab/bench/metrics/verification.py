@@ -1,7 +1,7 @@
 """Face verification from similarity scores: accuracy by folds, equal error rate, area under the ROC curve.
 
 A pair is accepted as one person where its score reaches the threshold. A score of −∞ says that there was nothing to
-compare (no face found): such a pair is decided as two people at every threshold.
+compare (no face found): such a pair is decided as two subjects at every threshold.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def verify(scores: Array, same: Bools, folds: NDArray[np.integer[Any]]) -> Verif
     for name in names:
         kinds = same[folds == name]
         if kinds.all() or not kinds.any():
-            which = "two people" if kinds.all() else "one person"
+            which = "two subjects" if kinds.all() else "one person"
             raise UsageError(f"fold {name} has no pair of {which}; take more pairs, or count failures")
     thresholds = np.array([best_threshold(scores[folds != f], same[folds != f]) for f in names])
     return Verification(
@@ -230,5 +230,5 @@ def _checked(scores: Array, same: Bools) -> tuple[Array, Bools]:
     if np.isnan(scores).any() or (scores == np.inf).any():
         raise UsageError("scores must be numbers; a pair without one has the score −∞")
     if same.all() or not same.any():
-        raise UsageError("verification needs pairs of one person and pairs of two people")
+        raise UsageError("verification needs pairs of one person and pairs of two subjects")
     return scores, same

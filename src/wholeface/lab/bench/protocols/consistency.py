@@ -1,23 +1,23 @@
 """What an occluder changes, without any scan: ``wholeface bench consistency``.
 
-A photo of a face that nothing covers is reconstructed as it is, and again behind each kind of held-out thing, grown
-to hide a given share of the face. Compared are the two answers, over the part of the face that was hidden and over
-the part that stayed in view:
+A photo of a face that nothing occludes is reconstructed as it is, and again behind each kind of held-out
+occluder, grown to hide a given share of the face. Compared are the two answers, over the part of the face that
+was hidden and over the part that stayed in view:
 
 - distance between corresponding vertices in mm, neutral and with expression. Both heads stand in model space, so pose
   is not part of it; nothing else is aligned away.
 - landmark drift: mean distance of the 68 points of the fitted heads in the photo, per cent of the clean head's
   outer-eye distance.
 - mask: intersection over union of the found occluder with the true one, inside the face.
-- colour: the completed picture (:attr:`Reconstruction.deoccluded`) against the clean photo on the hidden pixels, as
+- colour: the completed image (:attr:`Reconstruction.deoccluded`) against the clean photo on the hidden pixels, as
   CIE 1976 colour difference (2.3 is just noticeable) and as RMSE in sRGB codes. What the mask misses counts as it is.
 
-This is how far to trust hidden parts. The clean answer is no truth: a system that always says the same would be
+This is how reliable hidden parts are. The clean answer is no truth: a system that always says the same would be
 perfectly consistent. So the row ``mean face`` answers what would be lost by ignoring the photo: it is compared with
-the same clean reconstruction (its pose fitted to the covered photo's landmarks, its light to the pixels in view).
+the same clean reconstruction (its pose fitted to the occluded photo's landmarks, its light to the pixels in view).
 Where the hidden part is no nearer to the clean answer than the mean face, it holds nothing of the person.
 
-Faces: rendered people who are never trained on; or, with ``--data``, a folder of photos of uncovered faces.
+Faces: rendered subjects who are never trained on; or, with ``--data``, a folder of photos of unoccluded faces.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....core.errors import UsageError, WholeFaceError
-from ..heads.colours import mean_face_of, picture_of, with_fitted_light
+from ..heads.colours import mean_face_of, rendering_of, with_fitted_light
 from ..heads.parts import HeadParts, head_parts, hidden_and_seen
 from ..metrics.discrepancy import half_width, mean_over, vertex_distances
 from ..metrics.landmark_nme import inter_ocular, normalised_mean_error
@@ -41,10 +41,10 @@ from ..metrics.segmentation import occluder_overlap
 from ..protocol import Better, Metric, Missing, Protocol, Report, RunOptions
 from ..report._drawn import drawn
 from ..report.table import Cell, Table
-from ..sets.covered_faces import (
+from ..sets.occluded_faces import (
     CleanFace,
-    Cover,
-    CoveredFace,
+    Occlude,
+    OccludedFace,
     add_occluders,
     chosen_kinds,
     clean_faces,
@@ -75,7 +75,7 @@ _VALUES: tuple[tuple[str, str, str, Better], ...] = (  # key, name, unit, better
 
 @dataclass(frozen=True)
 class _Measured:
-    """One covered photo and system; ``values`` by the keys of ``_VALUES``, NaN where there is none."""
+    """One occluded photo and system; ``values`` by the keys of ``_VALUES``, NaN where there is none."""
 
     person: str
     kind: str
@@ -97,7 +97,7 @@ def run(
 
     Args:
         options: ``data`` is a folder of photos; ``count``: how many faces.
-        kinds: of things, see :data:`KINDS`, and ``pixels``.
+        kinds: of occluders, see :data:`KINDS`, and ``pixels``.
         sizes: shares of the face to hide, in (0, 1).
         occluders: folder of source material with ``occluders/``; None = everything procedural.
         reconstructor: to measure instead of the shipped one.
@@ -111,14 +111,14 @@ def run(
     sizes = tuple(sizes or (_USUAL_SIZES[::2] if options.quick else _USUAL_SIZES))
     if not all(0 < size < 1 for size in sizes):
         raise UsageError(f"--sizes {','.join(map(str, sizes))}: shares of the face between 0 and 1")
-    cover = Cover(occluders, options.seed, options.designs)
+    occlude = Occlude(occluders, options.seed, options.designs)
     reconstructor = reconstructor or Reconstructor(texture_size=_TEXTURE)
     missing: list[Missing] = []
     measured: list[_Measured] = []
     tried: dict[tuple[str, float], int] = {}
-    people = 0
+    subjects = 0
     for face in clean_faces(options, (2, 6, 12), reconstructor, missing):
-        people += 1
+        subjects += 1
         image = face.photographed(face.sample.clean)
         try:
             clean: Reconstruction | None = reconstructor(image)
@@ -132,20 +132,20 @@ def run(
                     continue
                 item = f"{face.name}, {kind} {size:.0%}"
                 try:
-                    covered = cover(face, kind, size)
+                    occluded = occlude(face, kind, size)
                 except WholeFaceError as error:
                     missing.append(Missing(item, "", str(error).removeprefix("<array>: ")))
                     continue
                 try:
-                    head = reconstructor(covered.image)
+                    head = reconstructor(occluded.image)
                 except WholeFaceError as error:
                     missing.append(Missing(item, "wholeface", str(error).removeprefix("<array>: ")))
                     continue
-                measured += _compare(face, kind, size, covered, clean, head, image, missing)
+                measured += _compare(face, kind, size, occluded, clean, head, image, missing)
     if not measured:
         reasons = "; ".join(dict.fromkeys(m.reason for m in missing))
         raise UsageError(f"consistency: nothing could be measured: {reasons}")
-    return _report(options, measured, tried, missing, kinds, sizes, people)
+    return _report(options, measured, tried, missing, kinds, sizes, subjects)
 
 
 def others(options: RunOptions) -> list[str]:
@@ -157,7 +157,7 @@ def _compare(
     face: CleanFace,
     kind: str,
     size: float,
-    covered: CoveredFace,
+    occluded: OccludedFace,
     clean: Reconstruction,
     head: Reconstruction,
     image: NDArray[np.uint8],
@@ -166,22 +166,24 @@ def _compare(
     """Rows of our system and of the mean face."""
     model = clean.model
     reference = head_parts(model, clean.parameters, clean.camera)
-    hidden, seen = hidden_and_seen(model, clean.parameters, clean.camera, covered.hidden)
-    pixels = covered.hidden & clean.face_region
-    both, either = occluder_overlap(head.occluder > 0.5, covered.hidden, clean.face_region, face.name)
+    hidden, seen = hidden_and_seen(model, clean.parameters, clean.camera, occluded.hidden)
+    pixels = occluded.hidden & clean.face_region
+    both, either = occluder_overlap(head.occluder > 0.5, occluded.hidden, clean.face_region, face.name)
     values = _shape(reference, head_parts(model, head.parameters, head.camera), hidden, seen)
     values["iou"] = both / either if either else float("nan")
     values |= _colours(image, head.deoccluded, pixels, face.name)
-    rows = [_Measured(face.name, kind, size, covered.share, "wholeface", values)]
+    rows = [_Measured(face.name, kind, size, occluded.share, "wholeface", values)]
     height, width = image.shape[:2]
     try:
         mean, camera = mean_face_of(model, head.landmarks, width, height)
         values = _shape(reference, head_parts(model, mean, camera), hidden, seen)
         look = head.face_region & (head.occluder <= 0.5)
-        picture = picture_of(model, with_fitted_light(model, mean, camera, head.photo.pixels, look), camera)
-        values |= _colours(image, picture.codes, pixels & picture.mask, face.name)
+        rendered = rendering_of(
+            model, with_fitted_light(model, mean, camera, head.photo.pixels, look), camera
+        )
+        values |= _colours(image, rendered.codes, pixels & rendered.mask, face.name)
         values["iou"] = float("nan")
-        rows.append(_Measured(face.name, kind, size, covered.share, "mean face", values))
+        rows.append(_Measured(face.name, kind, size, occluded.share, "mean face", values))
     except WholeFaceError as error:
         missing.append(
             Missing(f"{face.name}, {kind} {size:.0%}", "mean face", str(error).removeprefix("<array>: "))
@@ -222,7 +224,7 @@ def _report(
     missing: Sequence[Missing],
     kinds: Sequence[str],
     sizes: Sequence[float],
-    people: int,
+    subjects: int,
 ) -> Report:
     metrics: list[Metric] = []
 
@@ -241,7 +243,7 @@ def _report(
                         spread = half_width(
                             [m.values[key] for m in there], [m.person for m in there], seed=options.seed
                         )
-                        kind = "95 % bootstrap half-width over people"
+                        kind = "95 % bootstrap half-width over subjects"
                         metrics.append(
                             Metric(name, system, group, value, unit, better, spread, kind, len(there), total)
                         )
@@ -259,7 +261,7 @@ def _report(
         "distance to our answer to the clean photo, mean over the vertices of the hidden and of the seen part of the "
         "face; drift per cent of the outer-eye distance; ΔE and RMSE of the completed hidden pixels "
         "against the clean photo. mean face: what is left when the photo is ignored.",
-        f"{people} faces; photos: reconstructed of tried. Parts below {_FEW} vertices or pixels are left out.",
+        f"{subjects} faces; photos: reconstructed of tried. Parts below {_FEW} vertices or pixels are left out.",
     ]
 
     def line(system: str, key: str, kind: str | None = None) -> tuple[Any, Any, Any]:
@@ -280,11 +282,11 @@ def _report(
         return x, y, None if kind else band
 
     def draw() -> dict[str, NDArray[np.uint8]]:
-        from ..report.plots import lines_picture
+        from ..report.plots import lines_plot
 
         across = "share of the face that is hidden (%)"
         return {
-            "consistency_shape": lines_picture(
+            "consistency_shape": lines_plot(
                 {
                     "hidden part": line("wholeface", "hidden_shown"),
                     "seen part": line("wholeface", "seen_shown"),
@@ -292,18 +294,18 @@ def _report(
                 },
                 across,
                 "distance to the clean head (mm)",
-                "How far to trust hidden parts: shape",
+                "How reliable hidden parts are: shape",
             ),
-            "consistency_colour": lines_picture(
+            "consistency_colour": lines_plot(
                 {
                     "completed": line("wholeface", "delta_e"),
                     "mean face in the photo's light": line("mean face", "delta_e"),
                 },
                 across,
                 "ΔE76 to the clean photo",
-                "How far to trust hidden parts: colour",
+                "How reliable hidden parts are: colour",
             ),
-            "consistency_kinds": lines_picture(
+            "consistency_kinds": lines_plot(
                 {kind: line("wholeface", "hidden_shown", kind) for kind in kinds},
                 across,
                 "distance to the clean head (mm)",
@@ -311,8 +313,8 @@ def _report(
             ),
         }
 
-    pictures, more = drawn(draw)
-    more += [f"{name}: no row, it gives neither a mask nor a completed picture." for name in others(options)]
+    images, more = drawn(draw)
+    more += [f"{name}: no row, it gives neither a mask nor a completed image." for name in others(options)]
     tables = [
         Table("Consistency under occlusion, by size", (("size", ""), *columns), by_size, [*notes, *more]),
         Table("Consistency under occlusion, by kind", (("kind", ""), *columns), by_kind, []),
@@ -326,12 +328,12 @@ def _report(
     return Report(
         tables=tables,
         metrics=metrics,
-        pictures=pictures,
+        images=images,
         missing=missing,
         settings={
             "kinds": list(kinds),
             "sizes": list(sizes),
-            "faces": people,
+            "faces": subjects,
             "seed": options.seed,
             "texture": _TEXTURE,
             "data": None if options.data is None else options.data.name,

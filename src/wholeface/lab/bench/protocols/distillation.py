@@ -4,14 +4,14 @@ Rana, following Tiwari et al., hides parts of clear photos by arbitrary pixel va
 clear and the occluded version, and drives the coefficients of the two together by their mean squared difference,
 L = 1/M · Σ (u_m − v_m)². Both are measured here, for one and the same system on both versions (their trainer saw the
 clear one, their learner the occluded one), behind rectangles of arbitrary pixel values and behind each kind of
-held-out thing as it comes. The paper gives no unit for landmarks; here they are the 68 points, in per cent of the
+held-out occluder as it comes. The paper gives no unit for landmarks; here they are the 68 points, in per cent of the
 outer-eye distance of the clean version. It compares all 257 coefficients at once; here each block stands alone, since
 their units differ, and ``all`` is the mean over identity, expression, albedo and light, which are of order one.
 
 A small discrepancy is no merit by itself: the row ``mean face`` has none at all in identity. The landmarks of that
 row move only because the pose follows the found landmarks.
 
-Faces: rendered people who are never trained on; or, with ``--data``, a folder of photos of uncovered faces.
+Faces: rendered subjects who are never trained on; or, with ``--data``, a folder of photos of unoccluded faces.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..metrics.landmark_nme import inter_ocular, normalised_mean_error
 from ..protocol import Metric, Missing, Protocol, Report, RunOptions
 from ..report._drawn import drawn
 from ..report.table import Cell, Table
-from ..sets.covered_faces import KINDS, PIXELS, Cover, add_occluders, chosen_kinds, clean_faces
+from ..sets.occluded_faces import KINDS, PIXELS, Occlude, add_occluders, chosen_kinds, clean_faces
 
 if TYPE_CHECKING:
     from ....reconstructor import Reconstructor
@@ -62,7 +62,7 @@ Answers = Callable[[NDArray[np.uint8]], Answer]
 
 @dataclass(frozen=True)
 class _Measured:
-    """One covered photo and system; ``values``: ``landmarks`` in per cent, and the squared difference by block."""
+    """One occluded photo and system; ``values``: ``landmarks`` in per cent, and the squared difference by block."""
 
     face: str
     kind: str
@@ -83,7 +83,7 @@ def run(
 
     Args:
         options: ``data`` is a folder of photos; ``count``: how many faces; ``systems``: head systems to compare.
-        kinds: of things, see :data:`KINDS`, and ``pixels``.
+        kinds: of occluders, see :data:`KINDS`, and ``pixels``.
         occluders: folder of source material with ``occluders/``; None = everything procedural.
         reconstructor: to measure instead of the shipped one; it also says where the faces of photos are.
         systems: to compare instead of those that ``options`` names.
@@ -92,7 +92,7 @@ def run(
         UsageError: an unknown kind or system, no photos, or nothing could be measured.
     """
     kinds = chosen_kinds(kinds, _QUICK_KINDS if options.quick else (PIXELS, *KINDS))
-    cover = Cover(occluders, options.seed, options.designs)
+    occlude = Occlude(occluders, options.seed, options.designs)
     if systems is None or (options.data is not None and reconstructor is None):
         from ....reconstructor import Reconstructor
 
@@ -102,9 +102,9 @@ def run(
         systems = _systems(options.systems, reconstructor)
     missing: list[Missing] = []
     measured: list[_Measured] = []
-    people = 0
+    subjects = 0
     for face in clean_faces(options, (3, 12, 20), reconstructor, missing):
-        people += 1
+        subjects += 1
         clean = {
             name: _asked(answers, face.photographed(face.sample.clean), f"{face.name}, clean", name, missing)
             for name, answers in systems.items()
@@ -112,20 +112,20 @@ def run(
         for kind in kinds:
             item = f"{face.name}, {kind}"
             try:
-                covered = cover(face, kind)
+                occluded = occlude(face, kind)
             except WholeFaceError as error:
                 missing.append(Missing(item, "", str(error).removeprefix("<array>: ")))
                 continue
             for name, answers in systems.items():
                 before = clean[name]
-                after = None if before is None else _asked(answers, covered.image, item, name, missing)
+                after = None if before is None else _asked(answers, occluded.image, item, name, missing)
                 if before is not None and after is not None:
                     values = discrepancies(before, after, item)
-                    measured.append(_Measured(face.name, kind, covered.share, name, values))
+                    measured.append(_Measured(face.name, kind, occluded.share, name, values))
     if not measured:
         reasons = "; ".join(dict.fromkeys(m.reason for m in missing))
         raise UsageError(f"distillation: nothing could be measured: {reasons}")
-    return _report(options, measured, missing, kinds, list(systems), people)
+    return _report(options, measured, missing, kinds, list(systems), subjects)
 
 
 def discrepancies(clean: Answer, occluded: Answer, name: str = "photo") -> dict[str, float]:
@@ -204,13 +204,13 @@ def _report(
     missing: Sequence[Missing],
     kinds: Sequence[str],
     systems: Sequence[str],
-    people: int,
+    subjects: int,
 ) -> Report:
     keys = ("landmarks", *_BLOCKS, "all")
     rows: list[tuple[Cell, ...]] = []
     metrics: list[Metric] = []
     for group in (*kinds, "all kinds"):
-        total = people * (len(kinds) if group == "all kinds" else 1)
+        total = subjects * (len(kinds) if group == "all kinds" else 1)
         for system in systems:
             part = [m for m in measured if m.system == system and group in (m.kind, "all kinds")]
             cells: list[Cell] = []
@@ -230,7 +230,7 @@ def _report(
                         value=value,
                         unit="%" if key == "landmarks" else "1",
                         spread=half_width(each, [m.face for m in there], seed=options.seed),
-                        spread_kind="95 % bootstrap half-width over people",
+                        spread_kind="95 % bootstrap half-width over subjects",
                         count=len(there),
                         total=total,
                     )
@@ -264,7 +264,7 @@ def _report(
         title = "Landmarks: clean against occluded"
         return {"distillation_landmarks": cumulative_curve(shown, "% of inter-ocular distance", title)}
 
-    pictures, more = drawn(draw)
+    images, more = drawn(draw)
     lines = ["face,kind,hidden_share,system," + ",".join(keys)]
     lines += [
         f'"{m.face}",{m.kind},{m.share:.4f},{m.system},'
@@ -274,11 +274,11 @@ def _report(
     return Report(
         tables=[Table("Distillation: clean against occluded", columns, rows, [*notes, *more])],
         metrics=metrics,
-        pictures=pictures,
+        images=images,
         missing=missing,
         settings={
             "kinds": list(kinds),
-            "faces": people,
+            "faces": subjects,
             "seed": options.seed,
             "data": None if options.data is None else options.data.name,
         },

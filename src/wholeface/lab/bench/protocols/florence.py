@@ -1,7 +1,7 @@
 """MICC Florence with artificial occluders, as in Zhao & Qi: ``wholeface bench florence``.
 
 Each frame is reconstructed as it is and again behind each occluder of the held-out designs, which is drawn by its
-name, the seed and the frame's name: the same thing lies over the same frame on every machine. The neutral head is
+name, the seed and the frame's name: the same occluder lies over the same frame on every machine. The neutral head is
 compared with the scan within 95 mm of the nose tip: similarity by seven landmarks, then refined with scale (or
 without: ``--metric``) to the least squared scan-to-mesh distance, as for NoW. Reported is the 90 % error, whose
 definition and other readings are in :mod:`wholeface.lab.bench.metrics.florence_error`, with a heat map on the scan.
@@ -9,7 +9,7 @@ definition and other readings are in :mod:`wholeface.lab.bench.metrics.florence_
 Departures: Zhao & Qi say neither how they aligned, nor from where they measured, nor which occluders they drew; the
 choices here are the field's usual ones. Distances are to the nearest point of the surface, not along normals.
 
-Without data a miniature of the folders is made of synthetic people and read from there.
+Without data a miniature of the folders is made of synthetic subjects and read from there.
 
 Source: Zhao, Qi 2022, "Generative face parsing map guided 3D face reconstruction under occluded scenes", §5.2.
 """
@@ -32,10 +32,10 @@ from ..heads.scan_results import (
     Results,
     Scan,
     attempt,
-    curve_picture,
-    heat_picture,
+    curve_plot,
+    heat_map,
+    image_or_note,
     measure,
-    picture_or_note,
 )
 from ..metrics.cumulative import quantiles
 from ..metrics.florence_error import FaceErrors, average, face_errors
@@ -55,7 +55,7 @@ Pixels = NDArray[np.uint8]
 CLEAN = "as it is"
 OCCLUDERS = ("sunglasses", "hands", "masks")
 """What is drawn when no occluder is named."""
-_QUICK_PEOPLE, _PEOPLE = 2, 8
+_QUICK_SUBJECTS, _SUBJECTS = 2, 8
 _TRIES = 8
 _WHOLE = 1e6  # mm: the scan is cropped before
 _HEAT_TOP = 5.0
@@ -131,14 +131,14 @@ def run(
         photos = [photo for s in subjects for photo in _frames(s, setting, 1 if options.quick else frames)]
         if not photos:
             raise UsageError(f"no frames in a folder {setting!r}")
-        results, pictures, notes = _evaluate(
+        results, images, notes = _evaluate(
             subjects, photos, systems, library, drawn, options.seed, radius, metric
         )
         if made:
             notes.append(made)
         settings = {
             "set": "miniature" if made else folder.name,
-            "people": len(subjects),
+            "subjects": len(subjects),
             "photos": len(photos),
             "occluders": list(drawn),
             "source material": material.name if material is not None else "procedural",
@@ -146,19 +146,19 @@ def run(
             "scale": "kept" if metric else "free",
             "seed": options.seed,
         }
-        return _report(results, pictures, notes, settings, options.seed)
+        return _report(results, images, notes, settings, options.seed)
 
     if options.data is not None:
         return evaluate(options.data, "")
     with tempfile.TemporaryDirectory() as temporary:
         from ....morphable import load_model
-        from ..sets.scan_people import people, write_florence
+        from ..sets.scan_subjects import subjects, write_florence
 
-        count = options.count or (_QUICK_PEOPLE if options.quick else _PEOPLE)
+        count = options.count or (_QUICK_SUBJECTS if options.quick else _SUBJECTS)
         write_florence(
-            Path(temporary), people(load_model(), count, options.seed, options.occluded_split), material
+            Path(temporary), subjects(load_model(), count, options.seed, options.occluded_split), material
         )
-        return evaluate(Path(temporary), "a miniature of the set made of synthetic people: not comparable")
+        return evaluate(Path(temporary), "a miniature of the set made of synthetic subjects: not comparable")
 
 
 def _frames(subject: FlorenceSubject, setting: str | None, count: int) -> Iterable[FlorencePhoto]:
@@ -183,7 +183,7 @@ def _evaluate(
     from ..systems.own import Shared
 
     results = Results([system.name for system in systems], {name: [] for name in (CLEAN, *drawn)})
-    pictures: dict[str, Pixels] = {}
+    images: dict[str, Pixels] = {}
     notes: list[str] = []
     shared = Shared()
     by_name = {subject.name: subject for subject in subjects}
@@ -207,8 +207,8 @@ def _evaluate(
             for system in systems:
                 # Results in folders belong to the clean photo's file: behind an occluder there are none.
                 path = photo.path if kind == CLEAN else None
-                _compare(results, photo, kind, system, pixels, path, scan, metric, pictures, notes)
-    return results, pictures, notes
+                _compare(results, photo, kind, system, pixels, path, scan, metric, images, notes)
+    return results, images, notes
 
 
 def _compare(
@@ -220,7 +220,7 @@ def _compare(
     path: Path | None,
     scan: Scan,
     metric: bool,
-    pictures: dict[str, Pixels],
+    images: dict[str, Pixels],
     notes: list[str],
 ) -> None:
     item = f"{photo.name}, {kind}"
@@ -242,14 +242,14 @@ def _compare(
     )  # fmt: skip
     name = f"florence_heat_{system.name}_{kind}".replace(" ", "_")
     first = results.expected[CLEAN][0] == photo.name
-    if first and scan.triangles is not None and name not in pictures:
+    if first and scan.triangles is not None and name not in images:
         ninety = face_errors(result.distances).ninety
         title = f"{system.name}, {kind}: 90 % error {ninety:.2f} mm"
-        picture_or_note(name, pictures, notes, heat_picture, scan, result, _HEAT_TOP, title)
+        image_or_note(name, images, notes, heat_map, scan, result, _HEAT_TOP, title)
 
 
 def _report(
-    results: Results, pictures: dict[str, Pixels], notes: list[str], settings: dict[str, object], seed: int
+    results: Results, images: dict[str, Pixels], notes: list[str], settings: dict[str, object], seed: int
 ) -> Report:
     rows: list[list[Cell]] = []
     metrics: list[Metric] = []
@@ -271,7 +271,7 @@ def _report(
                 of,
             ]
         )
-        spread = "95 % bootstrap half-width over people" if np.isfinite(half) else ""
+        spread = "95 % bootstrap half-width over subjects" if np.isfinite(half) else ""
         metrics.append(
             Metric("90 % error", system, kind, mean.ninety, "mm", "lower", half, spread, len(found), total)
         )
@@ -284,7 +284,7 @@ def _report(
         }
         if curves:
             name = f"florence_cumulative_{kind}".replace(" ", "_")
-            picture_or_note(name, pictures, notes, curve_picture, curves, f"Florence, {kind}")
+            image_or_note(name, images, notes, curve_plot, curves, f"Florence, {kind}")
     table = Table(
         "MICC Florence, as in Zhao & Qi: average 90 % error",
         [
@@ -294,21 +294,21 @@ def _report(
         rows,
         (
             *notes,
-            "means over photos; ± 95 % bootstrap half-width over people",
+            "means over photos; ± 95 % bootstrap half-width over subjects",
             "(common): photos with a result of every system",
         ),
     )  # fmt: skip
     files = {"florence_per_photo.csv": results.csv()} if results.found else {}
-    return Report([table], metrics, pictures, results.missing, settings, files)
+    return Report([table], metrics, images, results.missing, settings, files)
 
 
-def _half_width(people: Sequence[str], values: Sequence[float], seed: int, draws: int = 1000) -> float:
-    """Half of the 95 % interval of the mean when people are drawn anew."""
-    names = sorted(set(people))
+def _half_width(subjects: Sequence[str], values: Sequence[float], seed: int, draws: int = 1000) -> float:
+    """Half of the 95 % interval of the mean when subjects are drawn anew."""
+    names = sorted(set(subjects))
     if len(names) < 2:
         return float("nan")
-    sums = np.array([sum(v for p, v in zip(people, values) if p == name) for name in names])
-    counts = np.array([float(sum(p == name for p in people)) for name in names])
+    sums = np.array([sum(v for p, v in zip(subjects, values) if p == name) for name in names])
+    counts = np.array([float(sum(p == name for p in subjects)) for name in names])
     picks = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
     means = sums[picks].sum(axis=1) / counts[picks].sum(axis=1)
     return float(np.diff(np.quantile(means, (0.025, 0.975)))[0]) / 2

@@ -4,12 +4,12 @@ The definitions of the distance are in :mod:`wholeface.lab.bench.metrics.scan_di
 :mod:`wholeface.lab.bench.sets.now`. Of each photo the neutral head is compared, since the scans are neutral; a system
 that gives no neutral head is compared as it is. Two tables: the similarity variant, in which the scale of a
 prediction is free, and the metric variant for systems that claim millimetres. Median, mean and standard deviation are
-over all scan points of all photos in one list, as published; the spread is over people.
+over all scan points of all photos in one list, as published; the spread is over subjects.
 
 Where the set comes with boxes of the faces, each photo is cropped to twice its box, as the set's users do.
 
-Without data a miniature of the set is made of synthetic people, written in the official folders and read from there;
-its challenges are named after the official ones, its numbers are not comparable with the leaderboard.
+Without data a miniature of the set is made of synthetic subjects, written in the official folders and read
+from there; its challenges are named after the official ones, its numbers are not comparable with the leaderboard.
 
 Source: Sanyal et al. 2019; see :mod:`wholeface.lab.bench.metrics.scan_distance`.
 """
@@ -31,11 +31,11 @@ from ..heads.scan_results import (
     Results,
     Scan,
     attempt,
-    curve_picture,
-    heat_picture,
+    curve_plot,
+    heat_map,
+    image_or_note,
     measure,
     neutral_mesh,
-    picture_or_note,
 )
 from ..metrics.scan_distance import SEVEN
 from ..protocol import Protocol, Report, RunOptions
@@ -54,7 +54,7 @@ from ..systems import HeadPrediction, HeadSystem, load_systems
 
 __all__ = ["PROTOCOL", "SubmissionFolder", "run"]
 
-_QUICK_PEOPLE, _PEOPLE = 2, 10
+_QUICK_SUBJECTS, _SUBJECTS = 2, 10
 _MARGIN = 2.0  # edge of the crop over the longer side of the box
 _HEAT_TOP = 5.0
 _UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "none": None}
@@ -111,7 +111,7 @@ def run(
 
     Args:
         options: see :class:`RunOptions`; ``data`` is the folder that the benchmark hands out, ``count`` photos at
-            most, spread over the list (of the miniature: people).
+            most, spread over the list (of the miniature: subjects).
         part: ``val``, or ``test``: there are no scans, so only ``submission`` is written.
         radius: mm, a fixed region in place of the published formula.
         uncropped: whole photos, boxes or not.
@@ -143,11 +143,11 @@ def run(
         )
     with tempfile.TemporaryDirectory() as temporary:
         from ....morphable import load_model
-        from ..sets.scan_people import people, write_now
+        from ..sets.scan_subjects import subjects, write_now
 
-        count = options.count or (_QUICK_PEOPLE if options.quick else _PEOPLE)
-        write_now(Path(temporary), people(load_model(), count, options.seed, options.occluded_split), None)
-        made = "a miniature of the set made of synthetic people: not comparable with published numbers"
+        count = options.count or (_QUICK_SUBJECTS if options.quick else _SUBJECTS)
+        write_now(Path(temporary), subjects(load_model(), count, options.seed, options.occluded_split), None)
+        made = "a miniature of the set made of synthetic subjects: not comparable with published numbers"
         return _evaluate(
             load_now(Path(temporary)), systems, options, part, radius, uncropped, submission, made
         )
@@ -172,7 +172,7 @@ def _evaluate(
     made: str,
 ) -> Report:
     results = Results([system.name for system in systems])
-    pictures: dict[str, NDArray[np.uint8]] = {}
+    images: dict[str, NDArray[np.uint8]] = {}
     notes = [made] if made else []
     subject, scan, fault = "", None, ""
     present = [c for c in CHALLENGES if any(item.challenge == c for item in photos.items)]
@@ -180,7 +180,7 @@ def _evaluate(
         results.expected[challenge] = []
     for item in photos.items:
         if item.subject != subject and split == "val":
-            subject, drawn = item.subject, len(pictures)
+            subject, drawn = item.subject, len(images)
             scan, fault = attempt(read_scan, photos.root, subject)
         results.expect(item.challenge, item.name)
         if split == "val" and scan is None:
@@ -207,10 +207,10 @@ def _evaluate(
                     prediction,
                     scan,
                     radius,
-                    pictures if not drawn else None,
+                    images if not drawn else None,
                     notes,
                 )
-    return _report(results, photos, options, split, radius, uncropped, pictures, notes)
+    return _report(results, photos, options, split, radius, uncropped, images, notes)
 
 
 def _pixels(item: NowItem, uncropped: bool) -> NDArray[np.uint8]:
@@ -243,7 +243,7 @@ def _compare(
     prediction: HeadPrediction,
     scan: Scan,
     radius: float | None,
-    pictures: dict[str, NDArray[np.uint8]] | None,
+    images: dict[str, NDArray[np.uint8]] | None,
     notes: list[str],
 ) -> None:
     for variant in ("similarity", "metric"):
@@ -261,13 +261,13 @@ def _compare(
         )  # fmt: skip
         name = f"now_heat_{system.replace(' ', '_')}"
         if (
-            pictures is not None
+            images is not None
             and variant == "similarity"
-            and name not in pictures
+            and name not in images
             and scan.triangles is not None
         ):
             title = f"{system}, {item.name}: {np.median(result.distances):.2f} mm median"
-            picture_or_note(name, pictures, notes, heat_picture, scan, result, _HEAT_TOP, title)
+            image_or_note(name, images, notes, heat_map, scan, result, _HEAT_TOP, title)
 
 
 def _report(
@@ -277,7 +277,7 @@ def _report(
     split: str,
     radius: float | None,
     uncropped: bool,
-    pictures: dict[str, NDArray[np.uint8]],
+    images: dict[str, NDArray[np.uint8]],
     notes: list[str],
 ) -> Report:
     tables, metrics = [], []
@@ -291,18 +291,18 @@ def _report(
         tables.append(table)
         metrics += found
         name = f"now_cumulative_{variant}"
-        picture_or_note(name, pictures, notes, curve_picture, results.curves(variant), title)
+        image_or_note(name, images, notes, curve_plot, results.curves(variant), title)
     settings = {
         "set": photos.root.name if options.data is not None else "miniature",
         "split": split,
         "photos": len(photos.items),
-        "people": len({item.subject for item in photos.items}),
+        "subjects": len({item.subject for item in photos.items}),
         "region": "0.7 (outer eye distance + nose length)" if radius is None else f"{radius:g} mm",
         "photos cropped to": "whole" if uncropped else f"{_MARGIN:g} boxes where there are any",
         "seed": options.seed,
     }
     files = {"now_per_photo.csv": results.csv()} if results.found else {}
-    return Report(tables, metrics, pictures, results.missing, settings, files)
+    return Report(tables, metrics, images, results.missing, settings, files)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

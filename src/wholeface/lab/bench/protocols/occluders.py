@@ -30,7 +30,7 @@ class MaskScore:
 
     Args:
         stem: name of the photo.
-        occluded: share of the face that is covered.
+        occluded: share of the face that is occluded.
         intersection: pixels that both masks call occluder.
         union: pixels that either does.
         accuracy: share of the face's pixels on which both agree.
@@ -112,7 +112,7 @@ def pool(scores: Sequence[MaskScore]) -> PooledScore:
 
 
 def run(options: RunOptions) -> Report:
-    """Find the occluders of every annotated photo; the masks are the report's pictures.
+    """Find the occluders of every annotated photo; the masks are the report's images.
 
     Args:
         options: ``data`` is a folder with ``<stem>.png``, ``<stem>_face.png`` and ``<stem>_occluder.png``; ``count``:
@@ -134,14 +134,14 @@ def run(options: RunOptions) -> Report:
     reconstructor = Reconstructor(texture_size=64, refine=False)  # neither has a say in the mask
     scores: list[MaskScore] = []
     missing: list[Missing] = []
-    pictures: dict[str, NDArray[np.uint8]] = {}
+    images: dict[str, NDArray[np.uint8]] = {}
     for outline in outlines:
         stem = outline.name[: -len("_face.png")]
         photo = read_photo(data / f"{stem}.png")
         found = np.zeros(photo.pixels.shape[:2], dtype=bool)
         try:
             found = reconstructor(photo).occluder > 0.5
-            pictures[f"{stem}/occluder"] = np.where(found[..., None], np.uint8(255), np.zeros(3, np.uint8))
+            images[f"{stem}/occluder"] = np.where(found[..., None], np.uint8(255), np.zeros(3, np.uint8))
         except WholeFaceError as error:
             missing.append(Missing(stem, "wholeface", f"{error}; it counts as a mask that finds nothing"))
         scores.append(score(stem, found, _read(data / f"{stem}_occluder.png"), _read(outline)))
@@ -163,7 +163,7 @@ def run(options: RunOptions) -> Report:
         for name, value in numbers.items()
     ]
     return Report(
-        [Table("Occluder masks on annotated photos", columns, rows, [note])], metrics, pictures, missing
+        [Table("Occluder masks on annotated photos", columns, rows, [note])], metrics, images, missing
     )
 
 

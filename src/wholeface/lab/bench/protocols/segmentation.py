@@ -118,23 +118,23 @@ def _measure(
         found.missing.append(Missing(item.name, "", str(error).removeprefix("<array>: ")))
         return
     if not fixed:
-        covered = region & (~visible if hiding is None else hiding)
-        fixed = ("occluded" if covered.sum() > _OCCLUDED * region.sum() else "unoccluded",)
+        occluded = region & (~visible if hiding is None else hiding)
+        fixed = ("occluded" if occluded.sum() > _OCCLUDED * region.sum() else "unoccluded",)
     groups = (*fixed, "overall")
     for group in groups:
         found.totals[group] = found.totals.get(group, 0) + 1
     for name, make in makers.items():
         try:
-            covered = make(head)
+            occluded = make(head)
         except WholeFaceError as error:
             found.missing.append(Missing(item.name, name, str(error).removeprefix("<array>: ")))
             continue
-        score = score_visible_face(region & ~covered, visible & region, region, item.name)
-        overlap = occluder_overlap(covered, ~visible, region, item.name)
+        score = score_visible_face(region & ~occluded, visible & region, region, item.name)
+        overlap = occluder_overlap(occluded, ~visible, region, item.name)
         found.segmentation[name].append((item, groups, score, overlap))
-    for name, picture in _renderings(item, head, found.missing).items():
-        seen = visible & region & picture.mask
-        rendered = picture.codes
+    for name, drawn_face in _renderings(item, head, found.missing).items():
+        seen = visible & region & drawn_face.mask
+        rendered = drawn_face.codes
         if not seen.any():
             found.missing.append(Missing(item.name, name, "nothing visible is rendered"))
             continue
@@ -161,10 +161,10 @@ def _network(head: Reconstruction, parser: Any) -> Mask:
 
 
 def _renderings(item: MaskItem, head: Reconstruction, missing: list[Missing]) -> dict[str, Any]:
-    """System -> :class:`ModelPicture`. The lights of the mean face look at the pixels that our own mask leaves."""
+    """System -> :class:`ModelRendering`. The lights of the mean face look at the pixels that our own mask leaves."""
     import torch
 
-    from ..heads.colours import mean_face_of, picture_of, with_fitted_light
+    from ..heads.colours import mean_face_of, rendering_of, with_fitted_light
 
     pixels = head.photo.pixels
     height, width = pixels.shape[:2]
@@ -179,7 +179,7 @@ def _renderings(item: MaskItem, head: Reconstruction, missing: list[Missing]) ->
                 parameters = parameters.with_(albedo=torch.zeros_like(parameters.albedo))
             if name != _MODEL:
                 parameters = with_fitted_light(head.model, parameters, camera, pixels, look)
-            made[name] = picture_of(head.model, parameters, camera)
+            made[name] = rendering_of(head.model, parameters, camera)
         except WholeFaceError as error:
             missing.append(Missing(item.name, name, str(error).removeprefix("<array>: ")))
     return made
@@ -215,7 +215,7 @@ def _report(options: RunOptions, found: _Found, title: str, notes: list[str]) ->
                     "visible face, F1",
                     value=total.f1,
                     spread=spread,
-                    spread_kind="95 % bootstrap half-width over people",
+                    spread_kind="95 % bootstrap half-width over subjects",
                     **common,
                 ),
             ]
@@ -267,7 +267,7 @@ def _report(options: RunOptions, found: _Found, title: str, notes: list[str]) ->
         }
         return {"segmentation_f1": cumulative_curve(errors, "100 % − F1 of the visible face", title)}
 
-    pictures, more = drawn(draw)
+    images, more = drawn(draw)
     tables[0] = Table(tables[0].title, tables[0].columns, tables[0].rows, [*tables[0].notes, *more])
     lines = ["item,mask,accuracy,ppv,tpr,f1,visible_share"]
     lines += [
@@ -278,7 +278,7 @@ def _report(options: RunOptions, found: _Found, title: str, notes: list[str]) ->
     return Report(
         tables=tables,
         metrics=metrics + colour_metrics,
-        pictures=pictures,
+        images=images,
         missing=found.missing,
         settings={
             "seed": options.seed,
@@ -309,7 +309,7 @@ def _colour_rows(
                 "system": system, "group": group, "unit": "sRGB codes 0-255", "count": len(part), "total": total
             }  # fmt: skip
             spread = half_width(list(squares), [item.person for item, _, _ in part], seed=options.seed)
-            kind = "95 % bootstrap half-width over people"
+            kind = "95 % bootstrap half-width over subjects"
             metrics += [
                 Metric("visible face, RMSE", value=mean, spread=spread, spread_kind=kind, **common),
                 Metric("visible face, mean absolute error", value=float(absolute.mean()), **common),

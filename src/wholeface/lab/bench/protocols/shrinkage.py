@@ -1,12 +1,12 @@
-"""Does the fitted identity beat the mean face, and at what strength: ``wholeface bench shrinkage``.
+"""Does the fitted identity beat the mean face, and at what factor: ``wholeface bench shrinkage``.
 
 Two tables. On held-out synthetic faces (rendered, found, fitted) the neutral identity is scaled by a factor, 0 being
 the mean face, and compared with the truth as NoW does; once, where mediapipe is installed, for the fit of its
 landmarks alone, which is told nothing about the occluder, and once, on half of the faces, for the whole method with
 the shipped detector. On video frames of real people
-there is no truth, but the same person should get the same shape: the spread between people is divided by the spread
+there is no truth, but the same person should get the same shape: the spread between subjects is divided by the spread
 within.
-A system whose best factor is 0, or whose ratio is near 1, has learned nothing about people.
+A system whose best factor is 0, or whose ratio is near 1, has learned nothing about identity.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ FACTORS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 """What the fitted identity is multiplied by; 0 is the mean face."""
 _HELD_OUT_SEED = 770_001  # far from the seeds that the model's noise statistics were rendered with
 _POINTS = 500
-_PEOPLE = (
-    ("people", "d"),
+_SUBJECTS = (
+    ("subjects", "d"),
     ("frames", "d"),
     ("without a face", "d"),
     ("between mm", ".2f"),
@@ -124,20 +124,20 @@ def sweep(
 
 
 def landmark_identities(
-    model: MorphableModel, samples: DetectionSet, *, told: bool, settings: LandmarkFitSettings | None = None
+    model: MorphableModel, samples: DetectionSet, *, known: bool, settings: LandmarkFitSettings | None = None
 ) -> Array:
     """(N, K) identities of the landmark fit alone.
 
     Args:
         model: face model.
         samples: detections.
-        told: whether the fit is told which points lie behind an occluder (what a perfect mask would tell it).
+        known: whether the fit knows which points lie behind an occluder (what a perfect mask would tell it).
         settings: of the fit; None takes the shipped ones.
     """
     rows = []
     for i in range(len(samples)):
         size = int(samples.size[i])
-        hidden = samples.occluded[i].astype(np.float64) if told else None
+        hidden = samples.occluded[i].astype(np.float64) if known else None
         fit = fit_landmarks(model, _landmarks(samples, i), size, size, occluded=hidden, settings=settings)
         rows.append(fit.parameters.identity.double().numpy())
     return np.stack(rows)
@@ -148,7 +148,7 @@ def method_identities(
 ) -> tuple[Array, Array]:
     """Fitted and true identities (N, K) of the whole method: landmarks, mask, second fit, photometric refinement.
 
-    Pictures without a found face are left out.
+    Images without a found face are left out.
     """
     reconstructor = Reconstructor(model=model, detector=detector, texture_size=64)
     fitted, truth = [], []
@@ -182,15 +182,15 @@ def _seven(model: MorphableModel, vertices: torch.Tensor) -> Array:
 
 
 def same_person(
-    model: MorphableModel, data: Path, detector: LandmarkDetector, *, people: int = 60, pictures: int = 4
+    model: MorphableModel, data: Path, detector: LandmarkDetector, *, subjects: int = 60, images: int = 4
 ) -> tuple[Spread, int]:
-    """Spread of the fitted neutral shapes over frames of the same people.
+    """Spread of the fitted neutral shapes over frames of the same subjects.
 
     Args:
         model: face model.
         data: folder with frames and ``points_68.npz`` (image, person).
         detector: landmarks are found anew on the frames.
-        people: at most so many; ``pictures``: of each, from different clips where there are.
+        subjects: at most so many; ``images``: of each, from different clips where there are.
 
     Returns:
         The spread, and the number of frames without a face.
@@ -200,14 +200,14 @@ def same_person(
     """
     index = data / "points_68.npz"
     if not index.exists():
-        raise UsageError(f"{index}: no such file; the folder of video frames holds it beside the pictures")
+        raise UsageError(f"{index}: no such file; the folder of video frames holds it beside the images")
     with np.load(index) as table:
         names, owners = table["image"], table["person"]
     face = model.regions["face"]
     shapes, missed = [], 0
-    for person in np.unique(owners)[:people]:
+    for person in np.unique(owners)[:subjects]:
         mine = names[owners == person]
-        mine = mine[np.unique(np.linspace(0, len(mine) - 1, pictures).astype(int))]
+        mine = mine[np.unique(np.linspace(0, len(mine) - 1, images).astype(int))]
         rows = []
         for name in mine:
             file = next(p for p in (data / str(name), data / f"{name}.jpg") if p.exists())
@@ -238,12 +238,12 @@ def run(options: RunOptions) -> Report:
         raise UsageError(f"--count {count}: at least 2")
     model, detector = load_model(), load_detector()
     first = _HELD_OUT_SEED + 2 * options.seed
-    sets = (("clean", first, ViewSettings()), ("covered", first + 1, ViewSettings(occluded=1.0)))
+    sets = (("clean", first, ViewSettings()), ("occluded", first + 1, ViewSettings(occluded=1.0)))
     found: list[SweepRow] = []
     if importlib.util.find_spec("mediapipe") is not None:
         for name, seed, settings in sets:
             samples = detections(model, MediapipeDetector(), count, seed, settings)
-            identities = landmark_identities(model, samples, told=False)
+            identities = landmark_identities(model, samples, known=False)
             found += sweep(model, identities, samples.identity, f"mediapipe's points, {name}")
     for name, seed, settings in sets:
         fitted, truth = method_identities(model, detector, max(2, count // 2), seed, settings)
@@ -269,16 +269,16 @@ def run(options: RunOptions) -> Report:
         for r in sorted(found, key=lambda r: not r.faces.startswith("whole"))
     ]
     if options.data is not None:
-        by, missed = same_person(model, options.data, detector, people=8 if options.quick else 60)
+        by, missed = same_person(model, options.data, detector, subjects=8 if options.quick else 60)
         tables.append(
             Table(
                 "Same person in video frames",
-                _PEOPLE,
-                [(by.people, by.photos, missed, by.between_mm, by.within_mm, by.ratio)],
+                _SUBJECTS,
+                [(by.subjects, by.photos, missed, by.between_mm, by.within_mm, by.ratio)],
             )
         )
         metrics.append(
-            Metric("between over within people", "wholeface", "video frames", by.ratio, "1", "higher")
+            Metric("between over within subjects", "wholeface", "video frames", by.ratio, "1", "higher")
         )
     return Report(tables, metrics, settings={"count": count, "factors": list(FACTORS)})
 
@@ -286,7 +286,7 @@ def run(options: RunOptions) -> Report:
 PROTOCOL = Protocol(
     name="shrinkage",
     title="Does the fitted identity beat the mean face?",
-    summary="does the fitted identity beat the mean face, and at what strength",
+    summary="does the fitted identity beat the mean face, and at what factor",
     source="",
     run=run,
     material="video_faces",

@@ -1,4 +1,4 @@
-"""Time and memory of each room, end to end: ``wholeface bench speed``.
+"""Time and memory of each stage, end to end: ``wholeface bench speed``.
 
 The first photo is measured as users meet it: a fresh process from its start to its exit, imports, loading
 and writing included. The warm rows come from one process that reconstructs the same photos again and again.
@@ -20,7 +20,7 @@ from pathlib import Path
 from ....core.errors import UsageError
 from ..protocol import Metric, Protocol, Report, RunOptions
 from ..report.table import Table
-from ..sets.covered_faces import photo_files
+from ..sets.occluded_faces import photo_files
 
 __all__ = [
     "PROTOCOL",
@@ -57,7 +57,7 @@ class SpeedRow:
 
 
 def example_photos() -> list[Path]:
-    """Pictures that installed packages ship (matplotlib: Grace Hopper); else an error says what to do."""
+    """Images that installed packages ship (matplotlib: Grace Hopper); else an error says what to do."""
     try:
         from matplotlib import cbook
 
@@ -153,7 +153,7 @@ def measure_batch(photo: Path, count: int) -> float:
 
 
 def measure_warm(photo: Path, repeat: int) -> list[SpeedRow]:
-    """Rows per room, for writing and for the sum, after one run that is not counted."""
+    """Rows per stage, for writing and for the sum, after one run that is not counted."""
     from ....reconstructor import Reconstructor
 
     reconstructor = Reconstructor()
@@ -183,7 +183,7 @@ def run(
 
     Args:
         options: ``data`` is a folder of photos; ``count``: of them at most. ``quick`` is short too.
-        photos: to time; none of these and no folder: example pictures of installed packages.
+        photos: to time; none of these and no folder: example images of installed packages.
         repeat: warm runs; None takes 5, or 1 where it should be quick.
         short: without the batch of 32 photos and those of 12, 48 and 108 megapixels.
 
@@ -227,7 +227,7 @@ def run(
         tables.append(
             Table(
                 f"{path.name}: first photo in a fresh process {seconds:.2f} s, peak memory {mebibytes:.0f} MiB",
-                (("room", ""), ("min ms", ".1f"), ("median", ".1f"), ("max", ".1f")),
+                (("stage", ""), ("min ms", ".1f"), ("median", ".1f"), ("max", ".1f")),
                 [(row.step, row.min_ms, row.median_ms, row.max_ms) for row in rows],
                 [f"{repeat} warm runs"],
             )
@@ -270,7 +270,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "photos",
         nargs="*",
         type=Path,
-        help="photos to time (default: example pictures of installed packages)",
+        help="photos to time (default: example images of installed packages)",
     )
     parser.add_argument("--repeat", type=int, help="runs after the first (default: 5)")
     parser.add_argument(
@@ -283,7 +283,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 PROTOCOL = Protocol(
     name="speed",
     title="Speed and memory, end to end",
-    summary="time and memory of each room, end to end, on this machine",
+    summary="time and memory of each stage, end to end, on this machine",
     source="",
     run=run,
     add_arguments=_add_arguments,

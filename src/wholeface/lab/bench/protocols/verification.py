@@ -1,6 +1,6 @@
 """Are two photos of one person? Identity coefficients compared by their cosine, as Tran et al. and Zhao & Qi do.
 
-LFW's pairs in its ten folds; or, without any download, pairs of rendered people in ten folds that share no person.
+LFW's pairs in its ten folds; or, without any download, pairs of rendered subjects in ten folds that share no person.
 Accuracy takes the threshold that is best on the other nine folds; 100 %−EER and nAUC (area under the ROC curve) are
 taken within each fold; all are means ± standard deviations over folds. With ``--occluder`` the same pairs are
 measured behind hands of about 75 × 75 pixels (for photos of 250 × 250, in random places and orientations) or behind
@@ -9,7 +9,7 @@ eyeglasses, on both photos of each pair, as the papers do, or on one.
 What the papers leave open, and what is done here:
 
 - A photo without a found face has no representation. LFW asks for a decision about every pair: such a pair is decided
-  as two people at every threshold (``--failures different``), or left out (``leave-out``). Both are counted.
+  as two subjects at every threshold (``--failures different``), or left out (``leave-out``). Both are counted.
 - Accuracy is the mean over both kinds of pairs, which is the share of right decisions where a fold has as many of
   each, as LFW's have. Ties are decided by coins. So the mean face, the same for everybody, is at 50 % exactly.
 - Tran et al. refer to their earlier system for the representation; here it is the identity coefficients of the shape
@@ -30,7 +30,7 @@ from ..heads.identity import MEAN_FACE, REPRESENTATIONS, Heads, fast_names, pred
 from ..metrics.verification import Verification, cosine_similarity, verify
 from ..protocol import Metric, Missing, Protocol, Report, RunOptions
 from ..report.table import Cell, Table
-from ..sets.identity import PhotoSet, SyntheticPeople, choose_photos, open_people
+from ..sets.identity import PhotoSet, SyntheticSubjects, choose_photos, open_subjects
 from ..sets.identity_occluders import OCCLUDERS, PhotoOccluder
 from ..sets.identity_pairs import Pairs, balanced_pairs, lfw_pairs
 
@@ -48,7 +48,7 @@ def run(
     occluder_root: Path | None = None,
     representation: str = "identity",
     failures: str = "different",
-    people: int | None = None,
+    subjects: int | None = None,
     photos: int | None = None,
     pairs_list: str = "pairs.txt",
     whole: bool = False,
@@ -62,7 +62,7 @@ def run(
         occluder_root: folder of source material with ``occluders/``, or None: drawn ones.
         representation: a key of ``REPRESENTATIONS``.
         failures: pairs with a photo without a face are decided as ``different``, or ``leave-out``.
-        people: of the synthetic set or of the folder; ``photos``: of each.
+        subjects: of the synthetic set or of the folder; ``photos``: of each.
         pairs_list: LFW's list in its folder.
         whole: run the whole shipped system instead of its landmark fit.
 
@@ -81,29 +81,29 @@ def run(
     from ..systems import load_systems
     from ..systems.own import Shared
 
-    photo_set, pairs = _open(options, people, photos, pairs_list)
+    photo_set, pairs = _open(options, subjects, photos, pairs_list)
     pairs = pairs.subset(options.count, options.seed)
     names = fast_names(options.systems, whole=whole)
     systems = load_systems(names) if names else []
     represent = REPRESENTATIONS[representation]
     clean, missing = predict_heads(photo_set, pairs.photos(), systems, represent)
-    covered = None
+    occluded = None
     if occluder != "none":
-        cover = PhotoOccluder(occluder, occluder_root, options.seed, Shared(), options.designs)
+        occlude = PhotoOccluder(occluder, occluder_root, options.seed, Shared(), options.designs)
         which = pairs.photos() if occluded_photos == "both" else np.unique(pairs.second)
-        covered, lost = predict_heads(photo_set, which, systems, represent, occlude=cover)
+        occluded, lost = predict_heads(photo_set, which, systems, represent, occlude=occlude)
         missing += [Missing(f"{m.item} ({occluder})", m.system, m.reason) for m in lost]
     rows: list[tuple[Cell, ...]] = []
     metrics: list[Metric] = []
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-    groups = ["clean"] if covered is None else ["clean", occluder]
+    groups = ["clean"] if occluded is None else ["clean", occluder]
     for group in groups:
         constant = np.zeros(len(pairs))
         _add(rows, metrics, curves, MEAN_FACE, group, constant, pairs, failures, missing)
         for system in systems:
             first = second = clean[system.name]
-            if group != "clean" and covered is not None:
-                second = covered[system.name]
+            if group != "clean" and occluded is not None:
+                second = occluded[system.name]
                 first = second if occluded_photos == "both" else first
             scores = _scores(first, second, pairs)
             _add(rows, metrics, curves, system.name, group, scores, pairs, failures, missing)
@@ -112,13 +112,13 @@ def run(
         f"{representation} coefficients, cosine; {len(pairs)} pairs in {len(np.unique(pairs.fold))} folds, half "
         "of them of one person; mean ± sd over folds; threshold of the accuracy from the other folds.",
         "pairs with a photo without a face are "
-        + ("decided as two people." if failures == "different" else "left out."),
+        + ("decided as two subjects." if failures == "different" else "left out."),
     ]
     if "wholeface" in options.systems and not whole:
         notes.append(
             "wholeface landmarks: the landmark fit of the shipped system alone; --whole runs all of it."
         )
-    pictures = _picture(curves, title, notes)
+    images = _image(curves, title, notes)
     columns = (
         ("system", ""), ("photos", ""), ("accuracy %", ".2f"), ("±", ".2f"), ("100 %−EER", ".2f"), ("± ", ".2f"),
         ("nAUC %", ".2f"), ("±  ", ".2f"), ("pairs", ""),
@@ -126,7 +126,7 @@ def run(
     return Report(
         tables=[Table(title, columns, rows, notes)],
         metrics=metrics,
-        pictures=pictures,
+        images=images,
         missing=missing,
         settings={
             "data": photo_set.name,
@@ -144,21 +144,21 @@ def run(
 
 
 def _open(
-    options: RunOptions, people: int | None, each: int | None, pairs_list: str
+    options: RunOptions, subjects: int | None, each: int | None, pairs_list: str
 ) -> tuple[PhotoSet, Pairs]:
     if options.data is None:
-        count = people or (20 if options.quick else 100)
-        synthetic = SyntheticPeople(count, each or (3 if options.quick else 4), options.seed)
+        count = subjects or (20 if options.quick else 100)
+        synthetic = SyntheticSubjects(count, each or (3 if options.quick else 4), options.seed)
         indices = np.arange(len(synthetic.photos))
         return synthetic, balanced_pairs(synthetic.photos, indices, folds=_FOLDS, seed=options.seed)
-    if (options.data / pairs_list).is_file() and people is None:
+    if (options.data / pairs_list).is_file() and subjects is None:
         photos, pairs = lfw_pairs(options.data, pairs_list)
         quick = pairs.subset(20 * _FOLDS, options.seed) if options.quick and options.count is None else pairs
         return photos, quick
-    photos = open_people(options.data)
+    photos = open_subjects(options.data)
     chosen = choose_photos(
         photos.photos,
-        people or (20 if options.quick else None),
+        subjects or (20 if options.quick else None),
         each or (3 if options.quick else 4),
         options.seed,
     )
@@ -217,13 +217,13 @@ def _add(
         )
 
 
-def _picture(
+def _image(
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]], title: str, notes: list[str]
 ) -> dict[str, NDArray[np.uint8]]:
-    from ..report.plots import roc_picture
+    from ..report.plots import roc_plot
 
     try:
-        return {"verification_roc": roc_picture(curves, title)}
+        return {"verification_roc": roc_plot(curves, title)}
     except UsageError as error:
         notes.append(str(error))
         return {}
@@ -245,7 +245,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--occluded-photos",
         choices=("both", "one"),
         default="both",
-        help="which photos of a pair are covered",
+        help="which photos of a pair are occluded",
     )
     parser.add_argument(
         "--occluder-root",
@@ -256,7 +256,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--failures", choices=FAILURES, default="different", help="what becomes of pairs without a found face"
     )
-    parser.add_argument("--people", type=int, help="people of the synthetic set, or taken from the folder")
+    parser.add_argument(
+        "--people", dest="subjects", type=int, help="subjects of the synthetic set, or taken from the folder"
+    )
     parser.add_argument("--photos", type=int, help="photos of each of them")
     parser.add_argument("--pairs-list", default="pairs.txt", help="LFW's list of pairs in its folder")
     parser.add_argument("--whole", action="store_true", help="the whole system, not its landmark fit alone")
@@ -265,7 +267,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 PROTOCOL = Protocol(
     name="verification",
     title="Verification",
-    summary="are two photos of one person? accuracy, 100 %−EER and nAUC over folds (LFW, or rendered people)",
+    summary="are two photos of one person? accuracy, 100 %−EER and nAUC over folds (LFW, or rendered subjects)",
     source="Huang et al. 2007 (LFW); Tran et al. 2018, §5.1 and table 1; Zhao & Qi 2022",
     run=run,
     add_arguments=_arguments,

@@ -1,4 +1,4 @@
-"""Pictures where they can be drawn, a note where they cannot."""
+"""Images where they can be drawn, a note where they cannot."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def drawn(
     try:
         return make(), []
     except UsageError as error:
-        return {}, [f"no picture: {error}"]
+        return {}, [f"no image: {error}"]

@@ -1,4 +1,4 @@
-"""One protocol from options to files: runs it, says what to print, writes JSON, pictures and further files."""
+"""One protocol from options to files: runs it, says what to print, writes JSON, images and further files."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def write_json(file: Path, record: Mapping[str, Any]) -> None:
 
 
 def write_outputs(report: Report, folder: Path) -> list[Path]:
-    """Pictures as PNG and further files, in a folder that is made.
+    """Images as PNG and further files, in a folder that is made.
 
     Raises:
         OutputError: something cannot be written, or a name would leave the folder.
@@ -118,7 +118,7 @@ def write_outputs(report: Report, folder: Path) -> list[Path]:
     from ....export.images import encode_png
 
     written = []
-    for stem, pixels in report.pictures.items():
+    for stem, pixels in report.images.items():
         written.append(_inside(folder, f"{stem}.png"))
         _write(written[-1], encode_png(pixels))
     for name, text in report.files.items():

@@ -66,14 +66,14 @@ SECTIONS = (
     Section(
         "Does the fitted identity beat the mean face?",
         "Held-out synthetic faces, rendered, found by the shipped detector and fitted; distances as in NoW. Identity "
-        "scaled by each factor; 0 is the mean face. The last table compares people in real video frames.",
+        "scaled by each factor; 0 is the mean face. The last table compares subjects in real video frames.",
         ("bench", "shrinkage", "--data", "{data}/video_faces"),
         needs_data=True,
     ),
     Section(
         "Perception: our networks beside mediapipe",
         "Held-out synthetic faces and held-out portraits, clean and behind occluders that were never trained on; the "
-        "annotated photos of covered faces; pictures without faces. What each table compares "
+        "annotated photos of occluded faces; images without faces. What each table compares "
         "stands below it. Where the reference is mediapipe's own clean prediction, its systematic habits count "
         "against us.",
         ("bench", "perception", "--data", "{data}"),

@@ -1,4 +1,4 @@
-"""Pictures of measurements: cumulative error curves, ROC, lines, heat maps of heads. All return pixels."""
+"""Images of measurements: cumulative error curves, ROC, lines, heat maps of heads. All return pixels."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = [
     "cumulative_shares",
     "heat_colours",
     "heat_map",
-    "lines_picture",
-    "roc_picture",
+    "lines_plot",
+    "roc_plot",
 ]
 
 Array = NDArray[np.float64]
@@ -52,12 +52,12 @@ def cumulative_shares(errors: ArrayLike) -> tuple[Array, Array]:
 
 
 def cumulative_curve(errors: Mapping[str, ArrayLike], unit: str, title: str) -> Pixels:
-    """Cumulative error curves in one picture.
+    """Cumulative error curves in one image.
 
     Args:
         errors: label -> (N,) errors in ``unit``; NaN counts as never reached.
         unit: of the errors.
-        title: of the picture.
+        title: of the image.
 
     Returns:
         (H, W, 3) uint8.
@@ -76,15 +76,15 @@ def cumulative_curve(errors: Mapping[str, ArrayLike], unit: str, title: str) -> 
         axes.set_xlabel(f"error ({unit})")
         axes.set_ylabel("items with at most this error (%)")
 
-    return _picture(draw, title, len(curves))
+    return _image(draw, title, len(curves))
 
 
-def roc_picture(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], title: str) -> Pixels:
-    """ROC curves in one picture.
+def roc_plot(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], title: str) -> Pixels:
+    """ROC curves in one image.
 
     Args:
         curves: label -> false and true positive rates, both (N,) in [0, 1], in the order of falling thresholds.
-        title: of the picture.
+        title: of the image.
 
     Returns:
         (H, W, 3) uint8.
@@ -104,13 +104,13 @@ def roc_picture(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], title: str) -
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_aspect("equal")
-        axes.set_xlabel("different people taken for one (false positive rate)")
+        axes.set_xlabel("different subjects taken for one (false positive rate)")
         axes.set_ylabel("true positive rate")
 
-    return _picture(draw, title, len(rates))
+    return _image(draw, title, len(rates))
 
 
-def lines_picture(
+def lines_plot(
     lines: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike | None]], xlabel: str, ylabel: str, title: str
 ) -> Pixels:
     """Lines with a band of their spread.
@@ -119,7 +119,7 @@ def lines_picture(
         lines: label -> x, y and half-width of the band or None, each (N,); NaN leaves a gap.
         xlabel: quantity and unit.
         ylabel: quantity and unit.
-        title: of the picture.
+        title: of the image.
 
     Returns:
         (H, W, 3) uint8.
@@ -140,7 +140,7 @@ def lines_picture(
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
 
-    return _picture(draw, title, len(checked))
+    return _image(draw, title, len(checked))
 
 
 def heat_colours(values: ArrayLike, top: float) -> Array:
@@ -174,7 +174,7 @@ def heat_map(
         values: (V,) >= 0; NaN = not measured, grey.
         unit: of the values.
         top: value at the end of the bar.
-        title: of the picture.
+        title: of the image.
 
     Returns:
         (H, W, 3) uint8.
@@ -234,7 +234,7 @@ def _pair(label: str, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     return a, b
 
 
-def _picture(draw: Callable[[Axes], None], title: str, count: int) -> Pixels:
+def _image(draw: Callable[[Axes], None], title: str, count: int) -> Pixels:
     figure = _matplotlib().figure.Figure(figsize=(6.4, 4.8), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     draw(axes)
@@ -267,5 +267,5 @@ def _matplotlib() -> Any:
         import matplotlib.colors
         import matplotlib.figure
     except ImportError as error:
-        raise UsageError("pictures need matplotlib: pip install matplotlib (or wholeface[bench])") from error
+        raise UsageError("images need matplotlib: pip install matplotlib (or wholeface[bench])") from error
     return matplotlib

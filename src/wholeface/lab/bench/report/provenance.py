@@ -135,7 +135,7 @@ def report_record(
 
     Returns:
         ``schema``, ``protocol``, ``title``, ``source``, ``provenance``, ``options``, ``settings``, ``seconds``,
-        ``metrics``, ``tables``, ``missing``, and the names of ``pictures`` and ``files``.
+        ``metrics``, ``tables``, ``missing``, and the names of ``images`` and ``files``.
     """
     return {
         "schema": SCHEMA,
@@ -149,7 +149,7 @@ def report_record(
         "metrics": [plain(asdict(metric)) for metric in report.metrics],
         "tables": [plain(table.record()) for table in report.tables],
         "missing": [plain(asdict(missing)) for missing in report.missing],
-        "pictures": sorted(report.pictures),
+        "images": sorted(report.images),
         "files": sorted(report.files),
     }
 

@@ -60,12 +60,12 @@ def avatar_views(
 ) -> list[AvatarView]:
     """Two views each of some avatars, evenly spread over the folder.
 
-    The scan is what a frontal picture shows within the outline of the points found there, without eyes; its seven
+    The scan is what a frontal image shows within the outline of the points found there, without eyes; its seven
     landmarks are found there too (by mediapipe where it is at hand) and only start the alignment.
 
     Args:
         folder: of the avatars.
-        finders: systems; the last one finds the landmarks of the frontal picture.
+        finders: systems; the last one finds the landmarks of the frontal image.
         model: face model.
         count: avatars at most.
         seed: of poses and light.
@@ -79,7 +79,7 @@ def avatar_views(
         rng = np.random.default_rng([seed, 3, number])
         texture = _linear_texture(avatar)
         front = _Pose(0.0, 0.0, 0.0, 1100.0)
-        pixels, surface, skin = _picture(avatar, texture, front, rng)
+        pixels, surface, skin = _image(avatar, texture, front, rng)
         face = finders[-1].find(pixels, _mean_points(model, front))
         if face is None or face.points_478 is None:
             continue
@@ -98,8 +98,8 @@ def avatar_views(
                 float(rng.normal(0, 8)),
                 float(np.exp(rng.normal(np.log(900), 0.4)).clip(400, 2500)),
             )
-            picture, _, _ = _picture(avatar, texture, pose, rng)
-            views.append(AvatarView(picture, _mean_points(model, pose), scan, seven))
+            image, _, _ = _image(avatar, texture, pose, rng)
+            views.append(AvatarView(image, _mean_points(model, pose), scan, seven))
     return views
 
 
@@ -130,7 +130,7 @@ def _linear_texture(avatar: Avatar) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(half, dtype=np.float32)).permute(2, 0, 1)
 
 
-def _picture(
+def _image(
     avatar: Avatar, texture: Tensor, pose: _Pose, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], Array, NDArray[np.bool_]]:
     """Rendering; (S, S, 3) mm the surface seen at each pixel, NaN where none; (S, S) bool where it is skin."""

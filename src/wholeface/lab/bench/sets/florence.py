@@ -6,7 +6,7 @@
     subject_01/Model/frontal1/obj/110920150452.txt       its landmarks (.pp, .txt or .npy), see below
     subject_01/Videos/Indoor-Cooperative/frame0001.jpg   frames: ffmpeg -i Indoor-Cooperative.mjpg frame%04d.jpg
 
-Every folder of ``subject…`` is a subject; where none is called so, every folder with a mesh is one. Pictures may lie
+Every folder of ``subject…`` is a subject; where none is called so, every folder with a mesh is one. Images may lie
 anywhere in the subject's folder except in ``Model`` (these are textures); the name of their folder is the setting.
 Videos themselves are not read.
 
@@ -47,7 +47,7 @@ class FlorencePhoto:
     Args:
         subject: whose.
         setting: name of the folder it lies in.
-        path: the picture.
+        path: the image.
     """
 
     subject: str
@@ -93,7 +93,7 @@ def load_florence(folder: Path) -> tuple[FlorenceSubject, ...]:
     found = tuple(FlorenceSubject(path.name, path, _photos(path)) for path in subjects)
     if not any(subject.photos for subject in found):
         raise DataError(
-            f"{subjects[0]}: no pictures outside Model, nor in any other subject; expected frames of the videos, for "
+            f"{subjects[0]}: no images outside Model, nor in any other subject; expected frames of the videos, for "
             "example by: ffmpeg -i Indoor-Cooperative.mjpg Indoor-Cooperative/frame%04d.jpg"
         )
     return found

@@ -1,4 +1,4 @@
-"""Several photos of each of several people: rendered people of the test split, or folders of people."""
+"""Several photos of each of several subjects: rendered subjects of the test split, or folders of subjects."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ...data.occluders.hair.source import HairSource
     from ...data.synthetic.faces import SyntheticFaces
 
-__all__ = ["FilePhotos", "PersonPhoto", "PhotoSet", "SyntheticPeople", "choose_photos", "open_people"]
+__all__ = ["FilePhotos", "PersonPhoto", "PhotoSet", "SyntheticSubjects", "choose_photos", "open_subjects"]
 
 _SIZE = 250  # pixels, as LFW
-_PHOTOS = 1000  # numbers of pictures kept for each person
+_PHOTOS = 1000  # numbers of images kept for each person
 _CAMERA = 0.6
 
 
@@ -42,7 +42,7 @@ class PersonPhoto:
 
 
 class PhotoSet(Protocol):
-    """Photos of known people."""
+    """Photos of known subjects."""
 
     name: str
     photos: Sequence[PersonPhoto]
@@ -56,29 +56,29 @@ class PhotoSet(Protocol):
         ...
 
 
-class SyntheticPeople:
-    """Rendered people who are never trained on, each in several pictures framed as LFW's.
+class SyntheticSubjects:
+    """Rendered subjects who are never trained on, each in several images framed as LFW's.
 
-    Shape, skin and hair are the person's; expression, pose, light, camera, clothes and background are the picture's.
+    Shape, skin and hair are the person's; expression, pose, light, camera, clothes and background are the image's.
 
     Args:
-        people: how many; ``photos``: of each.
-        seed: of the people and pictures.
+        subjects: how many; ``photos``: of each.
+        seed: of the subjects and images.
         first: number of the first person, so that sets of one seed need not overlap.
 
     Raises:
-        UsageError: no people or photos.
+        UsageError: no subjects or photos.
     """
 
-    name = "synthetic people"
+    name = "synthetic subjects"
 
-    def __init__(self, people: int, photos: int, seed: int = 0, *, first: int = 0) -> None:
-        if people < 1 or not 1 <= photos <= _PHOTOS:
+    def __init__(self, subjects: int, photos: int, seed: int = 0, *, first: int = 0) -> None:
+        if subjects < 1 or not 1 <= photos <= _PHOTOS:
             raise UsageError(
-                f"{people} people with {photos} photos: at least 1, and at most {_PHOTOS} photos each"
+                f"{subjects} subjects with {photos} photos: at least 1, and at most {_PHOTOS} photos each"
             )
         self.seed = seed
-        self._numbers = [(first + p, k) for p in range(people) for k in range(photos)]
+        self._numbers = [(first + p, k) for p in range(subjects) for k in range(photos)]
         self.photos: Sequence[PersonPhoto] = [
             PersonPhoto(f"person {p:04d} photo {k}", f"{p:04d}", scene=str(k)) for p, k in self._numbers
         ]
@@ -86,7 +86,7 @@ class SyntheticPeople:
         self._hair: HairSource | None = None
 
     def sample(self, index: int) -> FaceSample:
-        """The picture with hair, after the camera."""
+        """The image with hair, after the camera."""
         from ...data.compositing.camera_effects import apply_camera
         from ...data.compositing.compose import apply_layer
         from ...data.occluders.hair.source import HairSource
@@ -133,7 +133,7 @@ class FilePhotos:
         """(H, W, 3) uint8 sRGB.
 
         Raises:
-            PhotoError: the file is missing or no picture.
+            PhotoError: the file is missing or no image.
         """
         from ....photo import read_photo
 
@@ -146,17 +146,17 @@ class FilePhotos:
         """None: nobody knows the truth of a photo."""
 
 
-def open_people(data: Path) -> FilePhotos:
+def open_subjects(data: Path) -> FilePhotos:
     """The photos of a folder: video frames with ``points_68.npz``, LFW, or one folder for each person.
 
     Raises:
-        DataError: none of these, or a listed picture is missing.
+        DataError: none of these, or a listed image is missing.
     """
     from ...data.datasets import FaceFolders, LFWPeople
 
     if not data.is_dir():
         raise DataError(
-            f"{data}: no such folder; expected photos of people: LFW, one folder for each person, or video "
+            f"{data}: no such folder; expected photos of subjects: LFW, one folder for each person, or video "
             "frames with points_68.npz"
         )
     if (data / "points_68.npz").is_file():
@@ -180,14 +180,14 @@ def _video_frames(data: Path) -> FilePhotos:
         missing = [key for key in ("image", "person") if key not in table]
         if missing:
             raise DataError(f"{index}: has no {missing[0]!r}; expected 'image', 'person' and perhaps 'clip'")
-        names, people = table["image"], table["person"]
+        names, subjects = table["image"], table["person"]
         clips = table["clip"] if "clip" in table else np.arange(len(names))
-    if not len(names) == len(people) == len(clips):
+    if not len(names) == len(subjects) == len(clips):
         raise DataError(
-            f"{index}: {len(names)} images, {len(people)} people, {len(clips)} clips; expected equal"
+            f"{index}: {len(names)} images, {len(subjects)} subjects, {len(clips)} clips; expected equal"
         )
     photos = []
-    for name, person, clip in zip(names, people, clips):
+    for name, person, clip in zip(names, subjects, clips):
         places = (data / str(name), data / f"{name}.jpg")
         path = next((p for p in places if p.is_file()), None)
         if path is None:
@@ -197,18 +197,18 @@ def _video_frames(data: Path) -> FilePhotos:
 
 
 def choose_photos(
-    photos: Sequence[PersonPhoto], people: int | None, each: int, seed: int = 0
+    photos: Sequence[PersonPhoto], subjects: int | None, each: int, seed: int = 0
 ) -> NDArray[np.int64]:
-    """Indices of some photos of some people.
+    """Indices of some photos of some subjects.
 
     Args:
-        photos: of which only people with two or more count.
-        people: at most so many, or None for all.
+        photos: of which only subjects with two or more count.
+        subjects: at most so many, or None for all.
         each: photos of each at most, from different scenes as far as there are.
         seed: of the choice.
 
     Raises:
-        UsageError: fewer than two people have two photos.
+        UsageError: fewer than two subjects have two photos.
     """
     if each < 2:
         raise UsageError(f"{each} photos of each person: at least 2")
@@ -219,11 +219,11 @@ def choose_photos(
     names = [name for name, mine in owners.items() if len(mine) >= 2]
     if len(names) < 2:
         raise UsageError(
-            f"{len(names)} people with two or more photos among {len(photos)}; at least two are needed"
+            f"{len(names)} subjects with two or more photos among {len(photos)}; at least two are needed"
         )
     rng.shuffle(names)
     chosen: list[int] = []
-    for name in names[:people]:
+    for name in names[:subjects]:
         mine = owners[name]
         rng.shuffle(mine)
         met: dict[str, int] = {}

@@ -30,7 +30,7 @@ _TRIES = 8
 
 
 class PhotoOccluder:
-    """Lays one thing over a photo; the same thing whenever seed and name are the same.
+    """Lays one occluder over a photo; the same occluder whenever seed and name are the same.
 
     Hands: a box of 75 × 75 pixels on average for photos of 250 × 250, in a random place and orientation anywhere in
     the photo, as in Tran et al. 2018, §5.1. Eyeglasses: on the nose, by the fitted pose, as in Zhao & Qi 2022.
@@ -124,7 +124,7 @@ class PhotoOccluder:
 
 
 def photo_sample(pixels: Pixels, shared: Shared) -> FaceSample:
-    """A photo with the landmarks of a fitted head, so that things can be put on it.
+    """A photo with the landmarks of a fitted head, so that occluders can be put on it.
 
     Args:
         pixels: (H, W, 3); continued to a square to the right or below by its last pixels.

@@ -75,27 +75,27 @@ def balanced_pairs(
     Args:
         photos: all.
         indices: those to be paired.
-        folds: at most so many; fewer where each would have fewer than two people.
+        folds: at most so many; fewer where each would have fewer than two subjects.
         most: pairs of each kind in a fold, at most.
-        seed: which people go where, and which pairs are taken.
+        seed: which subjects go where, and which pairs are taken.
 
     Raises:
-        UsageError: fewer than four people with two photos each.
+        UsageError: fewer than four subjects with two photos each.
     """
     rng = np.random.default_rng([seed, 29])
     owners: dict[str, list[int]] = {}
     for i in indices.tolist():
         owners.setdefault(photos[i].person, []).append(i)
-    people = [sorted(mine) for _, mine in sorted(owners.items()) if len(mine) >= 2]
-    folds = min(folds, len(people) // 2)
+    subjects = [sorted(mine) for _, mine in sorted(owners.items()) if len(mine) >= 2]
+    folds = min(folds, len(subjects) // 2)
     if folds < 2:
         raise UsageError(
-            f"{len(people)} people with two or more photos; verification by folds needs at least four"
+            f"{len(subjects)} subjects with two or more photos; verification by folds needs at least four"
         )
-    order = rng.permutation(len(people))
+    order = rng.permutation(len(subjects))
     rows: list[tuple[int, int, bool, int]] = []
     for fold in range(folds):
-        group = [people[k] for k in order[fold::folds]]
+        group = [subjects[k] for k in order[fold::folds]]
         same = [(a, b) for mine in group for n, a in enumerate(mine) for b in mine[n + 1 :]]
         other = [
             (a, b) for n, mine in enumerate(group) for theirs in group[n + 1 :] for a in mine for b in theirs
@@ -116,7 +116,7 @@ def lfw_pairs(data: Path, listed: str = "pairs.txt") -> tuple[FilePhotos, Pairs]
         listed: its list of pairs.
 
     Raises:
-        DataError: the list or a picture is missing.
+        DataError: the list or an image is missing.
     """
     from ...data.datasets import LFWPairs
 

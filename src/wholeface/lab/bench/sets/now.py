@@ -3,7 +3,7 @@
 Handed out, below the given folder, ``final_release_version`` or ``NoW_Dataset/final_release_version``::
 
     imagepathsvalidation.txt (imagepathstest.txt)        SUBJECT/CHALLENGE/IMG_0000.jpg, one a line
-    iphone_pictures/SUBJECT/CHALLENGE/IMG_0000.jpg
+    iphone_images/SUBJECT/CHALLENGE/IMG_0000.jpg
     detected_face/SUBJECT/CHALLENGE/IMG_0000.npy         box of the face: top, left, bottom, right (optional)
     scans/SUBJECT/*.obj                                  one neutral scan, millimetres (validation only)
     scans_lmks_onlypp/SUBJECT/*.pp                       its seven landmarks, picked with MeshLab
@@ -104,7 +104,7 @@ def load_now(folder: Path, split: str = "val") -> NowSet:
     root = next((place for place in places if (place / name).is_file()), None)
     if root is None:
         raise DataError(f"{folder / name}: not there; expected the list of photos of the NoW {split} set")
-    needed = ["iphone_pictures", *(["scans", "scans_lmks_onlypp"] if split == "val" else [])]
+    needed = ["iphone_images", *(["scans", "scans_lmks_onlypp"] if split == "val" else [])]
     for part in needed:
         if not (root / part).is_dir():
             raise DataError(f"{root / part}: no such folder; expected the {part} of the NoW {split} set")
@@ -119,7 +119,7 @@ def load_now(folder: Path, split: str = "val") -> NowSet:
                 f"{root / name}, line {number}: challenge {challenge!r}; expected one of {', '.join(CHALLENGES)}"
             )
         box = root / "detected_face" / subject / challenge / f"{Path(photo).stem}.npy"
-        image = root / "iphone_pictures" / subject / challenge / photo
+        image = root / "iphone_images" / subject / challenge / photo
         items.append(NowItem(subject, challenge, image, box if box.is_file() else None))
     return NowSet(
         root, tuple(sorted(items, key=lambda item: (item.subject, item.challenge, item.image.name)))

@@ -70,7 +70,7 @@ def load_items(
         number = count or (3 if quick else 24)
         groups = ("unoccluded", "occluded") if quick else tuple(_RENDERED)
         note = (
-            "rendered faces of people and behind things that are never trained on; exact masks. "
+            "rendered faces of subjects and behind occluders that are never trained on; exact masks. "
             "glasses and scarf stand for AR's subsets: sunglasses, and scarves over mouth and nose."
         )
         return _rendered(groups, number, seed, split), "held-out rendered faces", [note]
@@ -86,7 +86,7 @@ def load_items(
         return _celeba(data, limit), "CelebAMask-HQ test", [note]
     if any(data.glob("*_face.png")):
         note = (
-            "hand-drawn outlines; visible face: inside the outline and not covered. occluded: more than 5 %."
+            "hand-drawn outlines; visible face: inside the outline and not occluded. occluded: more than 5 %."
         )
         return _annotated(data, limit), "annotated photos", [note]
     if masks is None:
@@ -94,7 +94,7 @@ def load_items(
             f"--data {data}: neither CelebAMask-HQ (CelebAMask-HQ-mask-anno/) nor photos with <stem>_face.png; "
             "for AR also give --masks, the folder of hand-drawn masks of the visible face"
         )
-    return _ar(data, masks, limit), "AR", ["only pictures with a mask (120 were drawn by hand)."]
+    return _ar(data, masks, limit), "AR", ["only images with a mask (120 were drawn by hand)."]
 
 
 def _chosen(count: int, limit: int | None) -> list[int]:
@@ -118,7 +118,7 @@ def _rendered(groups: tuple[str, ...], count: int, seed: int, occluded: Split) -
         )
         engine = FaceEngine(None, seed=_SEED + seed, split=split, settings=settings)
         for i in range(count):
-            index = 10_000 * number + i  # other people in each group
+            index = 10_000 * number + i  # other subjects in each group
             yield MaskItem(f"{group} {i}", group, loader(engine.sample(index)), str(index))
 
 
@@ -147,11 +147,11 @@ def _annotated(root: Path, limit: int | None) -> Iterator[MaskItem]:
 
     def loader(stem: str) -> Callable[[], tuple[NDArray[np.uint8], Mask, Mask | None]]:
         def load() -> tuple[NDArray[np.uint8], Mask, Mask | None]:
-            face, covered = (read_grey(root / f"{stem}_{part}.png") > 127 for part in ("face", "occluder"))
+            face, occluded = (read_grey(root / f"{stem}_{part}.png") > 127 for part in ("face", "occluder"))
             pixels = read_rgb(root / f"{stem}.png")
-            if not face.shape == covered.shape == pixels.shape[:2]:
+            if not face.shape == occluded.shape == pixels.shape[:2]:
                 raise DataError(f"{root / stem}_face.png: {face.shape} pixels; expected {pixels.shape[:2]}")
-            return pixels, face & ~covered, covered
+            return pixels, face & ~occluded, occluded
 
         return load
 
@@ -191,6 +191,4 @@ def _ar(root: Path, masks: Path, limit: int | None) -> Iterator[MaskItem]:
             item, mask = found[i]
             yield MaskItem(item.name, group, loader(item, mask), item.identity)
     if not anything:
-        raise DataError(
-            f"{masks}: holds no mask of any picture in {root}; expected <stem>.png, as m-001-1.png"
-        )
+        raise DataError(f"{masks}: holds no mask of any image in {root}; expected <stem>.png, as m-001-1.png")

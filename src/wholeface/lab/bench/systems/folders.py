@@ -108,7 +108,7 @@ LAYOUTS: Mapping[str, ResultLayout] = {
             MeshFile("{stem}.ply", _METRES),
             MeshFile("{stem}_vertices.npy", _METRES),
         ),
-        written_by="its demo writes pictures only: save flame_output['vertices'][0] as STEM_vertices.npy",
+        written_by="its demo writes images only: save flame_output['vertices'][0] as STEM_vertices.npy",
     ),
     "MICA": ResultLayout(
         (MeshFile("{stem}/mesh.ply", _MILLIMETRES), MeshFile("{stem}/mesh.obj", _MILLIMETRES)),

@@ -75,7 +75,7 @@ class Shared:
 
 
 class MeanFace:
-    """The mean of the model, whatever the photo shows: what a system must beat to have learned about people.
+    """The mean of the model, whatever the photo shows: what a system must beat to have learned about identity.
 
     Args:
         shared: the model, and the detector where ``placed``.

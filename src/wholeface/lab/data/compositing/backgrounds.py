@@ -227,15 +227,15 @@ def random_background(rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
     def one() -> Floats:
         return BACKGROUNDS[names[int(rng.choice(len(names), p=weights / weights.sum()))]][1](rng, small)
 
-    picture = one()
+    image = one()
     if rng.random() < 0.35:
         edge = np.clip(
             (value_noise(rng, small, (1, 3), channels=1) + rng.uniform(-0.5, 0.5)) * rng.uniform(2, 30), 0, 1
         )
-        picture = picture + edge * (one() - picture)
+        image = image + edge * (one() - image)
     if small != size:
         out = np.zeros((size, size, 3), np.float32)
-        _enlarge(np.ascontiguousarray(picture, dtype=np.float32), out, False)
-        picture = out
-    result: NDArray[np.uint8] = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+        _enlarge(np.ascontiguousarray(image, dtype=np.float32), out, False)
+        image = out
+    result: NDArray[np.uint8] = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
     return result

@@ -1,4 +1,4 @@
-"""What a camera and its file do to a picture: blur, noise, tone, colour cast, few pixels, JPEG."""
+"""What a camera and its file do to an image: blur, noise, tone, colour cast, few pixels, JPEG."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SHARES = {
 
 @dataclass(frozen=True)
 class _Effects:
-    """One draw of everything, to be applied to several pictures alike.
+    """One draw of everything, to be applied to several images alike.
 
     Args:
         blur: standard deviation in pixels, 0 = none.
@@ -69,22 +69,22 @@ class _Effects:
 def apply_camera(
     image: Bytes, clean: Bytes, rng: np.random.Generator, strength: float = 1.0
 ) -> tuple[Bytes, Bytes]:
-    """Both pictures as the same camera would have taken them, in the same moment.
+    """Both images as the same camera would have taken them, in the same moment.
 
     Args:
         image: (S, S, 3) uint8 sRGB.
         clean: (S, S, 3) uint8 sRGB; the same object as ``image`` spares the second half of the work.
-        rng: randomness. What is drawn does not depend on the pictures.
-        strength: scales how often effects occur and how strong they are; 0 leaves the pictures unchanged.
+        rng: randomness. What is drawn does not depend on the images.
+        strength: scales how often effects occur and how strong they are; 0 leaves the images unchanged.
 
     Returns:
-        Two new pictures of the same size; one and the same where ``image is clean``.
+        Two new images of the same size; one and the same where ``image is clean``.
 
     Raises:
-        UsageError: pictures of different sizes, or a negative strength.
+        UsageError: images of different sizes, or a negative strength.
     """
     if image.shape != clean.shape or image.ndim != 3 or image.shape[2] != 3:
-        raise UsageError(f"two RGB pictures of one size are needed, got {image.shape} and {clean.shape}")
+        raise UsageError(f"two RGB images of one size are needed, got {image.shape} and {clean.shape}")
     if strength < 0:
         raise UsageError(f"the strength of camera effects must not be negative, got {strength}")
     effects = _draw(rng, strength, image.shape[0])
@@ -148,26 +148,26 @@ def _draw(rng: np.random.Generator, strength: float, size: int) -> _Effects:
 
 def _apply(image: Bytes, effects: _Effects) -> Bytes:
     size = image.shape[0]
-    picture = np.ascontiguousarray(image)
+    shot = np.ascontiguousarray(image)
     if effects.blur > 0:
-        picture = _blurred(picture, effects.blur)
+        shot = _blurred(shot, effects.blur)
     if effects.motion != (0.0, 0.0):
-        out = np.empty_like(picture)
-        _smear(picture, effects.motion[0], effects.motion[1], out)
-        picture = out
+        out = np.empty_like(shot)
+        _smear(shot, effects.motion[0], effects.motion[1], out)
+        shot = out
     small = max(8, round(size * effects.shrink))
     if small < size:
-        picture = np.asarray(Image.fromarray(picture).resize((small, small), effects.filters[0]))
+        shot = np.asarray(Image.fromarray(shot).resize((small, small), effects.filters[0]))
         if not effects.late:
-            picture = _enlarged(picture, size, effects)
+            shot = _enlarged(shot, size, effects)
     if effects.sharpen > 0:
-        out = np.empty_like(picture)
-        _unsharp(picture, _blurred(picture, 1.0), np.float32(effects.sharpen), out)
-        picture = out
+        out = np.empty_like(shot)
+        _unsharp(shot, _blurred(shot, 1.0), np.float32(effects.sharpen), out)
+        shot = out
     if effects.noise[1] > 0 or effects.saturation != 1.0 or not effects.plain:
-        out = np.empty_like(picture)
+        out = np.empty_like(shot)
         _develop(
-            np.ascontiguousarray(picture),
+            np.ascontiguousarray(shot),
             effects.table,
             np.float32(effects.saturation),
             np.array(effects.noise, np.float32),
@@ -175,20 +175,20 @@ def _apply(image: Bytes, effects: _Effects) -> Bytes:
             _noise(),
             out,
         )
-        picture = out
+        shot = out
     if effects.jpeg:
         file = io.BytesIO()
-        Image.fromarray(picture).save(
+        Image.fromarray(shot).save(
             file, "JPEG", quality=effects.jpeg, subsampling=effects.subsampling, optimize=False
         )
-        picture = np.asarray(Image.open(file))
-    if picture.shape[0] != size:
-        picture = _enlarged(picture, size, effects)
-    return np.array(picture) if picture is image or not picture.flags.writeable else picture
+        shot = np.asarray(Image.open(file))
+    if shot.shape[0] != size:
+        shot = _enlarged(shot, size, effects)
+    return np.array(shot) if shot is image or not shot.flags.writeable else shot
 
 
-def _enlarged(picture: Bytes, size: int, effects: _Effects) -> Bytes:
-    return np.asarray(Image.fromarray(picture).resize((size, size), effects.filters[1]))
+def _enlarged(shot: Bytes, size: int, effects: _Effects) -> Bytes:
+    return np.asarray(Image.fromarray(shot).resize((size, size), effects.filters[1]))
 
 
 @lru_cache(maxsize=1)
@@ -197,11 +197,11 @@ def _noise() -> Floats:
     return np.random.default_rng(77).normal(0, 1, (_TILE, _TILE, 4)).astype(np.float32)
 
 
-def _blurred(picture: Bytes, sigma: float) -> Bytes:
+def _blurred(shot: Bytes, sigma: float) -> Bytes:
     radius = max(1, int(np.ceil(2.6 * sigma)))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    out = np.empty_like(picture)
-    _separable(picture, (kernel / kernel.sum()).astype(np.float32), out)
+    out = np.empty_like(shot)
+    _separable(shot, (kernel / kernel.sum()).astype(np.float32), out)
     return out
 
 

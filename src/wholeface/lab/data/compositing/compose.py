@@ -50,7 +50,7 @@ class SceneLight:
 
     @property
     def direction(self) -> NDArray[np.float32]:
-        """(3,) unit vector towards the light: right, down, out of the picture."""
+        """(3,) unit vector towards the light: right, down, out of the image."""
         side = np.clip(1.2 * self.slope, -1.2, 1.2)
         vector = np.array([side[0], side[1] - 0.35, 1.0], np.float32)
         return vector / np.float32(np.linalg.norm(vector))

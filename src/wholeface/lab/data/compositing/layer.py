@@ -1,4 +1,4 @@
-"""A picture of something that can be laid over a face."""
+"""An image of something that can be laid over a face."""
 
 from __future__ import annotations
 

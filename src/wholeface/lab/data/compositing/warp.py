@@ -1,4 +1,4 @@
-"""Laying small pictures over a frame: affine, thin-plate and grid warps with premultiplied sampling."""
+"""Laying small images over a frame: affine, thin-plate and grid warps with premultiplied sampling."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Pyramid:
 
 
 def pyramid(rgba: NDArray[np.uint8], smallest: int = 24) -> Pyramid:
-    """Halve a straight RGBA picture until it is about ``smallest`` pixels wide, weighting colours by coverage."""
+    """Halve a straight RGBA image until it is about ``smallest`` pixels wide, weighting colours by coverage."""
     levels = [np.ascontiguousarray(rgba)]
     while min(levels[-1].shape[:2]) >= 2 * smallest:
         levels.append(_half(levels[-1]))
@@ -52,7 +52,7 @@ def similarity(
         source: x, y in the cut-out.
         target: x, y in the frame.
         scale: frame pixels per cut-out pixel.
-        angle: radians, clockwise as seen in the picture.
+        angle: radians, clockwise as seen in the image.
         mirror: flip left and right first.
     """
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
@@ -129,7 +129,7 @@ def warp_grid(
     """Lay a cut-out over an empty frame by a grid of points; cells that are turned over are left out.
 
     Args:
-        cutout: the picture.
+        cutout: the image.
         source: (R, C, 2) its pixels at the nodes of the grid, rows downwards.
         target: (R, C, 2) where they go in the frame.
         size: edge of the frame.

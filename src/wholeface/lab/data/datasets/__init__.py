@@ -1,7 +1,7 @@
 """The field's datasets as people have them on disk.
 
 Each is a sequence (``len(dataset)``, ``dataset[i]``) of frozen items, ready for a ``torch.utils.data.DataLoader``.
-The layout is checked when a dataset is opened; pictures are read when an item is asked for them.
+The layout is checked when a dataset is opened; images are read when an item is asked for them.
 """
 
 from .ar import AR

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....core.errors import DataError
-from ..samples._pictures import decoded
+from ..samples._images import decoded
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -159,7 +159,7 @@ def read_rgb(path: Path, size: int | None = None) -> NDArray[np.uint8]:
 
     Args:
         path: the file.
-        size: make the picture ``size`` × ``size``, or None for its own size.
+        size: make the image ``size`` × ``size``, or None for its own size.
 
     Raises:
         DataError: missing or not an image.
@@ -178,16 +178,16 @@ def _read(path: Path, mode: str, size: int | None) -> NDArray[np.uint8]:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; expected a picture") from error
+        raise DataError(f"{path}: no such file; expected an image") from error
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path}: not a readable picture: {getattr(error, 'strerror', None) or error}"
+            f"{path}: not a readable image: {getattr(error, 'strerror', None) or error}"
         ) from error
     try:
-        picture = decoded(data, _FORMATS, mode=mode)
+        image = decoded(data, _FORMATS, mode=mode)
     except ValueError as error:
-        raise DataError(f"{path}: not a readable picture: {error}") from error
-    if size is not None and picture.size != (size, size):
-        shrinks = max(picture.size) > size
-        picture = picture.resize((size, size), Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC)
-    return np.array(picture)
+        raise DataError(f"{path}: not a readable image: {error}") from error
+    if size is not None and image.size != (size, size):
+        shrinks = max(image.size) > size
+        image = image.resize((size, size), Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC)
+    return np.array(image)

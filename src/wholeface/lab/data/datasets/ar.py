@@ -1,4 +1,4 @@
-"""The AR face database: people with sunglasses and scarves, under several lights, twice."""
+"""The AR face database: subjects with sunglasses and scarves, under several lights, twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["AR"]
 ARSubset = Literal["all", "neutral", "glasses", "scarf"]
 
 _NAME = re.compile(r"([mMwWfF])-(\d{2,3})-(\d{1,2})\.(\w+)")
-_LAYOUT = "pictures named as m-001-1.bmp or w-050-26.bmp: man or woman, person, number 1 to 26"
+_LAYOUT = "images named as m-001-1.bmp or w-050-26.bmp: man or woman, person, number 1 to 26"
 # Numbers 14 to 26 repeat 1 to 13 two weeks later.
 _CONDITIONS: dict[int, tuple[str, str, str]] = {  # number: (occluder, expression, light)
     1: ("none", "neutral", "even"),
@@ -36,18 +36,18 @@ _SUBSETS = {"neutral": "none", "glasses": "glasses", "scarf": "scarf"}
 
 
 class AR:
-    """Pictures of the AR face database.
+    """Images of the AR face database.
 
     Attributes of an item: ``number`` (1 to 26), ``occluder`` (none, glasses, scarf), ``expression`` (neutral, smile,
     anger, scream), ``light`` (even, left, right, all), ``session`` (1 or 2), ``sex`` (m or w).
 
     Args:
-        root: folder with the pictures, in one folder or several; ``.bmp``, ``.jpg``, ``.png``, ….
+        root: folder with the images, in one folder or several; ``.bmp``, ``.jpg``, ``.png``, ….
         subset: ``neutral`` (nothing in front of the face, as Li et al. call it; any expression), ``glasses``
             (sunglasses), ``scarf``, or ``all``.
 
     Raises:
-        DataError: no pictures, or one whose name does not follow the convention.
+        DataError: no images, or one whose name does not follow the convention.
         UsageError: another subset.
 
     Source: Martínez and Benavente 1998, "The AR face database", CVC technical report 24.
@@ -70,7 +70,7 @@ class AR:
                 sex = "m" if match[1] in "mM" else "w"
                 identity = f"{sex}-{int(match[2]):03d}"
                 if (identity, number) in seen:
-                    raise DataError(f"{place / name}: is the same picture as {seen[identity, number]}")
+                    raise DataError(f"{place / name}: is the same image as {seen[identity, number]}")
                 seen[identity, number] = name
                 occluder, expression, light = _CONDITIONS[(number - 1) % 13 + 1]
                 attributes: dict[str, str | int] = {
@@ -84,12 +84,12 @@ class AR:
                 if subset == "all" or occluder == _SUBSETS[subset]:
                     self._items.append(PhotoItem(place / name, name, identity, attributes))
         if not seen:
-            raise DataError(f"{self.root}: holds no pictures; expected {_LAYOUT}")
+            raise DataError(f"{self.root}: holds no images; expected {_LAYOUT}")
         self._items.sort(key=lambda item: (item.identity, item.attributes["number"]))
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, index: int) -> PhotoItem:
-        """The picture."""
+        """The image."""
         return self._items[index]

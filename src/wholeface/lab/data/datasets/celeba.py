@@ -23,19 +23,19 @@ _LAYOUT = "Anno/, Eval/ and Img/ of CelebA, or all its files in one folder"
 
 
 class CelebA:
-    """Pictures of CelebA with five points and forty attributes.
+    """Images of CelebA with five points and forty attributes.
 
-    The lists lie in ``Anno`` and ``Eval`` as they are handed out, or beside the pictures; ``.csv`` lists as on Kaggle
+    The lists lie in ``Anno`` and ``Eval`` as they are handed out, or beside the images; ``.csv`` lists as on Kaggle
     are read too.
 
     Args:
         root: the dataset's folder.
         split: ``train``, ``valid``, ``test`` as in ``list_eval_partition``, or ``all``.
-        aligned: the aligned and cropped pictures (178 × 218) and their points, or those in the wild.
+        aligned: the aligned and cropped images (178 × 218) and their points, or those in the wild.
 
     Raises:
         DataError: a file is missing or has another layout; a list holds more or fewer rows than its first line says;
-            the lists name different pictures; a listed picture is not there.
+            the lists name different images; a listed image is not there.
         UsageError: another split.
 
     Source: Liu et al. 2015, "Deep learning face attributes in the wild".
@@ -47,11 +47,11 @@ class CelebA:
         if split not in ("all", *_SPLITS):
             raise UsageError(f"CelebA has no split {split!r}; choose from all, {', '.join(_SPLITS)}")
         self.root, self.split = folder(root, _LAYOUT), split
-        pictures = ("img_align_celeba" if aligned else "img_celeba",) * 2
+        images = ("img_align_celeba" if aligned else "img_celeba",) * 2
         place = find(
             self.root,
-            (f"Img/{'/'.join(pictures)}", f"Img/{pictures[0]}", "/".join(pictures), pictures[0]),
-            f"the folder of pictures; {_LAYOUT}",
+            (f"Img/{'/'.join(images)}", f"Img/{images[0]}", "/".join(images), images[0]),
+            f"the folder of images; {_LAYOUT}",
         )
         points_list = f"list_landmarks_{'align_' if aligned else ''}celeba"
         points_path, names, _, points = _table(self.root, points_list, "Anno", header=True, columns=_POINTS)
@@ -84,17 +84,17 @@ class CelebA:
 def _table(
     root: Path, stem: str, part: str, *, header: bool, columns: int | None = None
 ) -> tuple[Path, list[str], tuple[str, ...], NDArray[np.float32]]:
-    """Path, names of the pictures, names of the columns, and values of one list."""
+    """Path, names of the images, names of the columns, and values of one list."""
     kinds = (f"{part}/{stem}.txt", f"{stem}.txt", f"{part}/{stem}.csv", f"{stem}.csv")
     path = find(root, kinds, f"the list {stem}.txt; {_LAYOUT}")
     comma = path.suffix == ".csv"
-    layout = f"the list {stem}: name of a picture and {columns or 'its'} numbers a line"
+    layout = f"the list {stem}: name of an image and {columns or 'its'} numbers a line"
     lines = read_lines(path, layout)
     declared = None
     titles: tuple[str, ...] = ()
     if header and not comma and lines:
         line, text = lines.pop(0)
-        declared = integer(text, path, line, "the number of pictures")
+        declared = integer(text, path, line, "the number of images")
     if (header or comma) and lines:
         words = lines.pop(0)[1].split("," if comma else None)
         titles = tuple(words[1:] if comma else words)
@@ -107,7 +107,7 @@ def _table(
         names.append(name)
         rows.append(np.array(numbers(words, path, line, layout), dtype=np.float32))
     if declared is not None and declared != len(names):
-        raise DataError(f"{path}: its first line says {declared} pictures, but there are {len(names)}")
+        raise DataError(f"{path}: its first line says {declared} images, but there are {len(names)}")
     if not names:
         raise DataError(f"{path}: empty; expected {layout}")
     return path, names, titles, np.array(rows)
@@ -117,6 +117,6 @@ def _agree(first: Path, names: list[str], second: Path, others: list[str]) -> No
     if names == others:
         return
     if len(names) != len(others):
-        raise DataError(f"{second}: {len(others)} pictures, but {first.name} lists {len(names)}")
+        raise DataError(f"{second}: {len(others)} images, but {first.name} lists {len(names)}")
     i = next(i for i, (a, b) in enumerate(zip(names, others)) if a != b)
     raise DataError(f"{second}: {others[i]} where {first.name} has {names[i]}; expected the same order")

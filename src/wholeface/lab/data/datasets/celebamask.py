@@ -37,24 +37,24 @@ CELEBAMASK_PARTS: dict[str, ParsingClass] = {
 
 CelebAMaskSplit = Literal["all", "train", "valid", "test"]
 
-_FIRST = {"train": 1, "valid": 162_771, "test": 182_638}  # first picture of each part of CelebA
+_FIRST = {"train": 1, "valid": 162_771, "test": 182_638}  # first image of each part of CelebA
 _PER_FOLDER = 2000
-_MASKS, _PICTURES, _MAPPING = "CelebAMask-HQ-mask-anno", "CelebA-HQ-img", "CelebA-HQ-to-CelebA-mapping.txt"
-_LAYOUT = f"{_PICTURES}/0.jpg, {_MASKS}/0/00000_skin.png, … of CelebAMask-HQ"
+_MASKS, _IMAGES, _MAPPING = "CelebAMask-HQ-mask-anno", "CelebA-HQ-img", "CelebA-HQ-to-CelebA-mapping.txt"
+_LAYOUT = f"{_IMAGES}/0.jpg, {_MASKS}/0/00000_skin.png, … of CelebAMask-HQ"
 _MOST_LETTERS = 20  # of a name in CelebA such as 202599.jpg
 _MAPPING_FORMAT = "a title and one 'idx orig_idx orig_file' a line"
 
 
 class CelebAMaskHQ:
-    """Pictures of CelebA-HQ with the parsing maps of CelebAMask-HQ.
+    """Images of CelebA-HQ with the parsing maps of CelebAMask-HQ.
 
     Args:
         root: folder with ``CelebA-HQ-img``, ``CelebAMask-HQ-mask-anno`` and, for the splits,
             ``CelebA-HQ-to-CelebA-mapping.txt``.
-        split: ``train``, ``valid``, ``test``: the picture's part in CelebA itself; or ``all``.
+        split: ``train``, ``valid``, ``test``: the image's part in CelebA itself; or ``all``.
 
     Raises:
-        DataError: a folder is missing, a picture has no masks, or masks have no picture, lie in the wrong folder or
+        DataError: a folder is missing, an image has no masks, or masks have no image, lie in the wrong folder or
             belong to no known part.
         UsageError: another split.
 
@@ -65,34 +65,32 @@ class CelebAMaskHQ:
         if split not in ("all", *_FIRST):
             raise UsageError(f"CelebAMask-HQ has no split {split!r}; choose from all, {', '.join(_FIRST)}")
         self.root, self.split = folder(root, _LAYOUT), split
-        self._pictures = find(self.root, (_PICTURES,), _LAYOUT)
+        self._images = find(self.root, (_IMAGES,), _LAYOUT)
         self._masks = find(self.root, (_MASKS,), _LAYOUT)
-        pictures = {}
-        for name in file_names(self._pictures, _LAYOUT):
+        images = {}
+        for name in file_names(self._images, _LAYOUT):
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in (".jpg", ".png"):
-                if not stem.isdecimal() or int(stem) in pictures:
-                    raise DataError(
-                        f"{self._pictures / name}: expected one picture for each number, as 0.jpg"
-                    )
-                pictures[int(stem)] = name
-        parts = _parts_by_picture(self._masks)
+                if not stem.isdecimal() or int(stem) in images:
+                    raise DataError(f"{self._images / name}: expected one image for each number, as 0.jpg")
+                images[int(stem)] = name
+        parts = _parts_by_image(self._masks)
         for one, other, problem in (
-            (set(pictures), set(parts), f"has no masks in {self._masks.name}"),
-            (set(parts), set(pictures), f"has masks, but no picture in {self._pictures.name}"),
+            (set(images), set(parts), f"has no masks in {self._masks.name}"),
+            (set(parts), set(images), f"has masks, but no image in {self._images.name}"),
         ):
             if one - other:
-                raise DataError(f"{self.root}: picture {min(one - other)} {problem}; expected {_LAYOUT}")
-        if not pictures:
-            raise DataError(f"{self._pictures}: holds no pictures; expected {_LAYOUT}")
+                raise DataError(f"{self.root}: image {min(one - other)} {problem}; expected {_LAYOUT}")
+        if not images:
+            raise DataError(f"{self._images}: holds no images; expected {_LAYOUT}")
         mapping = self.root / _MAPPING
         originals = _originals(mapping) if split != "all" or mapping.is_file() else {}
-        if originals and not set(pictures) <= set(originals):
-            lost = min(set(pictures) - set(originals))
-            raise DataError(f"{mapping}: does not list picture {lost}; expected {_MAPPING_FORMAT}")
+        if originals and not set(images) <= set(originals):
+            lost = min(set(images) - set(originals))
+            raise DataError(f"{mapping}: does not list image {lost}; expected {_MAPPING_FORMAT}")
         self._items = [
-            (i, pictures[i], parts[i], originals.get(i, ""))
-            for i in sorted(pictures)
+            (i, images[i], parts[i], originals.get(i, ""))
+            for i in sorted(images)
             if split in ("all", _part_of(originals.get(i, "")))
         ]
 
@@ -101,18 +99,18 @@ class CelebAMaskHQ:
 
     def __getitem__(self, index: int) -> MapItem:
         """The item; its masks are read when the map is asked for."""
-        number, picture, there, original = self._items[index]
+        number, image, there, original = self._items[index]
         place = self._masks / str(number // _PER_FOLDER)
         parts = tuple(
             (label, place / f"{number:05d}_{part}.png")
             for part, label in CELEBAMASK_PARTS.items()
             if part in there
         )
-        return MapItem(self._pictures / picture, str(number), parts, original)
+        return MapItem(self._images / image, str(number), parts, original)
 
 
-def _parts_by_picture(masks: Path) -> dict[int, frozenset[str]]:
-    """Which parts each picture has a mask for."""
+def _parts_by_image(masks: Path) -> dict[int, frozenset[str]]:
+    """Which parts each image has a mask for."""
     found: dict[int, set[str]] = {}
     for place in sorted(path for path in masks.iterdir() if path.is_dir()):
         for name in file_names(place, _LAYOUT):
@@ -133,7 +131,7 @@ def _parts_by_picture(masks: Path) -> dict[int, frozenset[str]]:
 
 
 def _originals(path: Path) -> dict[int, str]:
-    """Name in CelebA of each picture."""
+    """Name in CelebA of each image."""
     originals = {}
     for line, text in read_lines(path, _MAPPING_FORMAT)[1:]:
         words = text.split()

@@ -1,4 +1,4 @@
-"""What datasets hold: one item type per kind of truth. Pictures are read when they are asked for."""
+"""What datasets hold: one item type per kind of truth. Images are read when they are asked for."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _OCCLUDERS = (
 
 @dataclass(frozen=True, eq=False)
 class PhotoItem:
-    """A picture of a known person.
+    """An image of a known person.
 
     Args:
-        path: the picture.
+        path: the image.
         name: what the dataset calls it.
         identity: who it is, in the dataset's own words.
         attributes: what else the dataset says, by name.
@@ -64,17 +64,17 @@ class PhotoItem:
 
 @dataclass(frozen=True, eq=False)
 class PointsItem:
-    """A picture with landmarks.
+    """An image with landmarks.
 
     Convention: pixel (0, 0) is the centre of the top-left pixel.
 
     Args:
-        path: the picture.
+        path: the image.
         name: what the dataset calls it.
-        points: (P, 2) float32 pixels; may lie outside the picture.
+        points: (P, 2) float32 pixels; may lie outside the image.
         scheme: ``ibug68``, ``wflw98`` or ``celeba5`` (eyes, nose, corners of the mouth; the image's left first).
         box: (left, top, right, bottom) of the face in pixels, or None where the dataset has none.
-        attributes: what the dataset says about the picture, by name.
+        attributes: what the dataset says about the image, by name.
     """
 
     path: Path
@@ -106,13 +106,13 @@ class PointsItem:
 
 @dataclass(frozen=True, eq=False)
 class MapItem:
-    """A picture with a parsing map in parts.
+    """An image with a parsing map in parts.
 
     Args:
-        path: the picture.
+        path: the image.
         name: what the dataset calls it.
         parts: class and mask file of each part, in the order in which they overwrite each other.
-        original: name of the picture in the dataset that it comes from, or empty.
+        original: name of the image in the dataset that it comes from, or empty.
     """
 
     path: Path
@@ -147,10 +147,10 @@ class MapItem:
 
 @dataclass(frozen=True, eq=False)
 class PairItem:
-    """Two pictures, of one person or of two.
+    """Two images, of one person or of two.
 
     Args:
-        first: a picture.
+        first: an image.
         second: another one.
         same: whether they show the same person.
         fold: part of the protocol, counted from 0.
@@ -162,7 +162,7 @@ class PairItem:
     fold: int = 0
 
     def images(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Both pictures, (H, W, 3) uint8 sRGB. Raises DataError where a file cannot be read."""
+        """Both images, (H, W, 3) uint8 sRGB. Raises DataError where a file cannot be read."""
         return read_rgb(self.first), read_rgb(self.second)
 
 

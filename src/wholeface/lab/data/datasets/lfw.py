@@ -21,23 +21,23 @@ _PLACES = (
     ".",
 )
 _PAIRS = "pairs.txt: 'folds<tab>pairs', then per fold that many 'name n1 n2' and as many 'name1 n1 name2 n2'"
-_PEOPLE = "peopleDevTrain.txt: number of people, then one 'name<tab>pictures' a line"
+_PEOPLE = "peopleDevTrain.txt: number of people, then one 'name<tab>images' a line"
 
 
 class LFWPairs:
     """Pairs of LFW, as lists such as ``pairs.txt`` (10 folds of 300 + 300) or ``pairsDevTrain.txt`` name them.
 
     Args:
-        root: folder with the list and the pictures: ``lfw``, ``lfw_funneled``, ``lfw-deepfunneled``, or the people's
+        root: folder with the list and the images: ``lfw``, ``lfw_funneled``, ``lfw-deepfunneled``, or the people's
             folders themselves.
         pairs: the list, a name below ``root`` or a path.
-        pictures: the folder with the people's folders, where the usual names do not find it.
+        images: the folder with the people's folders, where the usual names do not find it.
 
     Attributes:
         folds: number of folds; 1 for the development lists.
 
     Raises:
-        DataError: the list or a picture is missing, or there are more or fewer pairs than its first line says.
+        DataError: the list or an image is missing, or there are more or fewer pairs than its first line says.
 
     Source: Huang et al. 2007, "Labeled faces in the wild".
     """
@@ -47,7 +47,7 @@ class LFWPairs:
         root: str | os.PathLike[str],
         pairs: str | os.PathLike[str] = "pairs.txt",
         *,
-        pictures: str | os.PathLike[str] | None = None,
+        images: str | os.PathLike[str] | None = None,
     ) -> None:
         self.root = folder(root, _LAYOUT)
         path = self.root / pairs
@@ -78,13 +78,13 @@ class LFWPairs:
             numbers = [integer(word, path, line, _PAIRS) for word in (first[1], second[1])]
             self._pairs.append((first[0], numbers[0], second[0], numbers[1]))
         people = {name for pair in self._pairs for name in (pair[0], pair[2])}
-        self._pictures = _pictures(self.root, pictures, sorted(people))
-        there = {name: set(file_names(self._pictures / name, _LAYOUT)) for name in people}
+        self._images = _images(self.root, images, sorted(people))
+        there = {name: set(file_names(self._images / name, _LAYOUT)) for name in people}
         for one, n1, two, n2 in self._pairs:
             for name, number in ((one, n1), (two, n2)):
                 if _file(name, number) not in there[name]:
                     raise DataError(
-                        f"{self._pictures / name / _file(name, number)}: not there, but {path.name} lists it"
+                        f"{self._images / name / _file(name, number)}: not there, but {path.name} lists it"
                     )
 
     def __len__(self) -> int:
@@ -95,20 +95,20 @@ class LFWPairs:
         index = range(len(self._pairs))[index]
         one, n1, two, n2 = self._pairs[index]
         block = index // self._each
-        first, second = (self._pictures / name / _file(name, n) for name, n in ((one, n1), (two, n2)))
+        first, second = (self._images / name / _file(name, n) for name, n in ((one, n1), (two, n2)))
         return PairItem(first, second, block % 2 == 0, block // 2)
 
 
 class LFWPeople:
-    """Pictures of the people that a list such as ``peopleDevTrain.txt`` names, or of all.
+    """Images of the people that a list such as ``peopleDevTrain.txt`` names, or of all.
 
     Args:
         root: as for :class:`LFWPairs`.
         people: the list, a name below ``root`` or a path; None = every folder.
-        pictures: as for :class:`LFWPairs`.
+        images: as for :class:`LFWPairs`.
 
     Raises:
-        DataError: the list or a person's folder is missing, or there are more or fewer people or pictures than the
+        DataError: the list or a person's folder is missing, or there are more or fewer people or images than the
             list says.
     """
 
@@ -117,11 +117,11 @@ class LFWPeople:
         root: str | os.PathLike[str],
         people: str | os.PathLike[str] | None = None,
         *,
-        pictures: str | os.PathLike[str] | None = None,
+        images: str | os.PathLike[str] | None = None,
     ) -> None:
         self.root = folder(root, _LAYOUT)
         counts = {} if people is None else _people(self.root / people)
-        self._place = _pictures(self.root, pictures, sorted(counts))
+        self._place = _images(self.root, images, sorted(counts))
         if people is None:
             names = sorted(path.name for path in self._place.iterdir() if path.is_dir())
         else:
@@ -133,17 +133,17 @@ class LFWPeople:
             ]
             if people is not None and len(files) != counts[name]:
                 raise DataError(
-                    f"{self._place / name}: {len(files)} pictures, but the list says {counts[name]}"
+                    f"{self._place / name}: {len(files)} images, but the list says {counts[name]}"
                 )
             self._photos += [(name, file) for file in files]
         if not self._photos:
-            raise DataError(f"{self._place}: holds no pictures; expected {_LAYOUT}")
+            raise DataError(f"{self._place}: holds no images; expected {_LAYOUT}")
 
     def __len__(self) -> int:
         return len(self._photos)
 
     def __getitem__(self, index: int) -> PhotoItem:
-        """The picture."""
+        """The image."""
         name, file = self._photos[index]
         return PhotoItem(self._place / name / file, file, name)
 
@@ -152,7 +152,7 @@ def _file(name: str, number: int) -> str:
     return f"{name}_{number:04d}.jpg"
 
 
-def _pictures(root: Path, given: str | os.PathLike[str] | None, people: list[str]) -> Path:
+def _images(root: Path, given: str | os.PathLike[str] | None, people: list[str]) -> Path:
     """The folder that holds the people's folders."""
     if given is not None:
         return folder(root / given, _LAYOUT)
@@ -165,7 +165,7 @@ def _pictures(root: Path, given: str | os.PathLike[str] | None, people: list[str
 
 
 def _people(path: Path) -> dict[str, int]:
-    """Number of pictures of each person; lists of several folds are read as one."""
+    """Number of images of each person; lists of several folds are read as one."""
     lines = read_lines(path, _PEOPLE)
     counts: dict[str, int] = {}
     declared = found = 0

@@ -1,4 +1,4 @@
-"""300-W: faces in the wild with 68 points, one ``.pts`` file beside each picture."""
+"""300-W: faces in the wild with 68 points, one ``.pts`` file beside each image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOLDERS: dict[str, tuple[str, ...]] = {
     "full": ("helen/testset", "lfpw/testset", "ibug"),
     "test": ("300W/01_Indoor", "300W/02_Outdoor"),
 }
-_LAYOUT = "the folders afw, helen/trainset, lfpw/testset, ibug, … of 300-W, with a .pts beside each picture"
+_LAYOUT = "the folders afw, helen/trainset, lfpw/testset, ibug, … of 300-W, with a .pts beside each image"
 _FORMAT = "a .pts file: 'version: 1', 'n_points: 68', '{', one 'x y' a line, '}'"
 
 
@@ -69,9 +69,9 @@ def read_pts(path: str | os.PathLike[str], count: int | None = None) -> NDArray[
 
 
 class W300:
-    """Pictures of 300-W with 68 points.
+    """Images of 300-W with 68 points.
 
-    Splits as in the literature: ``train`` (AFW and the training parts of HELEN and LFPW; 3,148 pictures), ``common``
+    Splits as in the literature: ``train`` (AFW and the training parts of HELEN and LFPW; 3,148 images), ``common``
     (test parts of HELEN and LFPW; 554), ``challenge`` (iBUG; 135), ``full`` (both; 689), ``test`` (the 600 of the
     competition, ``300W/01_Indoor`` and ``300W/02_Outdoor``).
 
@@ -81,7 +81,7 @@ class W300:
         split: which part.
 
     Raises:
-        DataError: a folder is missing, or holds a picture without points or points without a picture.
+        DataError: a folder is missing, or holds an image without points or points without an image.
         UsageError: another split.
 
     Source: Sagonas et al. 2013, "300 faces in-the-wild challenge".
@@ -91,16 +91,16 @@ class W300:
         if split not in _FOLDERS:
             raise UsageError(f"300-W has no split {split!r}; choose from {', '.join(_FOLDERS)}")
         self.root, self.split = folder(root, _LAYOUT), split
-        self._pictures = [pair for name in _FOLDERS[split] for pair in _pairs(self.root, name)]
+        self._images = [pair for name in _FOLDERS[split] for pair in _pairs(self.root, name)]
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     def __getitem__(self, index: int) -> PointsItem:
         """The item; raises DataError where its ``.pts`` file is not right."""
-        picture, points = self._pictures[index]
-        name = picture.relative_to(self.root).as_posix()
-        return PointsItem(picture, name, read_pts(points, 68), "ibug68")
+        image, points = self._images[index]
+        name = image.relative_to(self.root).as_posix()
+        return PointsItem(image, name, read_pts(points, 68), "ibug68")
 
 
 def _pairs(root: Path, name: str) -> list[tuple[Path, Path]]:
@@ -109,22 +109,22 @@ def _pairs(root: Path, name: str) -> list[tuple[Path, Path]]:
         place = child(place, part) if place is not None else None
     if place is None:
         raise DataError(f"{root / name}: no such folder; expected {_LAYOUT}")
-    pictures: dict[str, str] = {}
+    images: dict[str, str] = {}
     points: dict[str, str] = {}
     for file in file_names(place, _LAYOUT):
         stem, suffix = os.path.splitext(file)
-        kind = pictures if suffix.lower() in IMAGE_SUFFIXES else points if suffix.lower() == ".pts" else None
+        kind = images if suffix.lower() in IMAGE_SUFFIXES else points if suffix.lower() == ".pts" else None
         if kind is None:
             continue
         if stem in kind:
             raise DataError(
-                f"{place / file}: {kind[stem]} has the same stem; expected one picture per .pts file"
+                f"{place / file}: {kind[stem]} has the same stem; expected one image per .pts file"
             )
         kind[stem] = file
-    for one, other, what in ((pictures, points, "points (.pts)"), (points, pictures, "picture")):
+    for one, other, what in ((images, points, "points (.pts)"), (points, images, "image")):
         alone = sorted(set(one) - set(other))
         if alone:
             raise DataError(f"{place / one[alone[0]]}: has no {what} beside it; expected {_LAYOUT}")
-    if not pictures:
-        raise DataError(f"{place}: holds no pictures; expected {_LAYOUT}")
-    return [(place / pictures[stem], place / points[stem]) for stem in sorted(pictures)]
+    if not images:
+        raise DataError(f"{place}: holds no images; expected {_LAYOUT}")
+    return [(place / images[stem], place / points[stem]) for stem in sorted(images)]

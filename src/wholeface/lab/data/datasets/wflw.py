@@ -14,28 +14,26 @@ from .items import PointsItem
 __all__ = ["WFLW", "WFLW_ATTRIBUTES"]
 
 WFLW_ATTRIBUTES = ("pose", "expression", "illumination", "make-up", "occlusion", "blur")
-"""What a picture of WFLW can be hard by: the subsets of its test set."""
+"""What an image of WFLW can be hard by: the subsets of its test set."""
 
 _COLUMNS = 98 * 2 + 4 + len(WFLW_ATTRIBUTES) + 1
 _LAYOUT = "WFLW_images/ and WFLW_annotations/list_98pt_rect_attr_train_test/ of WFLW"
-_FORMAT = (
-    f"{_COLUMNS} columns: 98 points, x_min y_min x_max y_max, 6 attributes (0 or 1), name of the picture"
-)
+_FORMAT = f"{_COLUMNS} columns: 98 points, x_min y_min x_max y_max, 6 attributes (0 or 1), name of the image"
 
 
 class WFLW:
-    """Pictures of WFLW with 98 points.
+    """Images of WFLW with 98 points.
 
     Convention: the points are taken as they are, with pixel (0, 0) at the centre of the top-left pixel; the dataset
     does not say where its zero lies.
 
     Args:
         root: folder with ``WFLW_images`` and ``WFLW_annotations``.
-        split: ``train`` (7,500 pictures of faces) or ``test`` (2,500).
-        subset: only pictures with this attribute (:data:`WFLW_ATTRIBUTES`), or None for all.
+        split: ``train`` (7,500 images of faces) or ``test`` (2,500).
+        subset: only images with this attribute (:data:`WFLW_ATTRIBUTES`), or None for all.
 
     Raises:
-        DataError: a file is missing or has another layout; a listed picture is not there.
+        DataError: a file is missing or has another layout; a listed image is not there.
         UsageError: another split or subset.
 
     Source: Wu et al. 2018, "Look at boundary: a boundary-aware face alignment algorithm".
@@ -62,7 +60,7 @@ class WFLW:
             ),
             _LAYOUT,
         )
-        self._pictures = find(self.root, ("WFLW_images",), _LAYOUT)
+        self._images = find(self.root, ("WFLW_images",), _LAYOUT)
         self._names: list[str] = []
         rows: list[list[float]] = []
         for line, text in read_lines(listed, _FORMAT):
@@ -76,19 +74,17 @@ class WFLW:
                 rows.append(row)
                 self._names.append(words[-1])
         for name in sorted(set(self._names)):
-            if not is_file(self._pictures / name):
-                raise DataError(f"{self._pictures / name}: not there, but {listed.name} lists it")
+            if not is_file(self._images / name):
+                raise DataError(f"{self._images / name}: not there, but {listed.name} lists it")
         self._rows = np.array(rows, dtype=np.float32).reshape(-1, _COLUMNS - 1)
 
     def __len__(self) -> int:
         return len(self._names)
 
     def __getitem__(self, index: int) -> PointsItem:
-        """One face; a picture with several faces occurs several times."""
+        """One face; an image with several faces occurs several times."""
         name, row = self._names[index], self._rows[index]
         left, top, right, bottom = map(float, row[196:200])
         attributes = {key: bool(value) for key, value in zip(WFLW_ATTRIBUTES, row[200:])}
         points = row[:196].reshape(98, 2).copy()
-        return PointsItem(
-            self._pictures / name, name, points, "wflw98", (left, top, right, bottom), attributes
-        )
+        return PointsItem(self._images / name, name, points, "wflw98", (left, top, right, bottom), attributes)

@@ -36,7 +36,7 @@ class _Cloth:
 
 
 class HatSource:
-    """Things worn on the head as layers.
+    """Occluders worn on the head as layers.
 
     Args:
         root: not used; all hats are procedural.

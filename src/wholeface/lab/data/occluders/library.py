@@ -39,7 +39,7 @@ _SOURCES: dict[str, tuple[str, str, dict[str, object]]] = {
     "scarves": ("scarves", "ScarfSource", {}),
     "sunglasses": ("glasses", "GlassesSource", {"sunglasses": True}),
 }
-_COUNT = (0.78, 0.19, 0.03)  # probabilities of one, two and three things
+_COUNT = (0.78, 0.19, 0.03)  # probabilities of one, two and three occluders
 _EXCLUDES = {"glasses": "sunglasses", "sunglasses": "glasses"}
 _ORDER = (
     "glasses",
@@ -55,7 +55,7 @@ _ORDER = (
 
 
 class OccluderLibrary:
-    """Random things to lay over a face.
+    """Random occluders to lay over a face.
 
     Sources are built when they are first drawn from, and again in each process that the library is sent to.
 
@@ -105,7 +105,7 @@ class OccluderLibrary:
         return self._sources[name]
 
     def draw(self, sample: FaceSample, rng: np.random.Generator) -> list[Layer]:
-        """One thing, sometimes two or three, for this face; the innermost comes first.
+        """One occluder, sometimes two or three, for this face; the innermost comes first.
 
         A source may find that nothing fits (glasses on a profile): then another one is drawn. The list is empty
         only where nothing fitted in five tries. A microphone or a cup may come with the hand that holds it.
@@ -135,7 +135,7 @@ class OccluderLibrary:
         return [found[name] for name in _ORDER if name in found]
 
     def _hand_for(self, held: HeldLayer, sample: FaceSample, rng: np.random.Generator) -> Layer | None:
-        """Half of the things that can be held are held."""
+        """Half of the objects that can be held are held."""
         source = self.source("hands")
         if held.grip is None or rng.random() < 0.5 or not isinstance(source, HandSource):
             return None

@@ -1,4 +1,4 @@
-"""Blobs, polygons and rectangles of arbitrary content: things that no library of objects holds."""
+"""Blobs, polygons and rectangles of arbitrary content: what no library of objects holds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Colours = Callable[[FaceSample, np.random.Generator], NDArray[np.uint8]]
 
 
 class PatchSource:
-    """Textured blobs, polygons and rectangles: noise of several scales, pieces of the picture, random pixels.
+    """Textured blobs, polygons and rectangles: noise of several scales, pieces of the image, random pixels.
 
     Random pixel values in rectangles are what the field's distillation protocols hide faces with.
     """
@@ -171,15 +171,15 @@ def _pixels(sample: FaceSample, rng: np.random.Generator) -> NDArray[np.uint8]:
     return raw.repeat(block, 0).repeat(block, 1)[: sample.size, : sample.size]
 
 
-def _picture(sample: FaceSample, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Another part of the same picture: right colours, right sharpness, wrong place."""
+def _image(sample: FaceSample, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Another part of the same image: right colours, right sharpness, wrong place."""
     shift = rng.integers(sample.size // 6, sample.size - sample.size // 6, 2)
     moved = np.roll(sample.image, (int(shift[0]), int(shift[1])), (0, 1))
     return moved[:, ::-1] if rng.random() < 0.5 else moved
 
 
 def _flat(sample: FaceSample, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One colour with a slow ramp; often a grey, often one of the picture's own."""
+    """One colour with a slow ramp; often a grey, often one of the image's own."""
     colour = rng.integers(0, 256, 3).astype(np.float32)
     choice = rng.random()
     if choice < 0.35:
@@ -221,7 +221,7 @@ def _waves(sample: FaceSample, rng: np.random.Generator, crossed: bool) -> NDArr
 _FILLS: dict[str, _Colours] = {
     "noise": _noise,
     "pixels": _pixels,
-    "picture": _picture,
+    "picture": _image,
     "flat": _flat,
     "stripes": _stripes,
     "checks": _checks,

@@ -1,1 +1,1 @@
-"""Real faces as labelled base pictures, and what is prepared of them once."""
+"""Real faces as labelled base images, and what is prepared of them once."""

@@ -1,4 +1,4 @@
-"""Real faces as labelled base pictures: public-domain portraits without anything in front of the face."""
+"""Real faces as labelled base images: public-domain portraits without anything in front of the face."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["PortraitFaces", "PortraitSplit"]
 Array = NDArray[Any]
 PortraitSplit = Literal["train", "test"]
 
-_FACE_SHARE = 0.58  # of the picture's edge: longer side of the upright face box
+_FACE_SHARE = 0.58  # of the image's edge: longer side of the upright face box
 _SCALE = (0.75, 1.35)
 _SHIFT = 0.10
 _ROLL_SD, _ROLL_MOST, _ROLL_WIDE = np.deg2rad(9.0), np.deg2rad(40.0), 0.15
@@ -38,7 +38,7 @@ class PortraitFaces:
 
     Known are ``parsing``, ``occluder`` (nothing anywhere) and ``landmarks``; ``parameters`` hold the fitted
     ``rotation``, ``translation``, ``focal``, ``cx`` and ``cy`` in the sample's frame. A mirrored sample is the
-    picture of the mirrored head.
+    image of the mirrored head.
 
     Args:
         root: folder of the portraits or one above it.
@@ -77,7 +77,7 @@ class PortraitFaces:
         self.indices = np.flatnonzero(self.table.test == (split == "test"))
         if len(self.indices) == 0:
             raise UsageError(f"no portraits in the split {split!r} of {self.folder}")
-        self._pictures: OrderedDict[int, _Picture] = OrderedDict()
+        self._portraits: OrderedDict[int, _Portrait] = OrderedDict()
 
     def __len__(self) -> int:
         """Number of portraits in the split; indices of samples may exceed it."""
@@ -87,41 +87,41 @@ class PortraitFaces:
         """The sample number ``index`` (≥ 0, without an upper limit)."""
         rng = np.random.default_rng([self.seed, index])
         which = int(self.indices[rng.integers(len(self.indices))])
-        picture = self._picture(which)
+        portrait = self._portrait(which)
         frame = _random_frame(rng, self.table.box[which], self.size, *self._framing)
-        return self._draw(which, picture, frame, (self.seed, index))
+        return self._draw(which, portrait, frame, (self.seed, index))
 
     def portrait(self, which: int) -> FaceSample:
         """Portrait number ``which`` of the split, upright in the middle of the nominal frame."""
         which = int(self.indices[which])
         x, y, side, roll = (float(v) for v in self.table.box[which])
         frame = _Frame.of(x, y, -roll, _FACE_SHARE * self.size / side, 0.0, 0.0, False, self.size)
-        return self._draw(which, self._picture(which), frame, (self.seed, which))
+        return self._draw(which, self._portrait(which), frame, (self.seed, which))
 
-    def _picture(self, which: int) -> _Picture:
-        held = self._pictures.get(which)
+    def _portrait(self, which: int) -> _Portrait:
+        held = self._portraits.get(which)
         if held is not None:
-            self._pictures.move_to_end(which)
+            self._portraits.move_to_end(which)
             return held
-        picture = _Picture.of(read_portrait(self.folder / str(self.table.names[which])))
-        self._pictures[which] = picture
-        if len(self._pictures) > _CACHED:
-            self._pictures.popitem(last=False)
-        return picture
+        portrait = _Portrait.of(read_portrait(self.folder / str(self.table.names[which])))
+        self._portraits[which] = portrait
+        if len(self._portraits) > _CACHED:
+            self._portraits.popitem(last=False)
+        return portrait
 
-    def _draw(self, which: int, picture: _Picture, frame: _Frame, seed: tuple[int, ...]) -> FaceSample:
+    def _draw(self, which: int, portrait: _Portrait, frame: _Frame, seed: tuple[int, ...]) -> FaceSample:
         t, size = self.table, self.size
         back = frame.back().astype(np.float32)
-        level = min(max(int(np.floor(np.log2(1 / frame.scale) + 0.4)), 0), len(picture.levels) - 1)
-        pixels = np.pad(picture.levels[level].astype(np.float32), ((2, 2), (2, 2), (0, 0)), mode="edge")
-        shrink = (np.array(picture.levels[level].shape[1::-1]) / picture.levels[0].shape[1::-1]).astype(
+        level = min(max(int(np.floor(np.log2(1 / frame.scale) + 0.4)), 0), len(portrait.levels) - 1)
+        pixels = np.pad(portrait.levels[level].astype(np.float32), ((2, 2), (2, 2), (0, 0)), mode="edge")
+        shrink = (np.array(portrait.levels[level].shape[1::-1]) / portrait.levels[0].shape[1::-1]).astype(
             np.float32
         )
         image = np.empty((size, size, 3), np.uint8)
         parsing = np.empty((size, size), np.uint8)
         face = np.empty((size, size), np.bool_)
         factor = t.factor[which].astype(np.float32)
-        _warp(pixels, picture.blurred, t.coded_map(which), factor, shrink, back, image, parsing, face)
+        _warp(pixels, portrait.blurred, t.coded_map(which), factor, shrink, back, image, parsing, face)
         marks, dense = (frame.apply(p[which]) for p in (t.landmarks_68, t.dense))
         facing_68, facing_dense = t.facing_68[which], t.facing_dense[which]
         if frame.mirror:
@@ -199,7 +199,7 @@ def _random_frame(
 
 
 def _camera_in_frame(t: PortraitTable, which: int, frame: _Frame) -> dict[str, NDArray[np.float32]]:
-    """Pose and camera of the sample: the turn in the picture becomes a roll about the photo's principal point."""
+    """Pose and camera of the sample: the turn in the image becomes a roll about the photo's principal point."""
     from scipy.spatial.transform import Rotation
 
     # Mirrored: the head's mirror image, x → −x on both sides of the pose.
@@ -252,14 +252,14 @@ def _partners(points: Array) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Portrait:
     """A decoded portrait: itself, half, a quarter … as large; and a small, blurred one."""
 
     levels: tuple[NDArray[np.uint8], ...]
     blurred: NDArray[np.uint8]
 
     @staticmethod
-    def of(pixels: NDArray[np.uint8]) -> _Picture:
+    def of(pixels: NDArray[np.uint8]) -> _Portrait:
         levels = [pixels]
         while min(levels[-1].shape[:2]) >= 160 and len(levels) < 4:
             image = Image.fromarray(levels[-1])
@@ -267,7 +267,7 @@ class _Picture:
             levels.append(np.asarray(image.resize(half, Image.Resampling.BOX)))
         image = Image.fromarray(pixels)
         small = (max(2, image.width // _BLUR), max(2, image.height // _BLUR))
-        return _Picture(tuple(levels), np.asarray(image.resize(small, Image.Resampling.BOX)))
+        return _Portrait(tuple(levels), np.asarray(image.resize(small, Image.Resampling.BOX)))
 
 
 _F = np.float32

@@ -1,4 +1,4 @@
-"""Parsing maps of portraits from geometry, a person mask and each picture's own colours."""
+"""Parsing maps of portraits from geometry, a person mask and each image's own colours."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def label_portrait(
 ) -> PortraitLabels:
     r"""Label a clean portrait.
 
-    Background, skin, hair and cloth are told apart by three things that correct each other: where the head's
-    geometry lets one expect them, the person mask, and the colours that the picture has there, learned in a few
+    Background, skin, hair and cloth are told apart by three cues that correct each other: where the head's
+    geometry lets one expect them, the person mask, and the colours that the image has there, learned in a few
     rounds. A random walk along similar colours, :math:`(L + \gamma) x = \gamma p`, smooths the probabilities.
     Eyes, brows, lips and inner mouth are the polygons of the teacher's points; nose, ears and the outline of the
     face come from the mesh. A beard is skin.
@@ -233,12 +233,12 @@ def _segment(pixels: NDArray[np.uint8], person: F32, g: _Drawn) -> F32:
     strange = np.clip(1 - skin / max(usual, 1e-9), 0.02, 1)
     share = prior
     for turn in range(_ROUNDS):
-        trusted = share**2 if turn == 0 else share * (share > 0.5)
+        reliable = share**2 if turn == 0 else share * (share > 0.5)
         if turn == 0:
-            trusted[_HAIR] *= strange
+            reliable[_HAIR] *= strange
         if turn == 1:
             prior = _with_long_hair(prior, share, g)
-        likelihood = np.stack([_histogram(cell, trusted[k] * learn) for k in range(4)])
+        likelihood = np.stack([_histogram(cell, reliable[k] * learn) for k in range(4)])
         posterior = prior * likelihood[:, cell] ** 0.8
         posterior /= posterior.sum(0) + 1e-12
         surely = g.face & (prior[_SKIN] > 0.97)
@@ -359,8 +359,8 @@ def _compose(share: F32, g: _Drawn, points: Array, factor: tuple[float, float]) 
     parsing[best == _SKIN] = IGNORE  # skin-coloured, but nowhere near
     parsing[skin] = _skin_classes(g)[skin]
     parsing[~sure] = IGNORE
-    covered = g.face & ~(best == _SKIN)
-    face = ndimage.binary_opening(g.face & ~covered, iterations=2) & g.face
+    occluded = g.face & ~(best == _SKIN)
+    face = ndimage.binary_opening(g.face & ~occluded, iterations=2) & g.face
     face = _largest(
         ndimage.binary_fill_holes(face | (g.face & (g.y > 0.05) & (np.abs(g.x) < 0.6 * g.half_width))), face
     )
@@ -383,7 +383,7 @@ def _compose(share: F32, g: _Drawn, points: Array, factor: tuple[float, float]) 
     total = float(max(g.face.sum(), 1))
     doubts = {
         "cut": float((g.face & ~face).sum()) / total,
-        "middle": float((middle & covered).sum()) / total,
+        "middle": float((middle & occluded).sum()) / total,
         "open": float((parsing[g.face] == IGNORE).sum()) / total,
         "background": float((g.face & (best == _BG)).sum()) / total,
         "low_cut": float((g.face & ~face & (g.y > -0.05)).sum()) / total,

@@ -141,7 +141,7 @@ def place_head(surface: Surface478, points: Array, width: int, height: int) -> P
     placed = camera.unproject(torch.from_numpy(moved[:count]), -vertices[:, 2])
     normals = vertex_normals(placed, model.triangles)
     dense, marks = moved[count : count + 600], moved[count + 600 :]
-    facing_dense, facing_68 = (_facing(placed, normals, model, e, camera) for e in embeddings)
+    facing_dense, facing_68 = (_self_visible(placed, normals, model, e, camera) for e in embeddings)
     return PortraitGeometry(
         vertices=placed.numpy(),
         normals=normals.numpy(),
@@ -194,7 +194,7 @@ def teacher_offset(
     Args:
         model: with albedo statistics.
         detector: the teacher.
-        portraits: pictures (H, W, 3) uint8 and the teacher's points (478, 2).
+        portraits: images (H, W, 3) uint8 and the teacher's points (478, 2).
         seed: of skin and light.
 
     Returns:
@@ -234,7 +234,7 @@ def _offset_on_rendering(
     p = fit.parameters
     light = ambient_light() + 0.25 * torch.randn((9, 1), generator=rng)
     p = Parameters(
-        identity=p.identity / 0.6,  # the fit's shrinkage undone: heads as diverse as people
+        identity=p.identity / 0.6,  # the fit's shrinkage undone: heads as diverse as subjects
         expression=p.expression,
         albedo=_SIZE * torch.randn(model.albedo_size, generator=rng),
         light=light,
@@ -265,7 +265,7 @@ def _face_axes(p: Parameters, marks: Array) -> tuple[Array, float]:
     return np.stack([across, [-across[1], across[0]]]), float(np.linalg.norm(marks[36] - marks[45]))
 
 
-def _facing(
+def _self_visible(
     vertices: torch.Tensor, normals: torch.Tensor, model: MorphableModel, embedding: Embedding, camera: Camera
 ) -> NDArray[np.bool_]:
     """Points whose surface is turned to the camera and not hidden by the head itself."""

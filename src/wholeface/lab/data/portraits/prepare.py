@@ -131,7 +131,7 @@ def default_cache() -> Path:
 def clean_portraits(root: Path) -> list[tuple[str, Array, bool]]:
     """File name, teacher's points (478, 2) and whether it is held out, of each portrait that is a clean target.
 
-    Public-domain portraits (``bio_guide``) without glasses, hair over the face, other things in front or stains.
+    Public-domain portraits (``bio_guide``) without glasses, hair over the face, other occluders or stains.
     Every tenth of the sorted list of all public-domain portraits is held out.
 
     Raises:
@@ -158,7 +158,7 @@ def read_portrait(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 sRGB.
 
     Raises:
-        UsageError: not a readable picture.
+        UsageError: not a readable image.
     """
     try:
         with Image.open(path) as image:
@@ -301,14 +301,14 @@ class _Worker:
             some = [
                 chosen[i] for i in np.linspace(0, len(chosen) - 1, min(_OFFSET_FROM, len(chosen))).astype(int)
             ]
-            pictures = [(read_portrait(folder / name), points) for name, points, _ in some]
-            kept = {"offset": teacher_offset(model, MediapipeDetector(), pictures)}
+            images = [(read_portrait(folder / name), points) for name, points, _ in some]
+            kept = {"offset": teacher_offset(model, MediapipeDetector(), images)}
             write_arrays(path, kept)
         self.surface = make_surface(model, kept["offset"])
         self.person = make_person_mask()
 
     def record(self, name: str, points: Array, test: bool) -> dict[str, Array]:
-        """Everything about one portrait; ``keep`` says whether it can be trusted."""
+        """Everything about one portrait; ``keep`` says whether it is reliable."""
         from .labels import label_portrait
         from .landmarks import place_head
 

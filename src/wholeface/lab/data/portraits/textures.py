@@ -47,7 +47,7 @@ class PortraitTextures:
     Args:
         root: folder of the portraits or one above it.
         cache: folder for what is computed once; None for the user's cache folder.
-        textures: encoded pictures, if they are at hand.
+        textures: encoded images, if they are at hand.
 
     Raises:
         UsageError: no portraits there.

@@ -1,1 +1,1 @@
-"""One training picture with its truth: in memory, as files, as shards, as contact sheets."""
+"""One training image with its truth: in memory, as files, as shards, as contact sheets."""

@@ -1,4 +1,4 @@
-"""What of a sample is no picture, as JSON."""
+"""What of a sample is no image, as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that show at a glance whether samples are right."""
+"""Images that show at a glance whether samples are right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .sample import FaceSample
 __all__ = ["OCCLUDER_COLOURS", "PARSING_COLOURS", "contact_sheet", "sample_panel"]
 
 _GAP = 4
-_VISIBLE, _COVERED, _TURNED_AWAY = (60, 230, 90), (255, 70, 50), (90, 150, 255)
+_VISIBLE, _OCCLUDED, _TURNED_AWAY = (60, 230, 90), (255, 70, 50), (90, 150, 255)
 _OUTLINE = (255, 225, 60)
 
 
@@ -75,10 +75,10 @@ OCCLUDER_COLOURS: NDArray[np.uint8] = _colours(
 def sample_panel(sample: FaceSample, tile: int = 192) -> NDArray[np.uint8]:
     """One sample in a row of four tiles.
 
-    1. the picture with its 68 points: green = visible, red = covered, blue = turned away;
-    2. the same picture without occluders;
-    3. the parsing map (:data:`PARSING_COLOURS`) over the picture;
-    4. the occluders (:data:`OCCLUDER_COLOURS`) and the outline of the whole face (yellow) over the picture.
+    1. the image with its 68 points: green = visible, red = occluded, blue = turned away;
+    2. the same image without occluders;
+    3. the parsing map (:data:`PARSING_COLOURS`) over the image;
+    4. the occluders (:data:`OCCLUDER_COLOURS`) and the outline of the whole face (yellow) over the image.
 
     What the sample does not know (:attr:`FaceSample.known`) is left out.
 
@@ -94,7 +94,7 @@ def sample_panel(sample: FaceSample, tile: int = 192) -> NDArray[np.uint8]:
     points = image.copy()
     if "landmarks" in sample.known:
         colours = np.full((68, 3), _TURNED_AWAY, dtype=np.uint8)
-        colours[sample.facing_68] = _COVERED
+        colours[sample.facing_68] = _OCCLUDED
         colours[sample.visible_68()] = _VISIBLE
         scaled = (sample.landmarks_68 + 0.5) * (tile / sample.size) - 0.5
         _dots(points, scaled, colours, 1 if tile < 320 else 2)
@@ -126,10 +126,10 @@ def contact_sheet(panels: Sequence[NDArray[np.uint8]], *, columns: int = 2) -> N
         UsageError: no panels, or panels of several sizes.
     """
     if not panels or columns < 1:
-        raise UsageError("a contact sheet needs at least one picture and one column")
+        raise UsageError("a contact sheet needs at least one image and one column")
     height, width = panels[0].shape[:2]
     if any(panel.shape != (height, width, 3) for panel in panels):
-        raise UsageError("all pictures of a contact sheet must have the same size")
+        raise UsageError("all images of a contact sheet must have the same size")
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     shape = (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3)
@@ -145,8 +145,8 @@ def _resized(pixels: NDArray[np.uint8], tile: int) -> NDArray[np.uint8]:
 
     if pixels.shape[0] == tile:
         return pixels.copy()
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.array(picture.resize((tile, tile), Image.Resampling.BOX))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.array(image.resize((tile, tile), Image.Resampling.BOX))
 
 
 def _nearest(size: int, tile: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -160,13 +160,13 @@ def _blend(image: NDArray[np.uint8], colours: NDArray[np.uint8], weight: float) 
 
 
 def _dots(
-    picture: NDArray[np.uint8], points: NDArray[np.floating[Any]], colours: NDArray[np.uint8], radius: int
+    image: NDArray[np.uint8], points: NDArray[np.floating[Any]], colours: NDArray[np.uint8], radius: int
 ) -> None:
-    """Squares of (2·radius + 1)² pixels, drawn into ``picture`` where they lie inside it."""
+    """Squares of (2·radius + 1)² pixels, drawn into ``image`` where they lie inside it."""
     column, row = np.rint(points).astype(np.int64).T
     steps = np.arange(-radius, radius + 1)
     rows = row[:, None, None] + steps[:, None]  # (P, k, k)
     columns = column[:, None, None] + steps[None, :]
     rows, columns = np.broadcast_arrays(rows, columns)
-    inside = (rows >= 0) & (rows < picture.shape[0]) & (columns >= 0) & (columns < picture.shape[1])
-    picture[rows[inside], columns[inside]] = np.broadcast_to(colours[:, None, None], (*rows.shape, 3))[inside]
+    inside = (rows >= 0) & (rows < image.shape[0]) & (columns >= 0) & (columns < image.shape[1])
+    image[rows[inside], columns[inside]] = np.broadcast_to(colours[:, None, None], (*rows.shape, 3))[inside]

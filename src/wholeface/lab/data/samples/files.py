@@ -1,4 +1,4 @@
-"""One sample as a folder of pictures that any viewer opens."""
+"""One sample as a folder of images that any viewer opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training picture with everything that is known about it."""
+"""One training image with everything that is known about it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["FaceSample"]
 
 @dataclass(frozen=True)
 class FaceSample:
-    """A square picture of one face and its truth.
+    """A square image of one face and its truth.
 
     Convention: pixel (0, 0) is the centre of the top-left pixel; x to the right, y down. Masks and maps have the
-    picture's size.
+    image's size.
 
     Args:
         image: (S, S, 3) uint8 sRGB, with occluders and camera effects.
-        clean: (S, S, 3) uint8 sRGB, the same picture, with the same camera effects, without occluders.
+        clean: (S, S, 3) uint8 sRGB, the same image, with the same camera effects, without occluders.
         parsing: (S, S) uint8, :class:`ParsingClass` of what is seen; ``IGNORE`` where unknown.
         occluder: (S, S) uint8, :class:`OccluderKind`. Hair and hats count only where they cover ``face``;
             everything else counts over its whole extent.
         face: (S, S) bool, amodal outline of facial skin, chin to hairline, ear to ear (without ears and neck),
-            whether or not it is covered.
+            whether or not it is occluded.
         landmarks_68: (68, 2) float32 pixels, iBUG order, hidden ones included.
         facing_68: (68,) bool, the point's surface is not turned away or hidden by the head itself.
         dense: (D, 2) float32 pixels, the points of :func:`wholeface.morphable.dense_embedding`, hidden ones too.
         facing_dense: (D,) bool, as ``facing_68``.
-        known: which labels can be trusted, a subset of {"parsing", "occluder", "landmarks", "geometry"}.
+        known: which labels are reliable, a subset of {"parsing", "occluder", "landmarks", "geometry"}.
         parameters: truth of a rendering by name (identity, expression, albedo, light, rotation, translation, focal,
             cx, cy) as float32 arrays; empty for photos.
         depth: (S, S) float32 mm, inf = background, or None.
@@ -82,12 +82,12 @@ class FaceSample:
 
     @property
     def size(self) -> int:
-        """Edge of the picture in pixels."""
+        """Edge of the image in pixels."""
         return self.image.shape[0]
 
     @property
     def hidden(self) -> NDArray[np.bool_]:
-        """(S, S) bool, the face is there but something covers it."""
+        """(S, S) bool, the face is there but an occluder hides it."""
         return self.face & (self.occluder > 0)
 
     def visible_68(self) -> NDArray[np.bool_]:
@@ -104,7 +104,7 @@ class FaceSample:
 
 
 def _at(mask: NDArray[np.bool_], points: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(P,) mask at the nearest pixel; False outside the picture."""
+    """(P,) mask at the nearest pixel; False outside the image."""
     column, row = np.rint(points).astype(np.int64).T
     inside = (column >= 0) & (column < mask.shape[1]) & (row >= 0) & (row < mask.shape[0])
     found = np.zeros(len(points), dtype=bool)

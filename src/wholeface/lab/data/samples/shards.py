@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ....core.errors import DataError, OutputError, UsageError
 from ....core.npy import parse_npy
 from ....export import encode_jpeg, encode_png
+from ._images import decoded
 from ._labels_json import FLAGS, LABELS_VERSION, POINTS, labels_json
-from ._pictures import decoded
 from .sample import FaceSample
 
 __all__ = ["encode_sample", "read_shards", "write_encoded_shards", "write_shards"]
@@ -29,9 +29,9 @@ PhotoFormat = Literal["png", "jpg"]
 _MOST_BYTES, _MOST_PIXELS = 256 << 20, 4096 * 4096
 """Of one file of a sample."""
 _MAPS = ("parsing", "occluder", "face")
-_PICTURES = ("clean", *_MAPS)
+_IMAGES = ("clean", *_MAPS)
 _GEOMETRY = ("depth", "normals")
-_EXTENSIONS = {"png", "jpg", "json", *(f"{n}.png" for n in _PICTURES), *(f"{n}.npy" for n in _GEOMETRY)}
+_EXTENSIONS = {"png", "jpg", "json", *(f"{n}.png" for n in _IMAGES), *(f"{n}.npy" for n in _GEOMETRY)}
 
 
 def encode_sample(
@@ -39,18 +39,18 @@ def encode_sample(
 ) -> dict[str, bytes]:
     """The files of one sample, by extension.
 
-    ``png`` (or ``jpg``) is the picture, ``clean.png``, ``parsing.png``, ``occluder.png`` and ``face.png`` (0, 255)
+    ``png`` (or ``jpg``) is the image, ``clean.png``, ``parsing.png``, ``occluder.png`` and ``face.png`` (0, 255)
     are the fields of the same names, ``json`` holds points, flags, parameters, source and seed, ``depth.npy`` and
     ``normals.npy`` are float32 arrays where the sample has them.
 
     Args:
         sample: the sample.
-        photo: format of the picture; ``jpg`` is smaller, but no longer exactly the sample's.
+        photo: format of the image; ``jpg`` is smaller, but no longer exactly the sample's.
         geometry: keep depth and normals, 1 MiB for a sample of 256².
     """
-    picture = encode_png(sample.image) if photo == "png" else encode_jpeg(sample.image, quality=95)
-    files: dict[str, bytes] = {photo: picture}
-    files |= {f"{name}.png": encode_png(getattr(sample, name)) for name in _PICTURES}
+    image = encode_png(sample.image) if photo == "png" else encode_jpeg(sample.image, quality=95)
+    files: dict[str, bytes] = {photo: image}
+    files |= {f"{name}.png": encode_png(getattr(sample, name)) for name in _IMAGES}
     files["json"] = labels_json(sample)
     for name in _GEOMETRY if geometry else ():
         array = getattr(sample, name)
@@ -80,7 +80,7 @@ def write_shards(
         folder: is created; must not hold shards of this prefix yet.
         prefix: beginning of the file names.
         per_shard: samples in a shard; the last one may hold fewer.
-        photo: format of the picture, see :func:`encode_sample`.
+        photo: format of the image, see :func:`encode_sample`.
         geometry: keep depth and normals.
 
     Returns:
@@ -261,8 +261,8 @@ def _members(path: Path, stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
 def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
     photo = [name for name in ("png", "jpg") if name in files]
     if len(photo) != 1:
-        raise DataError(f"{path}: key {key} must have one picture, {key}.png or {key}.jpg, got {len(photo)}")
-    missing = [name for name in (*(f"{n}.png" for n in _PICTURES), "json") if name not in files]
+        raise DataError(f"{path}: key {key} must have one image, {key}.png or {key}.jpg, got {len(photo)}")
+    missing = [name for name in (*(f"{n}.png" for n in _IMAGES), "json") if name not in files]
     if missing:
         raise DataError(f"{path}: key {key} lacks {key}.{missing[0]}")
     try:
@@ -283,15 +283,15 @@ def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
         raise DataError(
             f"{path}: key {key}: {key}.json does not hold the labels of a sample: {reason}"
         ) from error
-    pictures = {n: _picture(path, key, f"{n}.png", files, grey=n in _MAPS) for n in _PICTURES}
+    images = {n: _image(path, key, f"{n}.png", files, grey=n in _MAPS) for n in _IMAGES}
     geometry = {n: _array(path, key, f"{n}.npy", files) for n in _GEOMETRY}
     try:
         return FaceSample(
-            image=_picture(path, key, photo[0], files, grey=False),
-            clean=pictures["clean"],
-            parsing=pictures["parsing"],
-            occluder=pictures["occluder"],
-            face=pictures["face"] > 127,
+            image=_image(path, key, photo[0], files, grey=False),
+            clean=images["clean"],
+            parsing=images["parsing"],
+            occluder=images["occluder"],
+            face=images["face"] > 127,
             landmarks_68=arrays["landmarks_68"],
             facing_68=flags["facing_68"],
             dense=arrays["dense"],
@@ -322,11 +322,11 @@ def _flags(values: object) -> NDArray[np.bool_]:
     return array.astype(bool)
 
 
-def _picture(path: Path, key: str, name: str, files: dict[str, bytes], *, grey: bool) -> NDArray[np.uint8]:
+def _image(path: Path, key: str, name: str, files: dict[str, bytes], *, grey: bool) -> NDArray[np.uint8]:
     try:
         pixels = np.array(decoded(files[name], ("PNG", "JPEG"), max_pixels=_MOST_PIXELS))
     except ValueError as error:
-        raise DataError(f"{path}: key {key}: {key}.{name} is no readable picture: {error}") from error
+        raise DataError(f"{path}: key {key}: {key}.{name} is no readable image: {error}") from error
     if pixels.dtype != np.uint8 or pixels.ndim != (2 if grey else 3) or (not grey and pixels.shape[2] != 3):
         expected = "(S, S)" if grey else "(S, S, 3)"
         raise DataError(f"{path}: key {key}: {key}.{name} must be {expected} of 8 bits, got {pixels.shape}")

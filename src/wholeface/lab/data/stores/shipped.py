@@ -25,7 +25,7 @@ class StorePlan:
         count: samples.
         seed: of the engine.
         split: of the engine.
-        size: edge of the pictures in pixels.
+        size: edge of the images in pixels.
         settings: of :class:`wholeface.lab.data.engine.EngineSettings`.
         framing: of :class:`wholeface.lab.data.synthetic.faces.SyntheticSettings`.
     """
@@ -58,7 +58,7 @@ STORES: Mapping[str, StorePlan] = {
         },
     ),
     "r1": StorePlan(12_000, 121, size=160, settings={"portraits": 0.0}),
-    # portraits with things in front of them
+    # occluded portraits
     "p1": StorePlan(
         6000,
         31,
@@ -101,7 +101,8 @@ STORES: Mapping[str, StorePlan] = {
         settings={"portraits": 0.5, "clean": 0.35},
         framing={"scale": 0.3, "scale_range": (0.4, 1.9), "shift": 0.3},
     ),
-    # for validation (held-out people behind held-out things) and for the landmarks' calibration (held-out people)
+    # for validation (held-out subjects behind held-out occluders) and for the landmarks' calibration (held-out
+    # subjects)
     "c1": StorePlan(300, 41, "held_out", settings={"portraits": 0.5, "clean": 0.1}),
     "cal": StorePlan(1000, 61, "test", settings={"portraits": 0.0, "clean": 0.1}),
 }

@@ -48,7 +48,7 @@ class SampleStore:
         settings: what the samples were made from.
         indices: (N,) int64, the data set's index of each row.
         fields: names of the arrays.
-        size: edge of the pictures in pixels.
+        size: edge of the images in pixels.
 
     Raises:
         DataError: no store, a half-built one, or files that do not fit its manifest.
@@ -85,7 +85,7 @@ class SampleStore:
 
     @property
     def size(self) -> int:
-        """Edge of the pictures in pixels."""
+        """Edge of the images in pixels."""
         return int(self.array("image").shape[1])
 
     def array(self, field: str) -> NDArray[Any]:

@@ -148,7 +148,7 @@ def _colour(
 
 @njit(forceinline=True)
 def _backdrop(row: Any, column: Any, background: Any, decoding: Any) -> Any:
-    """Linear colour of a pixel of an sRGB picture."""
+    """Linear colour of a pixel of an sRGB image."""
     return (
         decoding[background[row, column, _R]],
         decoding[background[row, column, _G]],
@@ -205,7 +205,7 @@ def paint_pixels(
     depth_out: Any,
     normals_out: Any,
 ) -> None:
-    """Picture and labels at half the raster's resolution.
+    """Image and labels at half the raster's resolution.
 
     A pixel whose four samples show one continuous surface is shaded once, at its centre; all others are shaded
     four times and averaged in linear light. ``cloth`` (S, S) uint8 coverage lies over the background and the
@@ -247,7 +247,7 @@ def paint_pixels(
                 whole = parts[np.uint64(t1)] == part and parts[np.uint64(t2)] == part
                 whole = whole and parts[np.uint64(t3)] == part and (near - far) < _F(3.0) * near * far
             depth_out[row, column] = _F(1.0) / near
-            if whole:  # inverse depth is linear in the picture: the mean is the centre's
+            if whole:  # inverse depth is linear in the image: the mean is the centre's
                 depth_out[row, column] = _F(4.0) / (
                     (best[r, c] + best[r, right]) + (best[below, c] + best[below, right])
                 )

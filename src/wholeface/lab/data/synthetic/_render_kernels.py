@@ -160,10 +160,10 @@ def shade_vertices(
         ex, ey, ez = -points[v, 0], -points[v, 1], -points[v, 2]
         scale = one / _F(math.sqrt(ex * ex + ey * ey + ez * ez))
         ex, ey, ez = ex * scale, ey * scale, ez * scale
-        facing = ex * x + ey * y + ez * z
-        if facing <= zero:
+        cosine = ex * x + ey * y + ez * z
+        if cosine <= zero:
             continue
-        aside = one - facing
+        aside = one - cosine
         gain = gloss * (one + _F(3.0) * aside * aside * aside)
         for s in range(sources - 1):
             hx, hy, hz = ex + lamps[s, 0], ey + lamps[s, 1], ez + lamps[s, 2]
@@ -274,27 +274,27 @@ def place_landmarks(
     best: Any,
     tolerance: Any,
     pixels: Any,
-    facing: Any,
+    self_visible: Any,
 ) -> None:
     """Pixels of points on triangles, and whether they face the camera and nothing lies before them.
 
     ``best`` are inverse depths at twice the resolution. A point is hidden where all four samples around it are
-    nearer by more than ``tolerance``; outside the picture only the direction counts, and background hides nothing.
+    nearer by more than ``tolerance``; outside the image only the direction counts, and background hides nothing.
     """
     height, width = best.shape
     for p in range(corners.shape[0]):
-        facing_p = 0.0
+        towards = 0.0
         i, j, k = corners[p, 0], corners[p, 1], corners[p, 2]
         a, b, c = weights[p, 0], weights[p, 1], weights[p, 2]
         x = float(a * points[i, 0] + b * points[j, 0] + c * points[k, 0])
         y = float(a * points[i, 1] + b * points[j, 1] + c * points[k, 1])
         z = float(a * points[i, 2] + b * points[j, 2] + c * points[k, 2])
-        facing_p -= x * (a * normals[i, 0] + b * normals[j, 0] + c * normals[k, 0])
-        facing_p -= y * (a * normals[i, 1] + b * normals[j, 1] + c * normals[k, 1])
-        facing_p -= z * (a * normals[i, 2] + b * normals[j, 2] + c * normals[k, 2])
+        towards -= x * (a * normals[i, 0] + b * normals[j, 0] + c * normals[k, 0])
+        towards -= y * (a * normals[i, 1] + b * normals[j, 1] + c * normals[k, 1])
+        towards -= z * (a * normals[i, 2] + b * normals[j, 2] + c * normals[k, 2])
         u, v = cx - focal * x / z, cy + focal * y / z
         pixels[p, 0], pixels[p, 1] = u, v
-        facing[p] = facing_p > 0
+        self_visible[p] = towards > 0
         u, v = 2 * u + 0.5, 2 * v + 0.5
         if not (-0.5 <= u <= width - 0.5 and -0.5 <= v <= height - 0.5):
             continue
@@ -306,4 +306,4 @@ def place_landmarks(
                 c_ = min(max(column + right, 0), width - 1)
                 least = min(least, best[r, c_])
         if least > 0 and 1.0 / max(least, 1e-9) + tolerance < -z:
-            facing[p] = False
+            self_visible[p] = False

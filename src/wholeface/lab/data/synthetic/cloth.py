@@ -1,4 +1,4 @@
-"""Shoulders in cloth below the neck, and bare skin between collar and throat, drawn in the picture's plane."""
+"""Shoulders in cloth below the neck, and bare skin between collar and throat, drawn in the image's plane."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def random_cloth(
         rng: randomness.
         size: edge in pixels.
         base: (2,) pixel of the middle of the neck's lower end.
-        down: (2,) unit direction of the body's axis in the picture, downwards.
+        down: (2,) unit direction of the body's axis in the image, downwards.
         pixels: per mm at the neck.
         skin: (3,) sRGB in [0, 1], for what the collar leaves bare.
     """

@@ -40,7 +40,7 @@ __all__ = ["SyntheticFaces", "SyntheticSettings"]
 Floats = NDArray[np.float32]
 TEST_SEED = 1_000_000
 """Seeds from here on are for testing only."""
-_PERSON = 1  # stream of random numbers of people who are met in several pictures
+_PERSON = 1  # stream of random numbers of subjects who are met in several images
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class SyntheticSettings:
 
     Args:
         identity: standard deviation of the identity coefficients.
-        effects: skin detail, make-up, stubble, highlights, self-shadows, tone curve; without them the picture is
+        effects: skin detail, make-up, stubble, highlights, self-shadows, tone curve; without them the image is
             plain Lambertian shading of the albedo model by nine spherical harmonics.
         cloth: draw shoulders below the neck.
         buzz: share of heads with very short hair; the others are bald until hair is laid over them.
-        shadow: share of pictures with the edge of a shadow over the head.
-        scale: longer side of the upright face box, as a share of the picture's edge.
+        shadow: share of images with the edge of a shadow over the head.
+        scale: longer side of the upright face box, as a share of the image's edge.
         scale_range: random factor of ``scale``.
-        shift: largest distance of the box's centre from the picture's, as a share of the edge.
+        shift: largest distance of the box's centre from the image's, as a share of the edge.
         geometry: give depth and normals too.
         turned: share of heads that are turned anywhere up to profiles; the others are mostly frontal.
     """
@@ -79,7 +79,7 @@ class SyntheticFaces:
     Args:
         model: a model on the shipped head's mesh, or None for the shipped one.
         seed: names the series; see ``split``.
-        size: edge of the pictures in pixels.
+        size: edge of the images in pixels.
         split: ``train`` takes seeds below 1,000,000; ``test`` and ``held_out`` add 1,000,000 to smaller ones, so
             that nobody met in testing was met in training.
         settings: how the faces vary.
@@ -124,7 +124,7 @@ class SyntheticFaces:
 
         Args:
             index: names expression, pose, light and camera; and shape and skin too where ``person`` is None.
-            person: names shape and skin, so that several pictures can show one person.
+            person: names shape and skin, so that several images can show one person.
             depth: give the depth even where the settings do not ask for geometry.
 
         Returns:
@@ -149,8 +149,8 @@ class SyntheticFaces:
         vertex_normals_into(points, head.triangles, normals)
         albedo = random_albedo(len(head.albedo_scale), who)
         skin = random_skin(head, who, settings.buzz) if settings.effects else plain_skin()
-        picture = _Picture(size, settings.geometry)
-        seen, drawn = picture.cover(head, points, camera)
+        canvas = _Canvas(size, settings.geometry)
+        seen, drawn = canvas.rasterise(head, points, camera)
         ring, throat = _throat(head, shape)
         seen[throat] = True
         jaw = float(min(expression[head.mouth_open] / 0.5, 1.0))
@@ -167,18 +167,18 @@ class SyntheticFaces:
             cloth = self._cloth(rng, base, camera, colour, roll)
         shade = random_shade(rng, size, settings.shadow if settings.effects else 0.0)
         offset = _albedo_offset(head, albedo, drawn)
-        picture.paint(head, normals, attributes, skin, offset, shade, background, cloth, settings.effects)
-        landmarks, facing = _landmarks(head, points, normals, camera, picture.best)
+        canvas.paint(head, normals, attributes, skin, offset, shade, background, cloth, settings.effects)
+        landmarks, self_visible = _landmarks(head, points, normals, camera, canvas.best)
         return FaceSample(
-            image=picture.image,
-            clean=picture.image,
-            parsing=picture.parsing,
+            image=canvas.image,
+            clean=canvas.image,
+            parsing=canvas.parsing,
             occluder=np.zeros((size, size), np.uint8),
-            face=picture.face,
+            face=canvas.face,
             landmarks_68=landmarks[:68],
-            facing_68=facing[:68],
+            facing_68=self_visible[:68],
             dense=landmarks[68:],
-            facing_dense=facing[68:],
+            facing_dense=self_visible[68:],
             known=frozenset({"parsing", "occluder", "landmarks", "geometry"}),
             parameters={
                 "identity": identity,
@@ -191,8 +191,8 @@ class SyntheticFaces:
                 "cx": np.array(cx, np.float32),
                 "cy": np.array(cy, np.float32),
             },
-            depth=picture.depth if settings.geometry or depth else None,
-            normals=picture.normals if settings.geometry else None,
+            depth=canvas.depth if settings.geometry or depth else None,
+            normals=canvas.normals if settings.geometry else None,
             source="synthetic",
             seed=(self.seed, index) if person is None else (self.seed, index, person),
         )
@@ -213,7 +213,7 @@ class SyntheticFaces:
         focal = float(target / max(right - left, high - low))
         centre = np.array([[c, -s], [s, c]]) @ np.array([(left + right) / 2, (low + high) / 2])
         place = (size - 1) / 2 + rng.uniform(-settings.shift, settings.shift, 2) * size
-        # The parameters are float32: so is the picture
+        # The parameters are float32: so is the image
         focal = float(np.float32(focal))
         cx = float(np.float32(place[0] - focal * centre[0]))
         cy = float(np.float32(place[1] + focal * centre[1]))
@@ -317,8 +317,8 @@ def _encoding(effects: bool) -> NDArray[np.uint8]:
     return (encode_srgb(linear) * 255 + 0.5).astype(np.uint8)
 
 
-class _Picture:
-    """The arrays of one picture, and the calls that fill them."""
+class _Canvas:
+    """The arrays of one image, and the calls that fill them."""
 
     def __init__(self, size: int, geometry: bool) -> None:
         self.size = size
@@ -333,7 +333,7 @@ class _Picture:
         self.xy = np.empty((0, 2), np.int32)
         self.inverse = np.empty(0, np.float64)
 
-    def cover(
+    def rasterise(
         self, head: Head, points: Floats, camera: tuple[float, float, float]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Find which triangle each sample shows, at twice the resolution.
@@ -364,7 +364,7 @@ class _Picture:
         cloth: Cloth,
         effects: bool,
     ) -> None:
-        """Fill picture and labels, after :meth:`cover`."""
+        """Fill image and labels, after :meth:`rasterise`."""
         paint_pixels(
             self.winner, self.best, self.xy, self.inverse, head.triangles, head.uv_triangles, head.uv, attributes,
             head.buzzed_classes if skin.scalp else head.classes, head.parts, head.in_face,
@@ -379,7 +379,7 @@ def _landmarks(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """(68 + D, 2) pixels, and which of them face the camera and are not hidden by the head."""
     count = len(head.landmark_triangles)
-    pixels, facing = np.empty((count, 2), np.float32), np.empty(count, np.bool_)
+    pixels, self_visible = np.empty((count, 2), np.float32), np.empty(count, np.bool_)
     place_landmarks(
         points,
         normals,
@@ -389,9 +389,9 @@ def _landmarks(
         best,
         _TOLERANCE,
         pixels,
-        facing,
+        self_visible,
     )
-    return pixels, facing
+    return pixels, self_visible
 
 
 _TOLERANCE = 2.0

@@ -22,7 +22,7 @@ _COSINE = np.array((np.pi,) + (2 * np.pi / 3,) * 3 + (np.pi / 4,) * 5)
 
 
 def rotation_of(yaw: float, pitch: float, roll: float) -> Floats:
-    """(3, 3) R_z(roll) · R_y(yaw) · R_x(−pitch): roll in the picture's plane, degrees."""
+    """(3, 3) R_z(roll) · R_y(yaw) · R_x(−pitch): roll in the image's plane, degrees."""
     a, b, c = np.deg2rad([yaw, pitch, roll])
     turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     nod = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])

@@ -80,7 +80,7 @@ def _tiles() -> tuple[Floats, Floats]:
 
 
 def random_albedo(size: int, rng: np.random.Generator) -> Floats:
-    """(A,) coefficients; the first, overall lightness, varies more than among the people it was learned from."""
+    """(A,) coefficients; the first, overall lightness, varies more than among the subjects it was learned from."""
     coefficients = np.clip(rng.normal(0, 0.85, size), -2.5, 2.5)
     coefficients[0] = rng.uniform(-3.0, 1.3) if rng.random() < 0.5 else np.clip(rng.normal(0, 0.9), -2.5, 1.5)
     return coefficients.astype(np.float32)

@@ -14,7 +14,7 @@ from ....morphable.model import MorphableModel
 from .atlas import Atlas, pad_texture, sample_rows_cols, texture_at_vertices
 from .extend import extend_field
 from .interior import Eyes, mouth_colours, paint_eyes
-from .skins.people import to_grid
+from .skins.subjects import to_grid
 from .statistics import Modes
 
 __all__ = ["compose_albedo", "crisp_detail", "zone_feather"]
@@ -25,7 +25,7 @@ _MARGIN_MM = 18.0
 
 
 def zone_feather(model: MorphableModel, atlas: Atlas, zone: Bools) -> tuple[Array, Array]:
-    """How far to trust the zone's own statistics: texels (S, S) and vertices (V,), 0 at its rim, 1 inside.
+    """How reliable the zone's own statistics are: texels (S, S) and vertices (V,), 0 at its rim, 1 inside.
 
     The rim is the border between the zone and other skin; the edges of eyes and mouth are not.
     """
@@ -51,7 +51,7 @@ def zone_feather(model: MorphableModel, atlas: Atlas, zone: Bools) -> tuple[Arra
 def crisp_detail(avatars: Array, weight: Array, zone: Bools, sigma: float) -> Array:
     """(S, S, 3) fine structure that avatars share: brows, lips, lids, pores.
 
-    The mean over people is smoother than any of them; its fine structure is raised to the typical person's
+    The mean over subjects is smoother than any of them; its fine structure is raised to the typical person's
     contrast, by at most a factor of 2.2.
 
     Args:
@@ -63,8 +63,8 @@ def crisp_detail(avatars: Array, weight: Array, zone: Bools, sigma: float) -> Ar
     total = np.zeros((*zone.shape, 3))
     energy = np.zeros(zone.shape)
     count = np.zeros(zone.shape)
-    for values, trust in zip(avatars, weight):
-        w = to_grid(_surely(trust), zone)
+    for values, confidence in zip(avatars, weight):
+        w = to_grid(_surely(confidence), zone)
         grid = to_grid(values, zone)
         soft = ndimage.gaussian_filter(grid * w[..., None], (sigma, sigma, 0))
         soft /= np.maximum(ndimage.gaussian_filter(w, sigma), 1e-3)[..., None]
@@ -83,9 +83,9 @@ def crisp_detail(avatars: Array, weight: Array, zone: Bools, sigma: float) -> Ar
     return result
 
 
-def _surely(trust: Array) -> Array:
+def _surely(confidence: Array) -> Array:
     """Weights in [0, 1] with the doubtful half set to 0."""
-    result: Array = np.clip(2 * trust - 1, 0, 1)
+    result: Array = np.clip(2 * confidence - 1, 0, 1)
     return result
 
 

@@ -38,16 +38,16 @@ def cotangent_laplacian(vertices: Array, triangles: Array) -> tuple[sparse.csr_m
 
 
 def extend_field(
-    values: Array, trust: Array, far: Array, vertices: Array, triangles: Array, *, length: float = 25.0
+    values: Array, confidence: Array, far: Array, vertices: Array, triangles: Array, *, length: float = 25.0
 ) -> Array:
-    r"""Field over all vertices that keeps trusted values and falls back to ``far`` with the distance from
+    r"""Field over all vertices that keeps reliable values and falls back to ``far`` with the distance from
     them.
 
     .. math:: (L + \ell^{-2} M + T)\, x = \ell^{-2} M\, x_\infty + T\, x_0
 
     Args:
-        values: (V, C) at the vertices; read only where ``trust`` > 0.
-        trust: (V,) in [0, 1].
+        values: (V, C) at the vertices; read only where ``confidence`` > 0.
+        confidence: (V,) in [0, 1].
         far: (C,) or (V, C), the value far away.
         vertices: (V, 3) mm.
         triangles: (F, 3).
@@ -58,9 +58,9 @@ def extend_field(
     """
     laplacian, area = cotangent_laplacian(vertices, triangles)
     hold = sparse.diags(area / length**2 + 1e-9)
-    anchor = sparse.diags(trust * area * 4.0)
+    anchor = sparse.diags(confidence * area * 4.0)
     target = np.broadcast_to(far, values.shape)
-    known = np.where(trust[:, None] > 0, values, 0)
+    known = np.where(confidence[:, None] > 0, values, 0)
     solver = splu((laplacian + hold + anchor).tocsc())
     solved: Array = solver.solve(np.ascontiguousarray(hold @ target + anchor @ known, dtype=np.float64))
     return solved

@@ -1,4 +1,4 @@
-"""``python -m wholeface.lab.modelling.albedo.figures``: pictures of the shipped albedo statistics for the
+"""``python -m wholeface.lab.modelling.albedo.figures``: images of the shipped albedo statistics for the
 docs."""
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["main"]
 Array = NDArray[Any]
 
 
-def _picture(
+def _image(
     model: MorphableModel, albedo: torch.Tensor, identity: torch.Tensor, size: int, yaw: float
 ) -> Array:
     if model.albedo is None:
         raise ModelFileError("this face model has no albedo statistics to show")
     linear = model.albedo.texture(albedo, 512)
     texture = (linear_to_srgb(linear.clamp(max=1)) * 255).round().to(torch.uint8).permute(1, 2, 0)
-    picture: Array = render_view(
+    image: Array = render_view(
         model.vertices(identity),
         model.triangles,
         yaw_deg=yaw,
@@ -40,16 +40,16 @@ def _picture(
         uv_triangles=model.uv_triangles,
         texture=texture,
     )
-    return picture
+    return image
 
 
-def mean_picture(model: MorphableModel, size: int = 420) -> Array:
+def mean_image(model: MorphableModel, size: int = 420) -> Array:
     """The mean head from three sides."""
     zero, none = torch.zeros(model.albedo_size), torch.zeros(1)
-    return np.hstack([_picture(model, zero, none, size, yaw) for yaw in (0.0, 35.0, 80.0)])
+    return np.hstack([_image(model, zero, none, size, yaw) for yaw in (0.0, 35.0, 80.0)])
 
 
-def modes_picture(model: MorphableModel, size: int = 180, count: int = 7) -> Array:
+def modes_image(model: MorphableModel, size: int = 180, count: int = 7) -> Array:
     """+2σ (top) and −2σ (bottom) of the first modes and, last, of the first iris mode."""
     rows = []
     for value in (2.0, -2.0):
@@ -57,16 +57,16 @@ def modes_picture(model: MorphableModel, size: int = 180, count: int = 7) -> Arr
         for k in (*range(count), model.albedo_size - 2):
             c = torch.zeros(model.albedo_size)
             c[k] = value
-            row.append(_picture(model, c, torch.zeros(1), size, 0.0))
+            row.append(_image(model, c, torch.zeros(1), size, 0.0))
         rows.append(np.hstack(row))
     return np.vstack(rows)
 
 
-def samples_picture(model: MorphableModel, size: int = 240, seed: int = 1) -> Array:
-    """Twelve random people, shape and skin drawn independently from the model's own statistics."""
+def samples_image(model: MorphableModel, size: int = 240, seed: int = 1) -> Array:
+    """Twelve random subjects, shape and skin drawn independently from the model's own statistics."""
     generator = torch.Generator().manual_seed(seed)
     faces = [
-        _picture(
+        _image(
             model,
             torch.randn(model.albedo_size, generator=generator),
             0.8 * torch.randn(model.identity_size, generator=generator),
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     model = read_asset(options.model)
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, make in (("mean", mean_picture), ("modes", modes_picture), ("samples", samples_picture)):
+    for name, make in (("mean", mean_image), ("modes", modes_image), ("samples", samples_image)):
         Image.fromarray(make(model)).save(options.out / f"albedo_{name}.jpg", quality=88)
     return 0
 

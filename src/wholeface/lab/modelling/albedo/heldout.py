@@ -1,4 +1,4 @@
-"""How well a few numbers describe the skin of people whom the statistics have not seen."""
+"""How well a few numbers describe the skin of subjects whom the statistics have not seen."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Array = NDArray[Any]
 def held_out_errors(
     samples: Array, weight: Array, importance: Array, count: Array, area: Array, pairs: Array, seed: int
 ) -> dict[str, Any]:
-    """RMS error in sRGB units (0 to 255) of held-out people with 0, 10, 20, 40 and 78 modes.
+    """RMS error in sRGB units (0 to 255) of held-out subjects with 0, 10, 20, 40 and 78 modes.
 
     One portrait in ten and one avatar in seven are left out, the statistics are learned again from the
-    others on a symmetric tenth of the texels, and the modes are fitted to the left-out people's known
+    others on a symmetric tenth of the texels, and the modes are fitted to the left-out subjects' known
     texels with noise of 0.1 in log units as the prior asks.
 
     Args:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ....morphable.model import MorphableModel
 from .atlas import Atlas, pad_texture, texture_at_vertices
 from .extend import extend_field
-from .skins.people import to_grid
+from .skins.subjects import to_grid
 
 __all__ = ["outer_pattern"]
 
@@ -50,17 +50,17 @@ def outer_pattern(
         count += good
     known = count >= 3
     grid = to_grid(total / np.maximum(count, 1)[:, None], skin)
-    trusted = to_grid(known.astype(np.float64), skin)
-    filled = pad_texture(grid, trusted > 0)
+    reliable = to_grid(known.astype(np.float64), skin)
+    filled = pad_texture(grid, reliable > 0)
     values = texture_at_vertices(model, filled)
-    trust = texture_at_vertices(model, pad_texture(trusted[..., None], skin))[:, 0]
+    confidence = texture_at_vertices(model, pad_texture(reliable[..., None], skin))[:, 0]
     is_skin = model.regions["skin"].numpy()
     values = np.clip(values, -0.9, 0.35)
     vertices, triangles = model.mean.double().numpy(), model.triangles.numpy()
     faces = triangles[is_skin[triangles].all(1)]
-    middle = np.median(values[is_skin & (trust > 0.5)], axis=0)
+    middle = np.median(values[is_skin & (confidence > 0.5)], axis=0)
     smooth = extend_field(
-        values, np.where(is_skin, 0.02 * (trust > 0.6), 0.0), middle, vertices, faces, length=60.0
+        values, np.where(is_skin, 0.02 * (confidence > 0.6), 0.0), middle, vertices, faces, length=60.0
     )
     smooth = 0.7 * smooth
     return 0.5 * (smooth + smooth[model.mirror.numpy()]) if model.mirror is not None else smooth

@@ -24,8 +24,8 @@ from .ppca import complete, fit_ppca, posterior
 from .skins.avatars import avatar_names, avatar_uv_map, read_avatar, refined_map, sample_avatar
 from .skins.landmark_fit import fit_basis
 from .skins.masks import face_map
-from .skins.people import People, avatar_people, portrait_people, reference_pattern, to_grid
 from .skins.portraits import choose_portraits, make_unwrapper, unwrap_portraits
+from .skins.subjects import Subjects, avatar_subjects, portrait_subjects, reference_pattern, to_grid
 from .skins.tone import tone_prior
 from .statistics import mirror_pairs, symmetric_modes
 
@@ -50,7 +50,7 @@ def learn_albedo(
     masked. 2. Avatars: the model is registered to a few of them; their common UV layout carries all skins
     over. 3. Both: log albedo on the face, gaps filled by mirroring and by probabilistic PCA; principal
     components of
-       people and their mirror images, avatars weighted up to a third.
+       subjects and their mirror images, avatars weighted up to a third.
     4. The rest of the head follows the face's tone smoothly; eyes and mouth are painted; fine structure is
     added
        to the mean.
@@ -59,7 +59,7 @@ def learn_albedo(
         model: geometry with UV, regions, mirror symmetry and ``landmarks_478``.
         source: folder with ``portraits`` and ``avatars``.
         seed: of the random start of probabilistic PCA and of the held-out split.
-        detect: picture (H, W, 3) uint8 -> (478, 2) landmarks or None; None takes the package's detector.
+        detect: image (H, W, 3) uint8 -> (478, 2) landmarks or None; None takes the package's detector.
         workers: threads; the result does not depend on it.
 
     Returns:
@@ -102,7 +102,7 @@ def learn_albedo(
     skins = np.stack([sample_avatar(read[name], where, 2) for name in names]).astype(np.float32)
     lap("sample avatars")
 
-    result, numbers = albedo_of_people(
+    result, numbers = albedo_of_subjects(
         model, coarse, fine, zone, face, unwrapped, [bool(e["hair_over_face"]) for e in entries], skins,
         groups, learn_eyes(source / "avatars", names), seed,
     )  # fmt: skip
@@ -120,7 +120,7 @@ def learn_albedo(
     return result, report
 
 
-def albedo_of_people(
+def albedo_of_subjects(
     model: MorphableModel,
     coarse: Atlas,
     fine: Atlas,
@@ -136,22 +136,22 @@ def albedo_of_people(
     """Statistics from unwrapped portraits and avatar skins (N, T, 3), linear light over the fine skin."""
     fine_skin = _symmetric(fine.regions["skin"])
     on_coarse = _halved(skins, fine_skin)[:, zone]
-    avatars = avatar_people(on_coarse, face)
+    avatars = avatar_subjects(on_coarse, face)
     pattern = reference_pattern(avatars, zone)
-    avatars = avatar_people(on_coarse, face, expected=pattern)
+    avatars = avatar_subjects(on_coarse, face, expected=pattern)
     avatar_pattern = reference_pattern(avatars, zone)
     prior = tone_prior(avatars.tone, groups)
     white = np.array([g == "White" for g in groups])
     centre = avatars.tone[white].mean(0) if white.any() else prior.mean
     some = slice(None, None, 4)
-    first = portrait_people(unwrapped[some], face, avatar_pattern, prior, centre, cautious[some])
+    first = portrait_subjects(unwrapped[some], face, avatar_pattern, prior, centre, cautious[some])
     pattern = reference_pattern(first, zone)
-    portraits = portrait_people(unwrapped, face, pattern, prior, centre, cautious)
+    portraits = portrait_subjects(unwrapped, face, pattern, prior, centre, cautious)
     pattern = reference_pattern(portraits, zone)
-    # Avatars deviate from their own common pattern as people do from theirs.
+    # Avatars deviate from their own common pattern as subjects do from theirs.
     support = np.minimum(portraits.weight.mean(0) / 0.3, 1)[:, None]
     shift = support * (pattern - avatar_pattern)
-    avatars = People((avatars.log_albedo + shift).astype(np.float32), avatars.weight, avatars.tone)
+    avatars = Subjects((avatars.log_albedo + shift).astype(np.float32), avatars.weight, avatars.tone)
 
     pairs = mirror_pairs(zone)
     samples = np.concatenate((portraits.log_albedo, avatars.log_albedo))
@@ -205,8 +205,8 @@ def _package_detector() -> Detect:
 
     detector = MediapipeDetector()
 
-    def detect(picture: Array) -> Array | None:
-        faces = detector.detect(picture)
+    def detect(image: Array) -> Array | None:
+        faces = detector.detect(image)
         return np.asarray(faces[0].points) if faces else None
 
     return detect

@@ -28,7 +28,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 NOISE_KINDS = ("clean", "occluded", "any")
-"""Statistics of pictures without occluder; of the points beside an occluder; of all points, hidden ones included."""
+"""Statistics of images without occluder; of the points beside an occluder; of all points, hidden ones included."""
 
 _EDGE = 0.15  # visibility below which a point is not compared
 _CUT = 8.0  # mm beyond which a residual is an outlier that says no more about the response
@@ -45,7 +45,7 @@ class NoiseSettings:
         expression_response: the same per unit of expression, mm.
         noise: standard deviation of a residual assumed while the response is estimated, mm.
         rounds: of filling missing points in.
-        folds: the noise is measured on pictures that the response was not estimated from, in so many parts.
+        folds: the noise is measured on images that the response was not estimated from, in so many parts.
     """
 
     modes: int = 32
@@ -109,9 +109,9 @@ def measure_478(
     Regression: the detected point moves with the face's coefficients by more or less than the surface does (the
     network regresses to its own mean face), so the shift of point l is modelled in head space,
     :math:`\delta_l = D_{l0} + D_{lI} α + D_{lE} ε`, seen by the camera as the first two rows of
-    :math:`R\,\delta_l`; ridge estimate from clean and occluded pictures. What remains, on pictures that were left
+    :math:`R\,\delta_l`; ridge estimate from clean and occluded images. What remains, on images that were left
     out of the estimate, is split into Q correlated directions (over all points) and independent noise per point by
-    factor analysis with missing points. Pictures enter with their mirror images where the model is symmetric.
+    factor analysis with missing points. Images enter with their mirror images where the model is symmetric.
 
     Args:
         model: with ``landmarks_478``.

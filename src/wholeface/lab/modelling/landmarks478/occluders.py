@@ -18,7 +18,7 @@ OCCLUDER_KINDS: tuple[OccluderKind, ...] = ("glasses", "mask", "blob", "hair", "
 
 @dataclass(frozen=True)
 class Occlusion:
-    """A picture with something in front of the face.
+    """An image with something in front of the face.
 
     Args:
         pixels: (H, W, 3) uint8.

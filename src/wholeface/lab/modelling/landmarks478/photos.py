@@ -1,4 +1,4 @@
-"""What real photos add to the renderings: how strongly people move each muscle when they look at a camera."""
+"""What real photos add to the renderings: how strongly subjects move each muscle when they look at a camera."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def expression_rates(
 
     if model.landmarks_478 is None or "landmarks_478_response" not in model.extras:
         raise UsageError("expression_rates needs a model with landmarks_478 and their measured noise")
-    settings = LandmarkFitSettings(noise_scale=noise_scale, identity_shrinkage=1.0, identity_caution=1.0)
+    settings = LandmarkFitSettings(noise_scale=noise_scale, identity_shrinkage=1.0, noise_inflation=1.0)
     fits = [fit_landmarks(model, *photo, occluded=np.zeros(478), settings=settings) for photo in photos]
     mean = np.mean([f.parameters.expression.double().numpy() for f in fits], axis=0)
     mean = (mean + mean[expression_mirror(model)]) / 2

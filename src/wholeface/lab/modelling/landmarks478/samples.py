@@ -72,7 +72,7 @@ class DetectionSet:
         )
 
     def mirrored(self, model: MorphableModel) -> DetectionSet:
-        """The same detections in mirrored pictures of the mirrored people (without votes for surface points).
+        """The same detections in mirrored images of the mirrored subjects (without votes for surface points).
 
         Raises:
             UsageError: the model's mesh or expressions are not mirror-symmetric.

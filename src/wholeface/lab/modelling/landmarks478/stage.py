@@ -49,7 +49,7 @@ def learn_landmark_noise(
     """Bias, response and correlated noise of the 478 points, and priors of the expressions.
 
     Views are drawn from the model with its albedo; the detector is the package's own. Then real portraits say how
-    strongly people in photos move each muscle.
+    strongly subjects in photos move each muscle.
 
     Args:
         path: model file with ``landmarks_478`` and albedo (processes read it themselves).

@@ -69,8 +69,8 @@ class View:
         expression: (E,).
         rotation: (3,) axis-angle, radians.
         translation: (3,) mm.
-        camera: of the picture.
-        fragments: of the picture at its own size.
+        camera: of the image.
+        fragments: of the image at its own size.
         occlusion: what was drawn in front, or None.
         yaw: degrees.
     """
@@ -121,7 +121,7 @@ def random_camera(
     yaw: float,
     pitch: float,
 ) -> tuple[Tensor, Tensor, Camera]:
-    """Axis-angle, translation and camera that show the face at about half the picture's size."""
+    """Axis-angle, translation and camera that show the face at about half the image's size."""
     size = settings.size
     rotation = rotation_from_degrees(yaw, pitch, float(rng.normal(0, settings.roll))).to(vertices)
     distance = float(np.exp(rng.normal(np.log(900.0), 0.5)).clip(350, 3500))
@@ -199,7 +199,7 @@ def render_head(
     *,
     colour_at: Any = None,
 ) -> tuple[NDArray[np.uint8], Fragments]:
-    """Antialiased picture in random light before a random backdrop, with sensor noise; and its fragments.
+    """Antialiased image in random light before a random backdrop, with sensor noise; and its fragments.
 
     Args:
         colours: (V, 3) linear-light albedo, or None with ``colour_at``.
@@ -219,10 +219,10 @@ def render_head(
         raise UsageError("render_head needs colours or colour_at")
     shaded = shade(albedo, normals, random_light(rng).to(points)).clamp(0, 1)
     backdrop = _backdrop(big.width, rng).to(points)
-    picture = torch.where(fine.mask[..., None], shaded, backdrop)[0].permute(2, 0, 1)[None]
-    picture = torch.nn.functional.avg_pool2d(picture, _SUPERSAMPLING)[0]
+    image = torch.where(fine.mask[..., None], shaded, backdrop)[0].permute(2, 0, 1)[None]
+    image = torch.nn.functional.avg_pool2d(image, _SUPERSAMPLING)[0]
     blur = rng.uniform(0, 0.8)
-    encoded = linear_to_srgb(picture)
+    encoded = linear_to_srgb(image)
     if blur > 0.3:
         kernel = torch.exp(-0.5 * (torch.arange(-2, 3) / blur) ** 2).to(points)
         kernel = kernel / kernel.sum()

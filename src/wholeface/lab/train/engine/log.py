@@ -1,4 +1,4 @@
-"""What a run writes down: CSV tables with exactly the numbers that were computed, pictures, TensorBoard."""
+"""What a run writes down: CSV tables with exactly the numbers that were computed, images, TensorBoard."""
 
 from __future__ import annotations
 
@@ -103,19 +103,19 @@ class RunLog:
         self.train.add(row)
         self._scalars("train", row)
 
-    def add_validation(self, row: Mapping[str, float], picture: NDArray[np.uint8] | None) -> None:
-        """Scores after a step, and a picture."""
+    def add_validation(self, row: Mapping[str, float], image: NDArray[np.uint8] | None) -> None:
+        """Scores after a step, and an image."""
         self.validation.add(row)
         self._scalars("validation", row)
-        if picture is None:
+        if image is None:
             return
         from PIL import Image
 
         target = self.folder / "pictures" / f"step_{int(row['step']):07d}.png"
         target.parent.mkdir(exist_ok=True)
-        Image.fromarray(picture).save(target)
+        Image.fromarray(image).save(target)
         if self._board is not None:
-            self._board.add_image("validation", picture, int(row["step"]), dataformats="HWC")
+            self._board.add_image("validation", image, int(row["step"]), dataformats="HWC")
 
     def close(self) -> None:
         """Close all files."""

@@ -100,7 +100,7 @@ def train(
     Args:
         recipe: what to train.
         config: its settings.
-        folder: for checkpoint, logs and pictures.
+        folder: for checkpoint, logs and images.
         options: how to compute.
         resume: go on from the folder's checkpoint; starts where there is none.
         minutes: wall-clock budget of the whole run, earlier sessions included; the learning rate comes to its end
@@ -303,7 +303,7 @@ class _Run:
             )
 
     def _validate(self, *, finished: bool = False) -> None:
-        """Scores, picture and checkpoint; only the first process measures."""
+        """Scores, image and checkpoint; only the first process measures."""
         self.watch.flush()
         begun = time.monotonic()
         if self.log is not None and self.validated_at != self.step:
@@ -312,10 +312,10 @@ class _Run:
             with self.players.evaluation() as networks, torch.no_grad():
                 scores = self.task.evaluate(networks, device)
                 self.metrics = {name: float(value) for name, value in scores.items()}
-                picture = self.task.picture(networks, device)
+                image = self.task.preview(networks, device)
             seconds = self.clock.seconds
             row = {"step": self.step, "seconds": round(seconds, 3), **self.metrics}
-            self.log.add_validation(row, picture)
+            self.log.add_validation(row, image)
             self.listener.validated(self.step, seconds, self.metrics)
         self.validated_at = self.step
         self._save(finished=finished)

@@ -33,7 +33,7 @@ def assign_cells(boxes: Tensor, count: Tensor, centres: Tensor, strides: Tensor)
 
     Args:
         boxes: (N, M, 4) x0, y0, x1, y1 in input pixels, padded.
-        count: (N,) number of faces in each picture.
+        count: (N,) number of faces in each image.
         centres: (cells, 2) and strides: (cells,), of :func:`cell_centres`.
 
     Source: after the centre sampling of Tian et al. 2019, "FCOS".
@@ -87,12 +87,12 @@ def detector_loss(
     balance = torch.where(positive, 0.25 * 3, 0.75)
     focal = balance * miss**2 * F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     score = (focal * (targets > -2)).sum() / number
-    picture, cell = positive.nonzero(as_tuple=True)
-    chosen = targets[picture, cell]
-    box, wanted = found[picture, cell], boxes[picture, chosen]
+    image, cell = positive.nonzero(as_tuple=True)
+    chosen = targets[image, cell]
+    box, wanted = found[image, cell], boxes[image, chosen]
     box_loss = (1 - generalized_iou(box, wanted)).sum() / number
     side = (wanted[:, 2:] - wanted[:, :2]).clamp_min(1).prod(-1).sqrt()
-    off = (found_points[picture, cell] - points[picture, chosen]) / side[:, None, None]
+    off = (found_points[image, cell] - points[image, chosen]) / side[:, None, None]
     point_loss = (
         F.smooth_l1_loss(off, torch.zeros_like(off), beta=0.05, reduction="none").mean((1, 2)).sum() / number
     )

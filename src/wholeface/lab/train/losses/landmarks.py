@@ -24,16 +24,16 @@ class LandmarkLoss:
 
     total: Tensor
     points: Tensor
-    facing: Tensor
-    covered: Tensor
+    self_visible: Tensor
+    occluded: Tensor
     person: Tensor
 
 
 def landmark_loss(
     output: LandmarkOutput,
     points: Tensor,
-    facing: Tensor,
-    covered: Tensor,
+    self_visible: Tensor,
+    occluded: Tensor,
     *,
     kind: Literal["squared", "gaussian", "balanced"] = "gaussian",
     point_weight: Tensor | None = None,
@@ -49,18 +49,18 @@ def landmark_loss(
 
     gaussian: :math:`\tfrac1L\sum_l \log\sigma_l^2 + \|\hat z_l - z_l\|^2 / (2\sigma_l^2)`, the negative log
     likelihood of a circular normal distribution up to a constant; beyond four standard deviations the error counts
-    linearly (Huber 1964), lest single pictures of nearly hidden faces outweigh all others.
+    linearly (Huber 1964), lest single images of nearly hidden faces outweigh all others.
 
     balanced: the same times :math:`\sigma_l` (which then has no gradient), over the mean of these weights: points and
-    pictures of which the network is unsure count for their distance, not less and less (β = ½ of Seitzer et al.).
+    images of which the network is unsure count for their distance, not less and less (β = ½ of Seitzer et al.).
 
     person: :math:`\tfrac1K\sum_k \log s_k + (\hat a_k - a_k)^2 / (2 s_k^2)` of the identity's coefficients.
 
     Args:
         output: of the network.
         points: (N, L, 2) truth in input pixels; hidden points count as much as seen ones.
-        facing: (N, L) bool.
-        covered: (N, L) bool.
+        self_visible: (N, L) bool.
+        occluded: (N, L) bool.
         kind: ``squared`` is the paper's; ``gaussian`` and ``balanced`` learn an uncertainty beside.
         point_weight: (N,) or (N, L) weight of the points, or None; 0 where their truth is unknown.
         flag_weight: (N,) or (N, L) weight of the flags, or None.
@@ -91,20 +91,21 @@ def landmark_loss(
     else:
         raise UsageError(f"unknown landmark loss {kind!r}; choose squared, gaussian or balanced")
     located = _mean(error, point_weight)
-    facing_loss = _mean(
-        F.binary_cross_entropy_with_logits(output.facing, facing.float(), reduction="none"), flag_weight
+    self_visible_loss = _mean(
+        F.binary_cross_entropy_with_logits(output.self_visible, self_visible.float(), reduction="none"),
+        flag_weight,
     )
-    covered_loss = _mean(
-        F.binary_cross_entropy_with_logits(output.covered, covered.float(), reduction="none"), flag_weight
+    occluded_loss = _mean(
+        F.binary_cross_entropy_with_logits(output.occluded, occluded.float(), reduction="none"), flag_weight
     )
-    total = located + flag_strength * (facing_loss + covered_loss)
+    total = located + flag_strength * (self_visible_loss + occluded_loss)
     person = located.new_zeros(())
     if identity is not None:
         log_s = output.identity_log_sigma.clamp(-_WIDEST, _WIDEST)
         off = ((output.identity - identity) * torch.exp(-log_s)) ** 2
         person = _mean(log_s + 0.5 * off, identity_weight)
         total = total + identity_strength * person
-    return LandmarkLoss(total, located, facing_loss, covered_loss, person)
+    return LandmarkLoss(total, located, self_visible_loss, occluded_loss, person)
 
 
 def _mean(values: Tensor, weight: Tensor | None) -> Tensor:

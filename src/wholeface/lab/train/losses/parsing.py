@@ -58,12 +58,12 @@ def parsing_loss(
     log_kind = output.kind.log_softmax(1)
     kinds = log_kind.gather(1, occluder.clamp_max(output.kind.shape[1] - 1)[:, None])[:, 0]
     kind_part = -(kinds * weight).sum() / weight.sum().clamp_min(1)
-    covered = ((occluder != OccluderKind.NONE) & (occluder != IGNORE)).float()
+    occluded = ((occluder != OccluderKind.NONE) & (occluder != IGNORE)).float()
     inside = sure * face.float()
     # Both opinions of the occluder, since both will be asked for it.
     by_kind = 1 - log_kind[:, OccluderKind.NONE].exp()
     by_class = 1 - log_class[:, list(FACE_CLASSES)].exp().sum(1)
-    occluder_part = 0.5 * (_dice(by_kind, covered, inside) + _dice(by_class, covered, inside * known))
+    occluder_part = 0.5 * (_dice(by_kind, occluded, inside) + _dice(by_class, occluded, inside * known))
     face_part = F.binary_cross_entropy_with_logits(output.face[:, 0], face.float())
     total = parsing_part + kind_part + 0.5 * occluder_part + 0.5 * face_part
     return ParsingLoss(total, parsing_part, kind_part, occluder_part, face_part)

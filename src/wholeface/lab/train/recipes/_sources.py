@@ -7,7 +7,7 @@ __all__ = ["SOURCES"]
 SOURCES = (
     "renderings of the shipped face model (ICT-FaceKit, MIT; VALID avatars, MIT; portraits, public domain)",
     "official portraits of members of the US Congress (public domain)",
-    "things in front of faces: drawn by our own code; masks of MaskTheFace (MIT) and FaceX-Zoo (Apache-2.0), hands of"
+    "occluders: drawn by our own code; masks of MaskTheFace (MIT) and FaceX-Zoo (Apache-2.0), hands of"
     " the Sign Language Digits Dataset (Apache-2.0), four eyeglasses (CC-BY-4.0), hair of the VALID avatars (MIT);"
     " see NOTICE",
     "teacher of the portraits' points and outlines: the models inside mediapipe (Apache-2.0)",

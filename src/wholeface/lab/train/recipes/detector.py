@@ -33,7 +33,7 @@ class DetectorRecipeConfig(TrainConfig):
         stores: folders of stored training samples.
         check: folder of stored held-out samples.
         initial: checkpoint whose weights to start from, or none.
-        scene_size: edge of the training pictures in pixels, a multiple of 32.
+        scene_size: edge of the training images in pixels, a multiple of 32.
         scenes: number of different scenes, made from the samples when first needed and kept in memory; each time they
             are mirrored, turned and coloured anew.
         turned: share of faces at any roll in the scenes as they are made.

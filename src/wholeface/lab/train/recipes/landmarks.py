@@ -1,4 +1,4 @@
-"""N_lmk: 68 and 600 landmarks with visibility and uncertainty, from pictures with and without occluders."""
+"""N_lmk: 68 and 600 landmarks with visibility and uncertainty, from images with and without occluders."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class LandmarkRecipeConfig(TrainConfig):
         check: folder of stored held-out samples.
         initial: checkpoint whose weights to start from, or none.
         loss: squared (the paper's), gaussian (weighted by the predicted uncertainty) or balanced (a compromise).
-        clean: share of pictures shown without their occluders.
+        clean: share of images shown without their occluders.
         input_size: edge of the network's input in pixels.
         width: factor on its channels.
-        looked_at: landmarks at which its second stage looks; 0 = no second stage.
-        rounds: how often that stage looks.
+        looked_at: landmarks around which its refinement steps read the image; 0 = no refinement.
+        rounds: number of refinement steps.
         identity: coefficients of the face model that it estimates beside; 0 = none.
         jitter: factor on the errors of placing the crop.
         photo_weight: weight of the points of real photos, whose truth is less exact than that of renderings.
@@ -89,8 +89,8 @@ class _Rows:
 
     images: list[NDArray[np.uint8]]
     points: NDArray[np.float32]  # (N, 668, 2)
-    facing: NDArray[np.bool_]
-    covered: NDArray[np.bool_]
+    self_visible: NDArray[np.bool_]
+    occluded: NDArray[np.bool_]
     rendered: NDArray[np.bool_]
     known: NDArray[np.bool_]
     identity: NDArray[np.float32]  # (N, K), not a number where unknown
@@ -135,26 +135,26 @@ class LandmarkTask(Task):
         return move_points(torch.from_numpy(rows.points), matrices)[torch.from_numpy(rows.known)]
 
     def _rows(self, store: SharedStore, indices: NDArray[np.int64], clean: NDArray[np.bool_]) -> _Rows:
-        images, points, facing, covered, known, people = [], [], [], [], [], []
+        images, points, self_visible, occluded, known, identities = [], [], [], [], [], []
         for index, bare in zip(indices, clean):
             row = store[int(index)]
             images.append(row["clean"] if bare else row["image"])
             points.append(np.concatenate([row["landmarks_68"], row["dense"]]))
             faces = np.concatenate([row["facing_68"], row["facing_dense"]])
             seen = np.concatenate([row["visible_68"], row["visible_dense"]])
-            facing.append(faces)
-            covered.append(np.zeros_like(faces) if bare else faces & ~seen)
+            self_visible.append(faces)
+            occluded.append(np.zeros_like(faces) if bare else faces & ~seen)
             known.append(row["known"])
-            people.append(store.parameter(int(index), "identity", self.config.identity))
+            identities.append(store.parameter(int(index), "identity", self.config.identity))
         flags = np.stack(known)
         return _Rows(
             images,
             np.stack(points),
-            np.stack(facing),
-            np.stack(covered),
+            np.stack(self_visible),
+            np.stack(occluded),
             flags[:, KNOWN.index("geometry")],
             flags[:, KNOWN.index("landmarks")],
-            np.stack(people),
+            np.stack(identities),
         )
 
     def load(self, indices: NDArray[np.int64], generator: torch.Generator) -> Batch:
@@ -172,18 +172,18 @@ class LandmarkTask(Task):
         batch = {
             "image": jitter_colours(images, generator),
             "points": move_points(torch.from_numpy(rows.points), matrices),
-            "facing": torch.from_numpy(rows.facing & ~empty[:, None]),
-            "covered": torch.from_numpy(rows.covered & ~empty[:, None]),
+            "self_visible": torch.from_numpy(rows.self_visible & ~empty[:, None]),
+            "occluded": torch.from_numpy(rows.occluded & ~empty[:, None]),
         }
-        for name in ("points", "facing", "covered"):
+        for name in ("points", "self_visible", "occluded"):
             swapped = batch[name][:, self._mirror]
             batch[name] = torch.where(mirrored.view(-1, *[1] * (swapped.ndim - 1)), swapped, batch[name])
         weight = np.where(rows.rendered, 1.0, self.config.photo_weight) * rows.known * ~empty
         batch["weight"] = torch.from_numpy(weight.astype(np.float32))
-        told = np.isfinite(rows.identity).all(axis=1) & ~empty
+        given = np.isfinite(rows.identity).all(axis=1) & ~empty
         signs = np.where(mirrored.numpy()[:, None], self._signs, np.float32(1.0))
         batch["identity"] = torch.from_numpy(np.nan_to_num(rows.identity) * signs)
-        batch["identity_weight"] = torch.from_numpy(told[:, None].astype(np.float32) * self._modes)
+        batch["identity_weight"] = torch.from_numpy(given[:, None].astype(np.float32) * self._modes)
         return batch
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
@@ -194,8 +194,8 @@ class LandmarkTask(Task):
         parts = landmark_loss(
             output,
             batch["points"],
-            batch["facing"],
-            batch["covered"],
+            batch["self_visible"],
+            batch["occluded"],
             kind=self.config.loss,
             point_weight=batch["weight"],
             identity=batch["identity"] if self.config.identity else None,
@@ -205,8 +205,8 @@ class LandmarkTask(Task):
         return {
             "loss": parts.total,
             "points": parts.points,
-            "facing": parts.facing,
-            "covered": parts.covered,
+            "facing": parts.self_visible,
+            "covered": parts.occluded,
             "person": parts.person,
         }
 
@@ -231,14 +231,14 @@ class LandmarkTask(Task):
 
     @torch.no_grad()
     def validate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
-        """NME of the 68 and of all points over the outer-eye distance, per cent, clean and covered; calibration."""
+        """NME of the 68 and of all points over the outer-eye distance, per cent, clean and occluded; calibration."""
         if self.check is None:
             return {}
         scores: dict[str, float] = {}
         size = self.config.input_size
         count = min(600, len(self.check))
         for name, bare in (("clean", True), ("covered", False)):
-            errors, ratios, kinds, people = [], [], [], []
+            errors, ratios, kinds, identities = [], [], [], []
             for start in range(0, count, 100):
                 indices = np.arange(start, min(start + 100, count))
                 rows = self._rows(self.check, indices, np.full(len(indices), bare))
@@ -255,20 +255,22 @@ class LandmarkTask(Task):
                 errors.append(off / torch.maximum(eyes, 0.4 * height)[:, None])
                 ratios.append(off / output.log_sigma.cpu().exp() / 2**0.5)
                 kinds.append(torch.from_numpy(rows.rendered))
-                people.append((output.identity.cpu() - torch.from_numpy(rows.identity)).square().mean(dim=1))
+                identities.append(
+                    (output.identity.cpu() - torch.from_numpy(rows.identity)).square().mean(dim=1)
+                )
             error, rendered = torch.cat(errors) * 100, torch.cat(kinds)
             for who, mask in (("rendered", rendered), ("photo", ~rendered)):
                 if mask.any():
                     scores[f"nme68_{name}_{who}"] = float(error[mask, :68].mean())
                     scores[f"nme_{name}_{who}"] = float(error[mask].mean())
             if self.config.identity:
-                scores[f"identity_rms_{name}"] = float(torch.cat(people)[rendered].mean().sqrt())
+                scores[f"identity_rms_{name}"] = float(torch.cat(identities)[rendered].mean().sqrt())
             scores[f"calibration_{name}"] = float(torch.cat(ratios)[rendered].square().mean().sqrt())
         return scores
 
     @torch.no_grad()
     def contact_sheet(self, network: nn.Module, device: torch.device) -> NDArray[np.uint8] | None:
-        """Held-out crops with the 68 points found (green seen, red covered) and true ones (white)."""
+        """Held-out crops with the 68 points found (green seen, red occluded) and true ones (white)."""
         if self.check is None:
             return None
         size, zoom = self.config.input_size, 2
@@ -284,7 +286,7 @@ class LandmarkTask(Task):
             found = output.points[i, :68].cpu()
             for points, colours in (
                 (truth[i], [(255, 255, 255)] * 68),
-                (found, [(255, 40, 40) if c > 0 else (40, 255, 40) for c in output.covered[i, :68].cpu()]),
+                (found, [(255, 40, 40) if c > 0 else (40, 255, 40) for c in output.occluded[i, :68].cpu()]),
             ):
                 at = (points * zoom + zoom / 2).round().long().clamp(1, size * zoom - 2).numpy()
                 for (x, y), colour in zip(at, colours):

@@ -1,4 +1,4 @@
-"""N_α: parsing map, kind of occluder and the whole face, from pictures with and without occluders."""
+"""N_α: parsing map, kind of occluder and the whole face, from images with and without occluders."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PALETTE = np.array([
     (20, 140, 90), (255, 215, 0), (180, 255, 180), (190, 150, 120), (60, 110, 150), (0, 255, 0),
 ], dtype=np.uint8)
 # fmt: on
-"""(20, 3) colours of :class:`ParsingClass` in pictures."""
+"""(20, 3) colours of :class:`ParsingClass` in images."""
 
 
 _LARGE = {
@@ -50,7 +50,7 @@ class ParsingRecipeConfig(TrainConfig):
         stores: folders of stored training samples.
         check: folder of stored held-out samples.
         initial: checkpoint whose weights to start from, or none.
-        clean: share of pictures shown without their occluders.
+        clean: share of images shown without their occluders.
         input_size: edge of the network's input in pixels, a multiple of 32.
         width: factor on the network's channels.
         jitter: factor on the errors of placing the crop.
@@ -207,7 +207,7 @@ class ParsingTask(Task):
 
     @torch.no_grad()
     def contact_sheet(self, network: nn.Module, device: torch.device) -> NDArray[np.uint8] | None:
-        """Held-out pictures: the picture, the parsing map found, the occluder found (red) and missed (blue)."""
+        """Held-out images: the image, the parsing map found, the occluder found (red) and missed (blue)."""
         if self.check is None:
             return None
         rows = [self.check[i] for i in range(16)]
@@ -221,15 +221,15 @@ class ParsingTask(Task):
         )
         raw = network(batch["image"].to(device).contiguous(memory_format=torch.channels_last))
         found = self._read(F.interpolate(raw, scale_factor=2.0, mode="bilinear", align_corners=False).cpu())
-        pictures = (batch["image"].permute(0, 2, 3, 1).numpy() * 255).astype(np.uint8)
+        shown = (batch["image"].permute(0, 2, 3, 1).numpy() * 255).astype(np.uint8)
         maps = PALETTE[found.parsing.argmax(1).numpy()]
         hidden = (found.kind.argmax(1) > 0) & batch["face"]
         truth = (batch["occluder"] > 0) & (batch["occluder"] != IGNORE) & batch["face"]
-        marks = pictures // 2
+        marks = shown // 2
         marks[hidden.numpy()] |= np.array([128, 0, 0], np.uint8)
         marks[(truth & ~hidden).numpy()] |= np.array([0, 0, 128], np.uint8)
         marks[(truth & hidden).numpy()] |= np.array([0, 100, 0], np.uint8)
-        tiles = np.concatenate([pictures, maps, marks], axis=2)
+        tiles = np.concatenate([shown, maps, marks], axis=2)
         return np.concatenate(
             [np.concatenate(list(tiles[i : i + 2]), axis=1) for i in range(0, 16, 2)], axis=0
         )

@@ -1,4 +1,4 @@
-"""Variation of pictures beyond what is stored: hue, blur, lost resolution, erased regions. Nothing moves."""
+"""Variation of images beyond what is stored: hue, blur, lost resolution, erased regions. Nothing moves."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Degradation", "covered_by", "degrade", "erase"]
+__all__ = ["Degradation", "degrade", "erase", "occluded_by"]
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """How much pictures are changed.
+    """How much images are changed.
 
     Args:
         hue: standard deviation of the turn of all colours about grey, radians.
-        blur: share of blurred pictures.
+        blur: share of blurred images.
         sigma: largest standard deviation of the blur, pixels.
-        shrink: share of pictures that lose resolution.
+        shrink: share of images that lose resolution.
         factor: by which they are shrunk at most.
     """
 
@@ -32,7 +32,7 @@ class Degradation:
 
 
 def degrade(images: Tensor, generator: torch.Generator, settings: Degradation = Degradation()) -> Tensor:
-    """Random hue, blur and loss of resolution for each picture.
+    """Random hue, blur and loss of resolution for each image.
 
     Args:
         images: (N, 3, H, W) in [0, 1], on any device; may be changed in place.
@@ -63,16 +63,16 @@ def degrade(images: Tensor, generator: torch.Generator, settings: Degradation = 
 
 
 def erase(images: Tensor, generator: torch.Generator, chance: float = 0.3, largest: float = 0.45) -> Tensor:
-    """Cover a random ellipse or rectangle of some pictures with a colour, with noise, or with another picture's part.
+    """Occlude a random ellipse or rectangle of some images with a colour, with noise, or with another image's part.
 
     Args:
         images: (N, 3, H, W) in [0, 1], on any device; changed in place.
         generator: CPU generator.
-        chance: share of pictures in which something is erased.
-        largest: axis of the region over the picture's edge.
+        chance: share of images in which something is erased.
+        largest: axis of the region over the image's edge.
 
     Returns:
-        (N, H, W) bool, what is covered.
+        (N, H, W) bool, what is occluded.
 
     Source: after Zhong et al. 2020, "Random erasing data augmentation", and Yun et al. 2019, "CutMix".
     """
@@ -105,12 +105,12 @@ def erase(images: Tensor, generator: torch.Generator, chance: float = 0.3, large
     return mask
 
 
-def covered_by(mask: Tensor, points: Tensor) -> Tensor:
+def occluded_by(mask: Tensor, points: Tensor) -> Tensor:
     """(N, L) bool, which points lie on the mask.
 
     Args:
         mask: (N, H, W) bool.
-        points: (N, L, 2) x, y in pixels; outside the picture, or NaN, is not covered.
+        points: (N, L, 2) x, y in pixels; outside the image, or NaN, is not occluded.
     """
     _, height, width = mask.shape
     known = points.isfinite().all(-1)
@@ -132,7 +132,7 @@ def _hue_matrices(angle: Tensor) -> Tensor:
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur with one sigma per picture; the border is repeated."""
+    """Gaussian blur with one sigma per image; the border is repeated."""
     reach = max(1, math.ceil(2.5 * float(sigma.max())))
     offset = torch.arange(-reach, reach + 1)
     kernel = torch.exp(-0.5 * (offset / sigma[:, None]) ** 2)

@@ -9,7 +9,7 @@ __all__ = ["jitter_colours"]
 
 
 def jitter_colours(images: Tensor, generator: torch.Generator, strength: float = 1.0) -> Tensor:
-    """Random gain, offset, gamma, saturation, colour cast and noise for each picture.
+    """Random gain, offset, gamma, saturation, colour cast and noise for each image.
 
     Args:
         images: (N, 3, H, W) in [0, 1]; changed in place.

@@ -62,14 +62,14 @@ def crop_matrices(
     """Random crops about faces.
 
     Args:
-        dense: (N, ≥478, 2) picture pixels, the 478 points first.
+        dense: (N, ≥478, 2) image pixels, the 478 points first.
         size: edge of the crop in pixels.
         margin: edge of the crop over the longer side of the face; see :mod:`wholeface.perceive.frames`.
         rng: randomness.
         jitter: how far they miss.
 
     Returns:
-        (N, 2, 3) float32 from picture to crop pixels, and (N,) bool, which are mirrored.
+        (N, 2, 3) float32 from image to crop pixels, and (N,) bool, which are mirrored.
     """
     count = len(dense)
     matrices = np.zeros((count, 2, 3))
@@ -91,7 +91,7 @@ def crop_matrices(
 
 
 def move_points(points: Tensor, matrices: Tensor) -> Tensor:
-    """(N, L, 2) picture pixels -> crop pixels by (N, 2, 3)."""
+    """(N, L, 2) image pixels -> crop pixels by (N, 2, 3)."""
     return points @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
 
 
@@ -102,7 +102,7 @@ def empty_crops(matrices: Tensor, chosen: NDArray[np.bool_], size: int, rng: np.
     show it at a third of its size or less.
 
     Args:
-        matrices: (N, 2, 3) from picture to crop pixels, each placed on a face.
+        matrices: (N, 2, 3) from image to crop pixels, each placed on a face.
         chosen: (N,) which to move.
         size: edge of the crop.
         rng: randomness.
@@ -130,7 +130,7 @@ def empty_crops(matrices: Tensor, chosen: NDArray[np.bool_], size: int, rng: np.
 
 
 def shuffle_tiles(images: Tensor, chosen: NDArray[np.bool_], rng: np.random.Generator) -> None:
-    """Cut the chosen pictures of (N, 3, S, S) into 2 × 2 to 5 × 5 tiles and shuffle those, in place."""
+    """Cut the chosen images of (N, 3, S, S) into 2 × 2 to 5 × 5 tiles and shuffle those, in place."""
     size = images.shape[-1]
     for i in np.flatnonzero(chosen):
         parts = int(rng.integers(2, 6))
@@ -148,8 +148,8 @@ def crop_images(images: Sequence[NDArray[np.uint8]], matrices: Tensor, size: int
     """Bilinear crops, averaged over 2 × 2 or 3 × 3 samples where they shrink; the border is repeated outside.
 
     Args:
-        images: N pictures (S, S, 3) uint8.
-        matrices: (N, 2, 3) from picture to crop pixels.
+        images: N images (S, S, 3) uint8.
+        matrices: (N, 2, 3) from image to crop pixels.
         size: edge of the crop.
 
     Returns:
@@ -157,7 +157,7 @@ def crop_images(images: Sequence[NDArray[np.uint8]], matrices: Tensor, size: int
     """
     result = np.empty((len(images), 3, size, size), dtype=np.float32)
     for image, inverse, target in zip(images, _inverse(matrices), result):
-        step = float(np.hypot(inverse[0, 0], inverse[1, 0]))  # picture pixels per crop pixel
+        step = float(np.hypot(inverse[0, 0], inverse[1, 0]))  # image pixels per crop pixel
         _crop_image(image, inverse, 1 if step < 1.3 else 2 if step < 2.6 else 3, target)
     return torch.from_numpy(result)
 
@@ -167,9 +167,9 @@ def crop_labels(labels: Sequence[NDArray[Any]], matrices: Tensor, size: int, out
 
     Args:
         labels: N maps (S, S) uint8 or bool.
-        matrices: (N, 2, 3) from picture to crop pixels.
+        matrices: (N, 2, 3) from image to crop pixels.
         size: edge of the crop.
-        outside: label where the picture ends.
+        outside: label where the image ends.
 
     Returns:
         (N, size, size) int64.
@@ -181,7 +181,7 @@ def crop_labels(labels: Sequence[NDArray[Any]], matrices: Tensor, size: int, out
 
 
 def _inverse(matrices: Tensor) -> NDArray[np.float64]:
-    """(N, 2, 3) from crop to picture pixels."""
+    """(N, 2, 3) from crop to image pixels."""
     forward = matrices.double().numpy()
     linear = np.linalg.inv(forward[:, :, :2])
     return np.concatenate([linear, -linear @ forward[:, :, 2:]], axis=2)

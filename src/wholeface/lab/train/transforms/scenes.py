@@ -1,4 +1,4 @@
-"""Pictures with no, one or several faces of any size and roll, made of stored samples: food for a detector."""
+"""Images with no, one or several faces of any size and roll, made of stored samples: food for a detector."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SceneSettings:
         turned: share of faces at any roll; the others are within about ±30°.
         most: faces in a scene at most.
         empty: share of scenes without a face.
-        others: things that are no faces laid over a backdrop, at most.
+        others: objects that are no faces, laid over a backdrop, at most.
         window: share of scenes that are a part of one sample as it is; in the others samples lie on a backdrop.
         cut: share of the faces laid over a backdrop that are cut out along the person's outline, where the sample
             has a parsing map; the others bring a square or rounded piece of their surroundings.
@@ -49,11 +49,11 @@ class SceneSettings:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and its faces.
+    """An image and its faces.
 
     Args:
         image: (S, S, 3) uint8 sRGB.
-        boxes: (F, 4) float32 x0, y0, x1, y1 around the 478 points; may leave the picture.
+        boxes: (F, 4) float32 x0, y0, x1, y1 around the 478 points; may leave the image.
         points: (F, 5, 2) float32 right eye, left eye, nose tip, right and left mouth corner.
     """
 
@@ -167,7 +167,7 @@ def _paste_face(
     points = move.apply(dense)
     box = np.concatenate([points.min(axis=0), points.max(axis=0)])
     visible = np.prod(np.clip(np.minimum(box[2:], size) - np.maximum(box[:2], 0), 0, None))
-    if visible < 0.6 * np.prod(box[2:] - box[:2]) or any(_covered(box, other) > 0.1 for other in others):
+    if visible < 0.6 * np.prod(box[2:] - box[:2]) or any(_share_within(box, other) > 0.1 for other in others):
         return None
     image = np.asarray(sample["image"])
     outline = "parsing" in sample and rng.random() < settings.cut
@@ -193,7 +193,7 @@ def _hides(
 def _window(
     sample: Tile, rng: np.random.Generator, settings: SceneSettings, empty: bool
 ) -> tuple[NDArray[np.uint8], tuple[NDArray[np.float64], NDArray[np.float64]] | None] | None:
-    """A part of a sample that fills the whole picture: with its face, or (``empty``) beside or within it.
+    """A part of a sample that fills the whole image: with its face, or (``empty``) beside or within it.
 
     No border of anything laid over anything else gives the face or its size away. None when nothing fits.
     """
@@ -204,7 +204,7 @@ def _window(
     low, high = dense.min(axis=0), dense.max(axis=0)
     side = float(np.sqrt(np.prod(high - low)))
     angle = float(rng.uniform(-np.pi, np.pi) if rng.random() < settings.turned else rng.normal(0, 0.15))
-    # A turned sample must be larger to leave no corner of the picture open.
+    # A turned sample must be larger to leave no corner of the image open.
     cover = size / edge * (abs(np.cos(angle)) + abs(np.sin(angle)))
     most = settings.largest * size / side
     if empty:
@@ -217,7 +217,7 @@ def _window(
     for _ in range(12):
         if empty:
             scale = float(np.exp(rng.uniform(np.log(cover), np.log(most))))
-        # The middle of the picture, in the sample; the picture's corners stay inside where that is possible.
+        # The middle of the image, in the sample; the image's corners stay inside where that is possible.
         reach = size / scale * (abs(np.cos(angle)) + abs(np.sin(angle))) / 2
         free = max(edge / 2 - reach, 0.0)
         middle = (edge - 1) / 2 + rng.uniform(-free, free, 2)
@@ -230,7 +230,7 @@ def _window(
         inside = np.prod(np.clip(np.minimum(box[2:], size) - np.maximum(box[:2], 0), 0, None))
         share = float(inside / np.prod(box[2:] - box[:2]))
         whole = np.sqrt(np.prod(box[2:] - box[:2])) <= 1.6 * size
-        # Without a face: it lies aside, or a part of it fills the picture.
+        # Without a face: it lies aside, or a part of it fills the image.
         gone = share < 0.1 or (share < 0.3 and np.prod(box[2:] - box[:2]) > 4 * size**2)
         if gone if empty else share >= 0.6 and whole:
             canvas = np.zeros((size, size, 3), np.uint8)
@@ -396,7 +396,7 @@ def _around_face(
     return np.ascontiguousarray(image[row][:, column])
 
 
-def _covered(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _share_within(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """How much of box ``b`` lies under box ``a``."""
     both = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
     return float(both / max(np.prod(b[2:] - b[:2]), 1e-9))

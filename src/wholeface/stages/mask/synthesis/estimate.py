@@ -26,13 +26,13 @@ __all__ = ["OccluderEstimate", "OccluderSettings", "estimate_occluder"]
 
 @dataclass(frozen=True)
 class OccluderSettings:
-    """Working size and strengths of the occluder mask.
+    """Working size and weights of the occluder mask.
 
     Args:
         face_size: longer side of the face at which the mask is decided, pixels.
         margin: how much of the surroundings to look at, over the face's longer side.
         iterations: alternations of classification and refit.
-        weights: strengths of the single cues.
+        weights: weights of the single cues.
     """
 
     face_size: int = 128
@@ -43,10 +43,10 @@ class OccluderSettings:
 
 @dataclass(frozen=True)
 class OccluderEstimate:
-    """Which part of the projected face something else covers.
+    """Which part of the projected face is occluded.
 
     Args:
-        probability: (H, W) float32, of each pixel to show something in front of the face; 0 outside
+        probability: (H, W) float32, of each pixel to show an occluder; 0 outside
             ``face_region``.
         mask: (H, W) bool, ``probability`` > ½.
         face_region: (H, W) bool, projected amodal outline of facial skin: chin to hairline, ear to ear.
@@ -73,7 +73,7 @@ class OccluderEstimate:
 
     @property
     def occluded_fraction(self) -> float:
-        """Share of the face region that is covered, in [0, 1]."""
+        """Share of the face region that is occluded, in [0, 1]."""
         return float(self.mask.sum() / max(int(self.face_region.sum()), 1))
 
 
@@ -84,7 +84,7 @@ def estimate_occluder(
     camera: Camera,
     landmarks: FaceLandmarks | None = None,
     *,
-    told: NDArray[np.float32] | Patch | None = None,
+    occluder_prior: NDArray[np.float32] | Patch | None = None,
     posed: PosedFace | None = None,
     settings: OccluderSettings | None = None,
 ) -> OccluderEstimate:
@@ -102,9 +102,9 @@ def estimate_occluder(
         parameters: one fitted face; its light is not used.
         camera: of the photo, H × W.
         landmarks: not needed; accepted so that better masks may use them.
-        told: (H, W) in [0, 1], what a network that looks at pixels alone holds for the probability of an occluder
-            (:attr:`FaceParsing.occluder`); NaN where it does not look; or a patch of that. It joins the other
-            evidence. None without.
+        occluder_prior: (H, W) in [0, 1], what a network that reads pixels alone holds for the probability of
+            an occluder (:attr:`FaceParsing.occluder`); NaN where it does not look; or a patch of that. It
+            joins the other evidence. None without.
         posed: the face in camera space, where it is known already; None poses it.
         settings: None takes the defaults.
 
@@ -119,8 +119,10 @@ def estimate_occluder(
     Analysis", IJCV 126; the pre-initialisation of Li et al. 2023, "To fit or not to fit" (FOCUS).
     """
     del landmarks
-    if isinstance(told, np.ndarray) and told.shape != np.shape(photo_pixels)[:2]:
-        raise UsageError(f"told must have one value a pixel, {np.shape(photo_pixels)[:2]}, got {told.shape}")
+    if isinstance(occluder_prior, np.ndarray) and occluder_prior.shape != np.shape(photo_pixels)[:2]:
+        raise UsageError(
+            f"occluder_prior must have one value a pixel, {np.shape(photo_pixels)[:2]}, got {occluder_prior.shape}"
+        )
     settings = settings or OccluderSettings()
     pixels = np.asarray(photo_pixels)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
@@ -138,8 +140,8 @@ def estimate_occluder(
         view = face_view(pixels, head, parameters, camera, zones, settings.face_size, settings.margin)
         if view.region.sum() < 50:
             raise UsageError("hardly anything of the fitted face lies inside the photo")
-        hearsay = None if told is None else to_window(told, view.window, pixels.shape[:2])
-        state = alternate(view, zones, settings.iterations, settings.weights, hearsay)
+        prior = None if occluder_prior is None else to_window(occluder_prior, view.window, pixels.shape[:2])
+        state = alternate(view, zones, settings.iterations, settings.weights, prior)
         probability, face_region = to_photo(pixels, view, state.occluder)
     light = torch.from_numpy(state.light * view.albedo_gain).to(parameters.translation)
     return OccluderEstimate(

@@ -1,4 +1,4 @@
-"""How well skin, beards, facial features and things seen around the face explain each pixel."""
+"""How well skin, beards, facial features and what is seen around the face explain each pixel."""
 
 from __future__ import annotations
 

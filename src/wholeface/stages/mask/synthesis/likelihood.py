@@ -36,7 +36,7 @@ def beard_probability(pixels: HeadPixels, luminance: _Array) -> float:
     """Beards darken BOTH sides of the jaw (one side may be turned away)."""
     dark = []
     for side in (-1, 1):
-        chosen = (pixels.beard > 0.6) & (pixels.place[:, 0] * side > 25) & (pixels.facing > 0.25)
+        chosen = (pixels.beard > 0.6) & (pixels.place[:, 0] * side > 25) & (pixels.cosine > 0.25)
         if chosen.sum() > 30:
             dark.append(float(np.mean(luminance[chosen] < -0.3)))
     return _logistic((min(dark) - 0.35) * 14) if dark else 0.0

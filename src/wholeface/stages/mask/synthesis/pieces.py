@@ -1,4 +1,4 @@
-"""Which pieces of a raw mask can be things in front of a face."""
+"""Which pieces of a raw mask can be occluders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _F32 = NDArray[np.float32]
 
 
 def drop_implausible(occluder: _F32, view: FaceView, weights: OccluderWeights) -> _F32:
-    """The mask without pieces that are too small to be things, or that fade out as shadows and lamplight do.
+    """The mask without pieces that are too small to be occluders, or that fade out as shadows and lamplight do.
 
     Args:
         occluder: (h, w) in [0, 1].

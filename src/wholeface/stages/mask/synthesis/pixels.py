@@ -18,23 +18,23 @@ _Array = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class OccluderWeights:
-    """Strengths of the cues.
+    """Weights of the cues.
 
     Args:
         face_prior: log odds of a pixel to be face before it is looked at.
         surroundings: share of the colours around the face in the model of what is not face; the rest is
             uniform.
         texture: exponent of the texture likelihood.
-        skin_coloured: density of skin-coloured things (hands) in front of a face, over that of the face
+        skin_coloured: density of skin-coloured occluders (hands) in front of a face, over that of the face
             itself: however well a pixel fits the skin, it proves no more than this.
         hands: what is added to ``skin_coloured`` over the lower face, where hands are.
         coherence: scale of the pixels' evidence against the length penalty: larger = more detail.
         edge_scale: log-colour step at which a boundary becomes cheap.
         edge_floor: price of a boundary along the strongest edge.
-        contour: least log-colour step along a piece's outline: things have contours, shadows fade.
+        contour: least log-colour step along a piece's outline: occluders have contours, shadows fade.
         smallest: share of the face below which a piece that enters from outside is dropped.
         smallest_island: the same for a piece inside the face.
-        told: weight of the network's log odds, where there is one.
+        network: weight of the network's log odds, where there is one.
         own: weight of all evidence of this method beside a network.
     """
 
@@ -49,7 +49,7 @@ class OccluderWeights:
     contour: float = 0.12
     smallest: float = 0.004
     smallest_island: float = 0.015
-    told: float = 1.0
+    network: float = 1.0
     own: float = 0.1
 
 
@@ -76,7 +76,7 @@ class HeadPixels:
         at: (P,) flat indices into the view.
         inside: (P,) of the face region; the others are ears and neck.
         place: (P, 3) position on the mean head relative to the height of the eyes, mm.
-        facing: (P,) cosine between surface and viewing axis.
+        cosine: (P,) cosine between surface and viewing axis.
         basis: (P, 9) spherical harmonics.
         albedo: (P, 3) linear.
         colour: (P, 3) linear, observed.
@@ -91,7 +91,7 @@ class HeadPixels:
     at: NDArray[np.intp]
     inside: NDArray[np.bool_]
     place: _Array
-    facing: _Array
+    cosine: _Array
     basis: _Array
     albedo: _Array
     colour: _Array
@@ -114,9 +114,9 @@ class HeadPixels:
         zone = {name: pick(values) for name, values in view.zones.items()}
         eyes = np.clip(np.maximum(zone["eyes"], zone["brows"]), 0, 1)
         feature = np.clip(np.maximum.reduce([eyes, zone["mouth"], zone["nostrils"]]), 0, 1)
-        facing = pick(view.facing)
+        cosine = pick(view.cosine)
         place = pick(view.place) - np.array([0, zones.eye_height, 0], np.float32)
-        skin = (1 - feature) * np.clip(facing, 0.05, 1) * inside
+        skin = (1 - feature) * np.clip(cosine, 0.05, 1) * inside
         x, y = np.abs(place[:, 0]) / 70, (place[:, 1] + 35) / 90
         terms = np.stack([x**2, y, y**2, x**2 * y, x**2 * y**2, y**3, x**4], axis=1).astype(np.float32)
         terms -= (terms * skin[:, None]).sum(axis=0) / max(float(skin.sum()), 1e-6)
@@ -128,7 +128,7 @@ class HeadPixels:
             at=at,
             inside=inside,
             place=place,
-            facing=facing,
+            cosine=cosine,
             basis=pick(view.basis),
             albedo=albedo,
             colour=pick(view.linear),

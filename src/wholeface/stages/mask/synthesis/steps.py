@@ -54,7 +54,7 @@ def alternate(
     zones: FaceZones,
     iterations: int,
     weights: OccluderWeights,
-    told: _F32 | None = None,
+    occluder_prior: _F32 | None = None,
 ) -> OccluderState:
     """Expectation–maximisation over labels and light; see :func:`wholeface.stages.mask.estimate_occluder`."""
     pixels = HeadPixels.of(view, zones)
@@ -68,10 +68,10 @@ def alternate(
     luminance, chroma = split(log_difference(pixels.colour, illuminate(pixels.basis, pixels.albedo, light)))
     misfit = np.square(luminance / 0.5) + np.square(chroma).sum(axis=1) / 0.4**2
     face = np.clip(np.exp(-0.5 * misfit), 0.02, 0.9)
-    hearsay = None
-    if told is not None:
-        probability = np.clip(np.nan_to_num(told, nan=0.5).ravel()[pixels.at], 0.002, 0.998)
-        hearsay = weights.told * np.log((1 - probability) / probability)
+    log_odds = None
+    if occluder_prior is not None:
+        probability = np.clip(np.nan_to_num(occluder_prior, nan=0.5).ravel()[pixels.at], 0.002, 0.998)
+        log_odds = weights.network * np.log((1 - probability) / probability)
         face = 1 - probability
     correction = np.zeros((pixels.correction.shape[1], 3), np.float32)
     sunglasses = beard = 0.0
@@ -86,14 +86,14 @@ def alternate(
             view, pixels, luminance, chroma, noise, face, surroundings, texture, sunglasses, beard, weights
         )
         evidence = evidence + weights.face_prior
-        if hearsay is not None:
-            evidence = weights.own * evidence + hearsay
+        if log_odds is not None:
+            evidence = weights.own * evidence + log_odds
         cost = _costs(view, pixels, evidence, surroundings.distance)
         start = 1 / (1 + np.exp(cost))
         rounds = 150 if step == iterations - 1 else 60
         occluder = tv_cut(cost * weights.coherence, price_x, price_y, start.astype(np.float32), rounds)
         face = 1 - occluder.ravel()[pixels.at]
-    if told is None:
+    if occluder_prior is None:
         occluder = drop_implausible(occluder, view, weights)
     occluder[view.region & ~view.content] = 1.0
     shape = view.region.shape
@@ -113,8 +113,8 @@ def _refit(
     weight = (pixels.skin * face * (1 - 0.7 * pixels.beard))[some] + 1e-6
     albedo = pixels.albedo[some] * np.exp(terms @ correction)
     luminance, chroma = split(log_difference(colour, illuminate(basis, albedo, light)))
-    trusted = weight / (1 + np.square(luminance / 0.35) + np.square(chroma).sum(axis=1))
-    light = fit_light(basis, albedo, colour, trusted)
+    robust_weight = weight / (1 + np.square(luminance / 0.35) + np.square(chroma).sum(axis=1))
+    light = fit_light(basis, albedo, colour, robust_weight)
     # Correction c: min Σ w (d − T c)² + |c|²/σ², on what the light leaves of the uncorrected albedo.
     plain = log_difference(colour, illuminate(basis, pixels.albedo[some], light))
     luminance, chroma = split(plain - terms @ correction)

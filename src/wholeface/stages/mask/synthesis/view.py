@@ -64,7 +64,7 @@ class FaceView:
         scalp: the rest of the projected head.
         zones: the soft zones by name, 0 outside the head (``region`` in mm).
         place: (h, w, 3) position on the mean head, mm.
-        facing: cosine between the surface and the viewing axis.
+        cosine: cosine between the surface and the viewing axis.
         basis: (h, w, 9) spherical harmonics of the normals.
         albedo: (h, w, 3) linear albedo.
         albedo_gain: (3,) albedo of the view over what the renderer assumes: the light's correction for models
@@ -79,7 +79,7 @@ class FaceView:
     scalp: _Bool
     zones: dict[str, _F32]
     place: _F32
-    facing: _F32
+    cosine: _F32
     basis: _F32
     albedo: _F32
     albedo_gain: _F32
@@ -166,7 +166,7 @@ def face_view(
         scalp=scalp,
         zones=names,
         place=place,
-        facing=normals[..., 2].numpy(),
+        cosine=normals[..., 2].numpy(),
         basis=sh_basis(normals).numpy(),
         albedo=drawn[..., count + 6 :].numpy(),
         albedo_gain=np.ones(3, np.float32)

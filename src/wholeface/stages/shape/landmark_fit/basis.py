@@ -91,7 +91,7 @@ class LandmarkBasis:
 
 
 def landmark_basis(model: MorphableModel, scheme: LandmarkScheme, kind: NoiseKind = "any") -> LandmarkBasis:
-    """The basis of one model and landmark scheme, with the noise of one kind of picture.
+    """The basis of one model and landmark scheme, with the noise of one kind of image.
 
     Args:
         model: face model.

@@ -27,24 +27,25 @@ _ENOUGH = 0.2  # least share of visible landmarks on which a fit is based alone
 _MINIMUM = 12  # landmarks without which no face is fitted
 
 
-_USUAL_STRENGTH = (0.6, 3.0)  # shrinkage and caution of the identity
-_STRENGTH = {"wholeface668": (0.75, 6.0)}  # by the landmarks' scheme
+_USUAL = (0.6, 3.0)  # shrinkage of the identity, noise inflation while it is fitted
+_BY_SCHEME = {"wholeface668": (0.75, 6.0)}  # by the landmarks' scheme
 
 
 @dataclass(frozen=True)
 class LandmarkFitSettings:
-    """Strengths of the priors and limits of the solver.
+    """Weights of the priors and limits of the solver.
 
     Args:
-        identity_strength: multiplies the precision of the identity prior (1 = the model's own statistics).
+        identity_prior_weight: multiplies the precision of the identity prior (1 = the model's own statistics).
         identity_shrinkage: factor on the fitted identity; pose and expression are fitted again after it. None: by
-            the detector. Chosen, like ``identity_caution``, by measurement on held-out heads (``wholeface bench
+            the detector. Chosen, like ``noise_inflation``, by measurement on held-out heads (``wholeface bench
             shrinkage`` and ``perception``): mediapipe's points bear 0.6, ours 0.75 (1 on
-            renderings alone; heads of other statistics and repeated frames of people speak for less).
-        identity_trust: weight of the detector's own estimate of the identity, where it has one; 0 leaves it out.
-        expression_strength: multiplies the expression prior.
+            renderings alone; heads of other statistics and repeated frames of subjects speak for less).
+        identity_estimate_weight: weight of the detector's own estimate of the identity, where it has one; 0
+            leaves it out.
+        expression_prior_weight: multiplies the expression prior.
         noise_scale: multiplies the standard deviations of the landmarks.
-        identity_caution: multiplies the noise further while identity is fitted; pose and expression are fitted again
+        noise_inflation: multiplies the noise further while identity is fitted; pose and expression are fitted again
             without it. None: by the detector, 3 for mediapipe's points and 6 for ours, whose estimate of the person
             counts beside.
         dof: degrees of freedom of the robust Student-t likelihood; small = more robust, infinite = Gaussian.
@@ -59,12 +60,12 @@ class LandmarkFitSettings:
         tolerance: least worthwhile drop of the negative log posterior.
     """
 
-    identity_strength: float = 1.0
+    identity_prior_weight: float = 1.0
     identity_shrinkage: float | None = None
-    identity_trust: float = 1.0
-    expression_strength: float = 1.0
+    identity_estimate_weight: float = 1.0
+    expression_prior_weight: float = 1.0
     noise_scale: float = 1.0
-    identity_caution: float | None = None
+    noise_inflation: float | None = None
     dof: float = 6.0
     focal_ratio: float = 1.3
     focal_sigma: float = 0.4
@@ -151,7 +152,7 @@ def fit_landmarks(
             (unless hardly any others are left), and the others get the noise that was measured beside occluders.
             All zeros says that there is no occluder; None that it is not known, and the noise is that of a
             mixture of both.
-        settings: strengths and limits.
+        settings: prior weights and limits.
 
     Returns:
         The fit; see :class:`LandmarkFit`.
@@ -215,7 +216,7 @@ def _problem(
     kind: NoiseKind = "any" if occluded is None else "occluded" if behind.mean() > _TOUCHED else "clean"
     basis = landmark_basis(model, landmarks.scheme, kind)
     use = basis.valid & (seen >= settings.minimum_visibility)
-    own_account = landmarks.modes is not None  # the detector knows how far to trust hidden and turned points
+    own_account = landmarks.modes is not None  # the detector knows how reliable hidden and turned points are
     if own_account:
         use = basis.valid.copy()
     elif (use & ~behind).sum() >= _ENOUGH * use.sum():
@@ -247,8 +248,8 @@ def _problem(
         log_distance=(float(np.log(settings.distance)), settings.distance_sigma),
         identity_mean=prior_mean,
         identity_precision=prior_precision,
-        expression_rate=settings.expression_strength * basis.expression_rate,
-        expression_precision=settings.expression_strength * basis.expression_precision,
+        expression_rate=settings.expression_prior_weight * basis.expression_rate,
+        expression_precision=settings.expression_prior_weight * basis.expression_precision,
         slide=settings.slide_contour,
     )
     return _with_own_noise(problem, landmarks, settings.noise_scale) if own_account else problem
@@ -260,16 +261,16 @@ def _identity_prior(
     """Mean and precision (K,) of the identity before the points are looked at.
 
     A detector's own estimate with variance s² is what the population's prior makes of evidence with precision
-    1/s² − 1; that evidence counts ``identity_trust`` times, because the points stem from the same picture.
+    1/s² − 1; that evidence counts ``identity_estimate_weight`` times, because the points stem from the same image.
     """
     mean = np.zeros(size)
-    precision = settings.identity_strength * model.identity_prior.precision[:size].double().numpy()
+    precision = settings.identity_prior_weight * model.identity_prior.precision[:size].double().numpy()
     if landmarks.identity is None or landmarks.identity_sigma is None or not has_dense(model):
         return mean, precision
     k = min(size, len(landmarks.identity))
     posterior = 1.0 / landmarks.identity_sigma[:k] ** 2
-    precision[:k] += settings.identity_trust * np.maximum(posterior - 1.0, 0.0)
-    mean[:k] = settings.identity_trust * posterior * landmarks.identity[:k] / precision[:k]
+    precision[:k] += settings.identity_estimate_weight * np.maximum(posterior - 1.0, 0.0)
+    mean[:k] = settings.identity_estimate_weight * posterior * landmarks.identity[:k] / precision[:k]
     return mean, precision
 
 
@@ -288,12 +289,12 @@ def _with_own_noise(problem: Problem, landmarks: FaceLandmarks, scale: float) ->
 
 def _for_detector(settings: LandmarkFitSettings, scheme: str) -> LandmarkFitSettings:
     """The settings with what nobody chose filled in."""
-    shrinkage, caution = _STRENGTH.get(scheme, _USUAL_STRENGTH)
+    shrinkage, inflation = _BY_SCHEME.get(scheme, _USUAL)
     if settings.identity_shrinkage is not None:
         shrinkage = settings.identity_shrinkage
-    if settings.identity_caution is not None:
-        caution = settings.identity_caution
-    return replace(settings, identity_shrinkage=shrinkage, identity_caution=caution)
+    if settings.noise_inflation is not None:
+        inflation = settings.noise_inflation
+    return replace(settings, identity_shrinkage=shrinkage, noise_inflation=inflation)
 
 
 def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDArray[np.float64]]:
@@ -303,8 +304,8 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDA
         The solution, and the normal matrix of the stage that estimated the identity.
     """
     basis = problem.basis
-    k, caution, shrinkage = basis.identity_size, settings.identity_caution, settings.identity_shrinkage
-    assert caution is not None
+    k, inflation, shrinkage = basis.identity_size, settings.noise_inflation, settings.identity_shrinkage
+    assert inflation is not None
     assert shrinkage is not None
     # The mean face misses by more than the noise: its pose is fitted with all of the expected misfit as noise.
     misfit = np.sqrt(problem.sigma**2 + (basis.modes**2).sum(axis=2) + _MISFIT**2)
@@ -314,14 +315,14 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDA
         start, coefficients=np.zeros(basis.basis.shape[2]), nuisance=np.zeros(basis.modes.shape[2])
     )
     careful = problem
-    if caution != 1.0:
+    if inflation != 1.0:
         careful = replace(
-            problem, sigma=problem.sigma * caution, basis=replace(basis, modes=basis.modes * caution)
+            problem, sigma=problem.sigma * inflation, basis=replace(basis, modes=basis.modes * inflation)
         )
     most, least = settings.iterations, settings.tolerance
     solution = solve(careful, start, free=_free(careful), iterations=most, tolerance=least)
     information = information_of(careful, solution)
-    if shrinkage == 1.0 and caution == 1.0:
+    if shrinkage == 1.0 and inflation == 1.0:
         return solution, information
     identity = shrinkage * solution.state.coefficients[:k]
     none = np.zeros(0)
@@ -329,7 +330,7 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDA
     start = replace(
         solution.state,
         coefficients=solution.state.coefficients[k:].copy(),
-        nuisance=solution.state.nuisance * caution,
+        nuisance=solution.state.nuisance * inflation,
     )
     found = solve(person, start, free=_free(person), iterations=most, tolerance=least)
     state = replace(found.state, coefficients=np.concatenate([identity, found.state.coefficients]))

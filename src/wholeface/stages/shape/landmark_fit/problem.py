@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 POSE = 7
 """Unknowns of pose and camera: rotation (3), a, b, log distance d, log scale f/d.
 
-Distance and scale are nearly independent in a picture, distance and focal length are not. Where f is given, the last
+Distance and scale are nearly independent in an image, distance and focal length are not. Where f is given, the last
 unknown is left out and a step in log d leaves f as it is.
 """
 

@@ -26,7 +26,7 @@ _F64 = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PhotometricSettings:
-    """Size and strengths of the photometric refinement.
+    """Size and prior weights of the photometric refinement.
 
     Args:
         face_size: longer side of the face at working size, pixels.
@@ -40,14 +40,14 @@ class PhotometricSettings:
         dof: degrees of freedom of the robust Student-t likelihood.
         correlation: how many samples share one independent error: shading that the model cannot explain is
             smooth, so neighbours err together.
-        albedo_strength: multiplies the albedo prior.
+        albedo_prior_weight: multiplies the albedo prior.
         light_sigma: standard deviations of light bands 1 and 2 over the ambient one.
         skin_brightness: mean log radiance, over the channels, of skin of average tone in a usual portrait. With
             ``exposure_sigma`` it decides how much of a dark or bright face is skin and how much is light.
         exposure_sigma: standard deviation of the log exposure; infinity leaves tone to the albedo prior alone.
         tint_sigma: standard deviation of the log colour of the light, per channel.
-        landmark_weight: trust in the landmarks' own standard deviations; below 1, because they err together.
-        identity_strength: precision of the identity about the landmark fit, times the model's own.
+        landmark_weight: weight of the landmarks' own standard deviations; below 1, because they err together.
+        identity_prior_weight: precision of the identity about the landmark fit, times the model's own.
         expression_sigma: standard deviation of expression weights about the landmark fit.
     """
 
@@ -61,13 +61,13 @@ class PhotometricSettings:
     noise: float = 0.12
     dof: float = 4.0
     correlation: float = 50.0
-    albedo_strength: float = 1.0
+    albedo_prior_weight: float = 1.0
     light_sigma: tuple[float, float] = (0.55, 0.22)
     skin_brightness: float = -1.9
     exposure_sigma: float = 0.3
     tint_sigma: float = 0.4
     landmark_weight: float = 0.01
-    identity_strength: float = 15.0
+    identity_prior_weight: float = 15.0
     expression_sigma: float = 0.1
 
 
@@ -112,7 +112,7 @@ def refine_photometric(
 
     with relative colour errors r at fixed surface points, a Student-t ρ, albedo coefficients c, geometry g
     (identity, expression, pose) tied to the landmark fit g₀ by its own curvature H, and the light's prior E.
-    Levenberg–Marquardt with analytic Jacobians. Level and tint of the picture are shared between light and
+    Levenberg–Marquardt with analytic Jacobians. Level and tint of the image are shared between light and
     albedo as their priors say: white balance mostly belongs to the light, skin tone to both.
 
     Args:
@@ -169,7 +169,7 @@ def refine_photometric(
             landmarks,
             sizes[1:],
             landmark_weight=settings.landmark_weight,
-            identity_precision=settings.identity_strength
+            identity_precision=settings.identity_prior_weight
             * model.identity_prior.precision[: sizes[1]].double().numpy(),
             expression_precision=1 / settings.expression_sigma**2,
         )
@@ -247,7 +247,7 @@ class _Objective:
     def _priors(self, state: State) -> float:
         albedo = state.albedo[: self.problem.albedo_size]
         return (
-            0.5 * self.settings.albedo_strength * float(albedo @ (self.problem.albedo_precision * albedo))
+            0.5 * self.settings.albedo_prior_weight * float(albedo @ (self.problem.albedo_precision * albedo))
             + self.geometry.value_and_gradient(state)[0]
             + self.light.value(state.light)
         )
@@ -264,9 +264,9 @@ class _Objective:
         gradient = (rows.T @ (weight * residual).astype(np.float32).ravel()).astype(np.float64)
         blocks = problem.blocks
         albedo = np.arange(blocks["albedo"].start, blocks["albedo"].stop)
-        strength = settings.albedo_strength * problem.albedo_precision
-        gradient[albedo] += strength * state.albedo[: len(albedo)]
-        curvature[albedo, albedo] += strength
+        precision = settings.albedo_prior_weight * problem.albedo_precision
+        gradient[albedo] += precision * state.albedo[: len(albedo)]
+        curvature[albedo, albedo] += precision
         light_gradient, light_curvature = self.light.derivatives(state.light)
         gradient[blocks["light"]] += light_gradient
         curvature[blocks["light"], blocks["light"]] += light_curvature

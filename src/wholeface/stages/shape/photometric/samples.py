@@ -20,7 +20,7 @@ __all__ = ["FaceSamples", "SmoothPhoto", "face_samples"]
 
 _F64 = NDArray[np.float64]
 _Bool = NDArray[np.bool_]
-_FACING = 0.35  # cosine below which a point is seen too obliquely to be compared
+_LEAST_COSINE = 0.35  # cosine below which a point is seen too obliquely to be compared
 _MARGIN = 2  # working pixels between a sample and the nearest hidden pixel
 _BYTES = to_linear(np.arange(256, dtype=np.uint8))
 _DEFORMING = ("eyeballs", "teeth", "inner_mouth")  # they move by other rules than skin
@@ -109,10 +109,10 @@ def face_samples(
     attributes = torch.cat([head.normals, vertices], dim=1)
     drawn = interpolate(attributes, model.triangles, fragments)[0]
     towards = -torch.nn.functional.normalize(drawn[..., 3:], dim=-1)
-    facing = (torch.nn.functional.normalize(drawn[..., :3], dim=-1) * towards).sum(-1).numpy()
+    cosine = (torch.nn.functional.normalize(drawn[..., :3], dim=-1) * towards).sum(-1).numpy()
     triangle = fragments.triangle[0].long()
     wanted = region[model.triangles].all(dim=1)[triangle.clamp(min=0)].numpy()
-    usable = wanted & (triangle >= 0).numpy() & (facing > _FACING) & photo.valid
+    usable = wanted & (triangle >= 0).numpy() & (cosine > _LEAST_COSINE) & photo.valid
     found = np.flatnonzero(usable)
     if len(found) < 60:
         raise UsageError(f"only {len(found)} pixels of the face are visible: too few for a photometric fit")
@@ -146,11 +146,11 @@ def _smooth_photo(
     ).astype(np.float64)
     small = np.stack([ndimage.gaussian_filter(plane, 0.5, truncate=2.5) for plane in small])
     share = small[3]
-    covered = share > 0.5
-    if not covered.any():
+    filled = share > 0.5
+    if not filled.any():
         raise UsageError("nothing of the face is visible, so there is nothing to fit")
     image = (small[:3] / np.maximum(share, 1e-6)).transpose(1, 2, 0)
-    nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    nearest = ndimage.distance_transform_edt(~filled, return_distances=False, return_indices=True)
     image = image[tuple(nearest)]
     valid = ndimage.binary_erosion(share > 0.98, iterations=_MARGIN)
     return SmoothPhoto(np.ascontiguousarray(image), valid, camera)

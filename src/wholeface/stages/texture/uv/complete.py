@@ -23,7 +23,7 @@ from .defaults import texel_albedo, vertex_albedo
 from .eyes import tint_eyes
 from .fields import Fields, Landscape, estimate_fields, luminance
 from .noise import texel_noise
-from .view import Pose, View, look, pose
+from .view import Pose, View, pose, view_of
 
 if TYPE_CHECKING:
     from ....perceive import FaceLandmarks
@@ -237,7 +237,7 @@ def complete_texture(
     head = pose(shared)
     # A mesh of V vertices resolves about as much as a texture of as many texels.
     finest = 0.75 * size if atlas.size else max(160.0, 2.0 * model.vertex_count**0.5)
-    view = look(photo, hidden, shared, head, surface, camera, finest=finest)
+    view = view_of(photo, hidden, shared, head, surface, camera, finest=finest)
     albedo = vertex_albedo(model, parameters)
     light = parameters.light.detach().cpu().float().numpy()
     texels = texel_albedo(model, parameters, surface, atlas, albedo)

@@ -54,9 +54,9 @@ class Fields:
             miss).
         offset: (V, 3) float32, log albedo of the person minus log albedo of the fitted model, smooth.
         weight: (h, w) float32, the view's weight without pixels whose colour is not skin.
-        tone: (3,) median shading over the trusted face: photo colour ≈ albedo · tone.
+        tone: (3,) median shading over the reliable face: photo colour ≈ albedo · tone.
         grain: standard deviation of the skin's fine log luminance.
-        trusted: number of pixels on which all this rests.
+        reliable: number of pixels on which all this rests.
     """
 
     light: Array
@@ -66,7 +66,7 @@ class Fields:
     weight: Array
     tone: Array
     grain: float
-    trusted: int
+    reliable: int
 
 
 def luminance(linear: Array) -> Array:
@@ -202,8 +202,8 @@ def estimate_fields(
         own = np.einsum("pj,pjc->pc", barycentric[few], albedo[picked])
         # A beard must not pass for light that comes from above.
         low = land.heights[picked].mean(axis=1) < land.nose
-        trusted = weight[few] * np.where(low, np.float32(0.3), np.float32(1))
-        light = refine_light(normals, np.maximum(own, 0.01), colour[few], trusted, light, 0.03)
+        reliable = weight[few] * np.where(low, np.float32(0.3), np.float32(1))
+        light = refine_light(normals, np.maximum(own, 0.01), colour[few], reliable, light, 0.03)
     floor = _floors(light, normals)
     residual = np.empty((len(pixels), 3), np.float32)
     shading = np.empty((len(pixels), 3), np.float32)
@@ -228,7 +228,7 @@ def estimate_fields(
     place = _Place(surface, triangle, land, view.clearance.ravel()[pixels], view.inset.ravel()[pixels])
 
     def at_vertices(share: Array, middle: Array) -> tuple[Array, Array]:
-        """Mean residual of the vertices and how far it can be trusted: by number and by mean weight."""
+        """Mean residual of the vertices and how reliable it is: by number and by mean weight."""
         total, sums = np.zeros(count), np.zeros((count, 4))
         values = np.clip(residual - middle, -_CLIP, _CLIP)
         values = np.concatenate((values, share[:, None]), axis=1).astype(np.float32)
@@ -240,8 +240,8 @@ def estimate_fields(
     centre = _gate(residual, weight, place, few, np.zeros((1, 3), np.float32))
     # Once more around the local tone: a shaded temple is skin, the hair beside it is not.
     core = np.where(place.of_corners(surface.rim) > 20, weight, np.float32(0))
-    data, trust = at_vertices(core, centre)
-    local = np.clip(membrane(trust, data, stiffness=60.0, screen=0.01), -0.6, 0.6)
+    data, confidence = at_vertices(core, centre)
+    local = np.clip(membrane(confidence, data, stiffness=60.0, screen=0.01), -0.6, 0.6)
     weight = view.weight.ravel()[pixels].copy()
     centre = _gate(residual, weight, place, few, place.of_corners(local.astype(np.float32)), view, pixels)
     excess = centre - _plausible(centre)
@@ -252,8 +252,8 @@ def estimate_fields(
     centre -= excess
     gated = np.zeros_like(view.weight)
     gated.ravel()[pixels] = weight
-    data, trust = at_vertices(weight, centre)
-    log_shade, offset = _membranes(surface, data, trust, np.log(np.maximum(albedo, 1e-3)), land)
+    data, confidence = at_vertices(weight, centre)
+    log_shade, offset = _membranes(surface, data, confidence, np.log(np.maximum(albedo, 1e-3)), land)
     tone = np.median(shading[few], axis=0)
     return Fields(
         light,
@@ -297,7 +297,7 @@ def _gate(
     view: View | None = None,
     pixels: Array | None = None,
 ) -> Array:
-    """Weigh down, in place, colours that are not this person's skin where other things are likely.
+    """Weigh down, in place, colours that are not this person's skin where other surfaces are likely.
 
     Likely are: the rim of the face (hair, hat; only off chroma below the mouth, because beards are dark),
     ears (hair), silhouettes of the fitted head (background, if the fit is off by a little), and a few
@@ -359,37 +359,37 @@ def _beside(drop: Array, view: View, pixels: Array) -> Array:
 
 
 def _membranes(
-    surface: Surface, data: Array, trust: Array, log_albedo: Array, land: Landscape
+    surface: Surface, data: Array, confidence: Array, log_albedo: Array, land: Landscape
 ) -> tuple[Array, Array]:
     """The antisymmetric and most of the widespread residual is light; the rest is the person."""
     membrane = partial(mesh_membrane, surface.rows, surface.columns, solver=surface.solver)
     log_shade = np.zeros_like(data)
     mirror = surface.mirror
     if mirror is not None:
-        both = trust * trust[mirror]
+        both = confidence * confidence[mirror]
         if (both > 0.3).sum() > 50:
             difference = 0.5 * (data - data[mirror])
             log_shade = membrane(both, difference, stiffness=25.0, screen=0.02)
             log_shade = np.clip(log_shade, -0.8, 0.8)
     # What is bright over a wide area is hardly pigment; what is dark may be a beard.
-    wide = membrane(trust, data - log_shade, stiffness=60.0, screen=0.01)
+    wide = membrane(confidence, data - log_shade, stiffness=60.0, screen=0.01)
     log_shade += np.clip(_FLATTEN[0] * np.maximum(wide, 0) + _FLATTEN[1] * np.minimum(wide, 0), -0.8, 0.8)
     data = data - log_shade
-    anchor, pull = _anchor(surface, data, trust, log_albedo, land)
+    anchor, pull = _anchor(surface, data, confidence, log_albedo, land)
     if mirror is not None:
-        borrowed = 0.3 * trust[mirror] * (1 - trust)
-        total = np.maximum(trust + borrowed, 1e-9)[:, None]
-        data = (trust[:, None] * data + borrowed[:, None] * data[mirror]) / total
-        trust = trust + borrowed
-    pull = pull * (1 - np.minimum(trust, 1))
-    total = trust + pull
-    data = (trust[:, None] * data + pull[:, None] * anchor) / np.maximum(total, 1e-9)[:, None]
+        borrowed = 0.3 * confidence[mirror] * (1 - confidence)
+        total = np.maximum(confidence + borrowed, 1e-9)[:, None]
+        data = (confidence[:, None] * data + borrowed[:, None] * data[mirror]) / total
+        confidence = confidence + borrowed
+    pull = pull * (1 - np.minimum(confidence, 1))
+    total = confidence + pull
+    data = (confidence[:, None] * data + pull[:, None] * anchor) / np.maximum(total, 1e-9)[:, None]
     offset = membrane(total, data, stiffness=1.5, screen=0.0005)
     return log_shade, offset
 
 
 def _anchor(
-    surface: Surface, data: Array, trust: Array, log_albedo: Array, land: Landscape
+    surface: Surface, data: Array, confidence: Array, log_albedo: Array, land: Landscape
 ) -> tuple[Array, Array]:
     """Skin that was not seen has the tone of skin that was seen.
 
@@ -405,7 +405,7 @@ def _anchor(
         mask[surface.triangles[kinds == kind]] = True
     rest &= ~face & ~outer
     outer &= ~face
-    skin = face & (trust > 0.4) & (surface.rim > 15) & ~land.brow
+    skin = face & (confidence > 0.4) & (surface.rim > 15) & ~land.brow
     anchor, pull = np.zeros_like(data), np.zeros(len(data))
     if skin.sum() < 60:
         return anchor, pull
@@ -427,8 +427,8 @@ def _anchor(
 
 
 def _grain(view: View, weight: Array) -> float:
-    """Robust standard deviation of the fine log luminance over trusted pixels."""
+    """Robust standard deviation of the fine log luminance over reliable pixels."""
     log = np.log(luminance(view.linear) + 0.01)
     fine = log[1:-1, 1:-1] - 0.25 * (log[:-2, 1:-1] + log[2:, 1:-1] + log[1:-1, :-2] + log[1:-1, 2:])
-    trusted = weight[1:-1, 1:-1] > 0.7
-    return float(1.48 * np.median(np.abs(fine[trusted]))) if trusted.sum() > 200 else 0.0
+    reliable = weight[1:-1, 1:-1] > 0.7
+    return float(1.48 * np.median(np.abs(fine[reliable]))) if reliable.sum() > 200 else 0.0

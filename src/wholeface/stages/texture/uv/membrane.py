@@ -40,7 +40,7 @@ def mesh_membrane(
     Args:
         rows: (V + 1,) int32, compressed sparse rows of the symmetric adjacency.
         columns: (E,) int32.
-        weight: (V,) ≥ 0, trust in the data.
+        weight: (V,) ≥ 0, confidence in the data.
         data: (V, C), ignored where the weight is 0.
         stiffness: λ; the square of the smoothing length in edges.
         screen: μ, pull towards 0 where nothing is known.
@@ -70,7 +70,7 @@ def grid_membrane(weight: Array, data: Array, *, stiffness: float) -> Array:
     """Membrane over the pixels of an image; natural boundary (no pull at the image border).
 
     Args:
-        weight: (H, W) ≥ 0, trust in the data.
+        weight: (H, W) ≥ 0, confidence in the data.
         data: (H, W, C), ignored where the weight is 0.
         stiffness: λ > 0.
 

@@ -1,4 +1,4 @@
-"""The photo around the face: a crop in linear light, what each pixel shows, and how far it can be trusted."""
+"""The photo around the face: a crop in linear light, what each pixel shows, and how reliable it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...posed import PosedFace
 from ._kernels import chamfer
 from .atlas import EYEBALL, FACE, INNER, OUTER, TEETH, Array, Surface
 
-__all__ = ["Pose", "View", "look", "pose"]
+__all__ = ["Pose", "View", "pose", "view_of"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class View:
         triangle: (h, w) int32, −1 = nothing of the head.
         barycentric: (h, w, 3) float32.
         depth: (h, w) float32 mm.
-        weight: (h, w) float32 in [0, 1], trust that the pixel shows the face and nothing else.
+        weight: (h, w) float32 in [0, 1], confidence that the pixel shows the face and nothing else.
         clearance: (h, w) float32 mm, distance to the nearest occluder pixel.
         inset: (h, w) float32 mm, distance to the nearest silhouette of the fitted head or edge of the photo.
         pixels_per_mm: at the face's depth, in the crop.
@@ -70,7 +70,7 @@ def pose(face: PosedFace) -> Pose:
     )
 
 
-def look(
+def view_of(
     photo: Array,
     occluder: Array,
     face: PosedFace,
@@ -124,7 +124,7 @@ def look(
     if not seen.any():
         raise UsageError("the fitted face lies outside the photo: check the parameters and the camera")
     scale = float(crop.focal) / float(np.median(depth[seen]))
-    weight, clearance, inset = _trust(linear, hidden, triangle, depth, surface.kind, scale)
+    weight, clearance, inset = _confidence(linear, hidden, triangle, depth, surface.kind, scale)
     return View(
         left,
         top,
@@ -154,7 +154,7 @@ def _distance(seed: Array) -> Array:
     return distance
 
 
-def _trust(
+def _confidence(
     linear: Array, hidden: Array, triangle: Array, depth: Array, kinds: Array, scale: float
 ) -> tuple[Array, Array, Array]:
     """Weight, clearance and inset of each pixel; margins in mm with a floor in pixels against blur."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wholeface.core.errors import NoFaceError, UsageError
-from wholeface.lab.bench import systems as peers
+from wholeface.lab.bench import systems as baselines
 from wholeface.lab.bench.protocol import Report, RunOptions, load_protocol
 from wholeface.lab.bench.protocols.identity import protocol as identity
 from wholeface.lab.bench.sets.identity import PersonPhoto
@@ -19,12 +19,12 @@ from wholeface.lab.bench.systems import HeadPrediction
 from wholeface.lab.bench.systems.own import model_head
 from wholeface.morphable import MorphableModel, load_model
 
-PEOPLE, PHOTOS, POINTS = 16, 3, 60
+SUBJECTS, PHOTOS, POINTS = 16, 3, 60
 BETWEEN, WITHIN = 3.0, 1.5
 
 
 class _Shapes:
-    """Shapes with known spreads; the person is the picture's grey level, 0 shows nobody."""
+    """Shapes with known spreads; the person is the image's grey level, 0 shows nobody."""
 
     def __init__(self, name: str, scale: float = 1.0) -> None:
         self.name, self._scale = name, scale
@@ -54,7 +54,7 @@ class _Shapes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for person in range(1, PEOPLE + 1):
+    for person in range(1, SUBJECTS + 1):
         for k in range(PHOTOS):
             path = tmp_path / "set" / f"p{person:02d}" / f"{k}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _use(monkeypatch: pytest.MonkeyPatch, *systems: object) -> None:
-    monkeypatch.setattr(peers, "load_systems", lambda names: list(systems))
+    monkeypatch.setattr(baselines, "load_systems", lambda names: list(systems))
 
 
 def _value(report: Report, system: str, name: str) -> float:
@@ -76,8 +76,8 @@ def test_known_spreads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = identity.run(RunOptions(systems=("metric", "metres", "constant"), data=folder))
     for system in ("metric", "metres"):
         # Moving shapes onto their mean takes six of 180 degrees of freedom away.
-        assert _value(report, system, "identity spread between people") == pytest.approx(BETWEEN, rel=0.12)
-        assert _value(report, system, "identity spread within people") == pytest.approx(WITHIN, rel=0.08)
+        assert _value(report, system, "identity spread between subjects") == pytest.approx(BETWEEN, rel=0.12)
+        assert _value(report, system, "identity spread within subjects") == pytest.approx(WITHIN, rel=0.08)
         assert _value(report, system, "identity spread, between over within") == pytest.approx(2, rel=0.15)
         assert _value(report, system, "verification by shape, accuracy") > 95
     for system in ("mean face", "constant"):
@@ -85,7 +85,7 @@ def test_known_spreads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert _value(report, system, "verification by shape, nAUC") == 50.0
     (table,) = report.tables  # without truth no sweep
     assert [row[0] for row in table.rows] == ["mean face", "metric", "metres", "constant"]
-    assert set(report.pictures) == {"identity_roc"}
+    assert set(report.images) == {"identity_roc"}
     assert not report.missing
 
 
@@ -94,24 +94,24 @@ def test_failures_and_systems_without_neutral_heads(folder: Path, monkeypatch: p
         Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(folder / f"p{person:02d}" / "0.png")
     _use(monkeypatch, _Shapes("metric"), _Shapes("without"))
     report = identity.run(RunOptions(systems=("metric", "without"), data=folder))
-    assert report.tables[0].rows[1][2] == f"{PEOPLE * PHOTOS - 2} of {PEOPLE * PHOTOS}"
-    assert report.tables[0].rows[2][2] == f"0 of {PEOPLE * PHOTOS}"
+    assert report.tables[0].rows[1][2] == f"{SUBJECTS * PHOTOS - 2} of {SUBJECTS * PHOTOS}"
+    assert report.tables[0].rows[2][2] == f"0 of {SUBJECTS * PHOTOS}"
     assert {m.reason for m in report.missing if m.system == "metric"} == {"no_face: no face found"}
     assert any(m.item == "all photos" and m.system == "without" for m in report.missing)
     assert not [m for m in report.metrics if m.system == "without"]
     metric = next(m for m in report.metrics if m.system == "metric")
-    assert (metric.count, metric.total) == (PEOPLE * PHOTOS - 2, PEOPLE * PHOTOS)
+    assert (metric.count, metric.total) == (SUBJECTS * PHOTOS - 2, SUBJECTS * PHOTOS)
     assert "metric" in report.tables[0].text()
 
 
 class _Rendered:
-    """Stands in for the rendered people: a picture's first pixel is its number."""
+    """Stands in for the rendered subjects: an image's first pixel is its number."""
 
-    name = "synthetic people"
+    name = "synthetic subjects"
 
-    def __init__(self, people: int, photos: int, seed: int = 0) -> None:
+    def __init__(self, subjects: int, photos: int, seed: int = 0) -> None:
         self.photos = [
-            PersonPhoto(f"{p} {k}", f"{p:04d}", None, str(k)) for p in range(people) for k in range(photos)
+            PersonPhoto(f"{p} {k}", f"{p:04d}", None, str(k)) for p in range(subjects) for k in range(photos)
         ]
         self._each = photos
 
@@ -142,7 +142,7 @@ class _Knows:
 
 def test_the_sweep_says_who_has_learned_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model()
-    monkeypatch.setattr(identity, "SyntheticPeople", _Rendered)
+    monkeypatch.setattr(identity, "SyntheticSubjects", _Rendered)
     monkeypatch.setattr("wholeface.lab.bench.protocols.identity.sweep._ENOUGH", 3)
     monkeypatch.setattr("wholeface.lab.bench.protocols.identity.sweep._SCAN_POINTS", 120)
     monkeypatch.setattr(identity, "FACTORS", (0.0, 1.0))
@@ -154,17 +154,17 @@ def test_the_sweep_says_who_has_learned_nothing(monkeypatch: pytest.MonkeyPatch)
     spread, sweep = report.tables
     assert len(spread.rows) == 3
     words = {row[0]: row[-1] for row in sweep.rows}
-    assert words == {"perfect": "beats the mean face", "opposite": "has learned nothing about people"}
+    assert words == {"perfect": "beats the mean face", "opposite": "has learned nothing about identity"}
     assert len(sweep.rows) == 12
     best = {(m.system, m.group): m.value for m in report.metrics if m.name == "best identity factor"}
     assert {v for (system, _), v in best.items() if system == "perfect"} == {1.0}
     assert {v for (system, _), v in best.items() if system == "opposite"} == {0.0}
-    assert "identity_sweep" in report.pictures
-    assert "has learned nothing about people" in sweep.text()
+    assert "identity_sweep" in report.images
+    assert "has learned nothing about identity" in sweep.text()
 
 
 def test_wrong_options(folder: Path) -> None:
-    with pytest.raises(UsageError, match="at least 4 people"):
+    with pytest.raises(UsageError, match="at least 4 subjects"):
         identity.run(RunOptions(data=folder, count=3))
     with pytest.raises(UsageError, match="at least 2"):
         identity.run(RunOptions(data=folder), photos=1)

@@ -106,7 +106,7 @@ def _errors(best: float, photos: int = 12, noise: float = 0.01) -> NDArray[np.fl
 @pytest.mark.parametrize(
     ("best", "words"),
     [
-        (0.0, "has learned nothing about people"),
+        (0.0, "has learned nothing about identity"),
         (0.25, "worse than the mean face as shipped; would help at 0.25"),
         (0.5, "not told apart from the mean face"),
         (1.0, "beats the mean face"),
@@ -125,7 +125,7 @@ def test_verdicts(best: float, words: str) -> None:
 def test_the_mean_face_has_learned_nothing() -> None:
     constant = np.random.default_rng(2).uniform(1, 2, (20, 1)) + 1e-9 * np.arange(len(FACTORS))[::-1]
     verdict = judge_sweep(constant)
-    assert (verdict.best, verdict.words) == (0.0, "has learned nothing about people")
+    assert (verdict.best, verdict.words) == (0.0, "has learned nothing about identity")
     assert verdict.better == pytest.approx(1.0)  # by a picometre, which the words do not count
 
 

@@ -147,9 +147,9 @@ def test_wrong_input_is_refused_by_name(tmp_path: Path) -> None:
         run(RunOptions(), threshold=0.0, finders=[off_by(1)])
 
 
-def test_a_broken_picture_is_missing_not_averaged(tmp_path: Path) -> None:
+def test_a_broken_image_is_missing_not_averaged(tmp_path: Path) -> None:
     write_w300(tmp_path)
-    (tmp_path / "ibug" / "0.png").write_bytes(b"no picture")
+    (tmp_path / "ibug" / "0.png").write_bytes(b"no image")
     report = run(RunOptions(data=tmp_path), finders=[off_by(4)])
     assert [(m.item, m.system) for m in report.missing] == [("ibug/0.png", "")]
     totals = {m.group: m.total for m in report.metrics if m.name == "NME, inter-ocular"}

@@ -57,8 +57,8 @@ _BOTH, _ALONE = {"mask": "both"}, {"mask": "training-free"}
 
 TARGETS = (
     Target("recall, held-out portraits", _FOUND, {"faces": "held-out", **_FRONT}, "recall", least=0.99),
-    Target("recall, real covered photos", _FOUND, {"faces": "real", **_FRONT}, "recall", least=0.97),
-    Target("false faces per 20", _FALSE, {"pictures without": "all", **_FRONT}, "per 20", most=0.99),
+    Target("recall, real occluded photos", _FOUND, {"faces": "real", **_FRONT}, "recall", least=0.97),
+    Target("false faces per 20", _FALSE, {"images without": "all", **_FRONT}, "per 20", most=0.99),
     Target(
         "NME, synthetic, clean, %",
         _TRUTH,
@@ -67,7 +67,7 @@ TARGETS = (
         most=2.5,
     ),
     Target(
-        "NME, synthetic, covered, %",
+        "NME, synthetic, occluded, %",
         _TRUTH,
         {"faces": "synthetic, held", "system": "ours", "points": "668"},
         "mean",
@@ -75,7 +75,7 @@ TARGETS = (
     ),
     *(
         Target(
-            f"NME, portraits, covered, {column}, %",
+            f"NME, portraits, occluded, {column}, %",
             _PORTRAIT,
             {"faces": "portraits, held", "system": "ours"},
             column,
@@ -91,7 +91,7 @@ TARGETS = (
         most=0.75,
     ),
     Target(
-        "shape, covered, of the mean face's",
+        "shape, occluded, of the mean face's",
         _SHAPE,
         {"faces": "synthetic, held", "landmarks": "ours"},
         "ratio",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wholeface.lab.bench.protocols.perception.certainty import Judged, fit_certainty, judged_pictures
+from wholeface.lab.bench.protocols.perception.certainty import Judged, fit_certainty, judged_images
 from wholeface.perceive.certainty import KEPT
 from wholeface.perceive.network_detector import NetworkDetector
 
@@ -14,7 +14,7 @@ def _made(rng: np.random.Generator, face: bool, empty: bool) -> Judged:
     return Judged(float(score), float(np.exp(rng.normal(-3.8 if face else -1.5, 0.5))), face, empty)
 
 
-def test_surer_scores_and_points_are_surer_faces_and_one_false_face_in_25_pictures_is_kept() -> None:
+def test_surer_scores_and_points_are_surer_faces_and_one_false_face_in_25_images_is_kept() -> None:
     rng = np.random.default_rng(1)
     found = [_made(rng, True, False) for _ in range(300)]
     found += [_made(rng, False, False) for _ in range(200)] + [_made(rng, False, True) for _ in range(400)]
@@ -35,7 +35,7 @@ class _Blind:
         yield []
 
 
-def test_pictures_in_which_nothing_is_found_say_nothing() -> None:
+def test_images_in_which_nothing_is_found_say_nothing() -> None:
     detector = NetworkDetector(_Blind(), None)  # type: ignore[arg-type]
-    found, empty = judged_pictures(detector, None, 1)
+    found, empty = judged_images(detector, None, 1)
     assert (found, empty) == ([], 2)

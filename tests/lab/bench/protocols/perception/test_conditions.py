@@ -45,8 +45,8 @@ def test_recall_by_condition(faces: list[HardFace]) -> None:
     assert {row["system"] for row in rows} == {"all", "none", "wrong"}
     for row in rows:
         assert row["recall"] == (1.0 if row["system"] == "all" else 0.0)
-        assert row["false/picture"] == (1.0 if row["system"] == "wrong" else 0.0)
+        assert row["false/image"] == (1.0 if row["system"] == "wrong" else 0.0)
     counted = [
-        row["pictures"] for row in rows if row["system"] == "all" and "turned by" in row["rendered heads"]
+        row["images"] for row in rows if row["system"] == "all" and "turned by" in row["rendered heads"]
     ]
     assert sum(counted) > 0

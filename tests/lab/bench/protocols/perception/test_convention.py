@@ -34,7 +34,7 @@ def test_a_constant_offset_is_found_and_applied(faces: list[np.ndarray]) -> None
     np.testing.assert_allclose(convention_offset(faces, theirs), offset, atol=1e-12)
     # By hand: the first face is upright, 40 pixels between the corners.
     np.testing.assert_allclose(theirs[0] - faces[0], 40 * offset, atol=1e-9)
-    # A quarter turn of the picture turns the offset.
+    # A quarter turn of the image turns the offset.
     turned = faces[0] @ np.array([[0.0, 1.0], [-1.0, 0.0]])
     moved = in_their_convention(turned, offset) - turned
     np.testing.assert_allclose(moved, 40 * offset @ np.array([[0.0, 1.0], [-1.0, 0.0]]), atol=1e-9)
@@ -46,7 +46,7 @@ def test_single_blunders_do_not_matter_and_sides_agree(faces: list[np.ndarray]) 
     np.testing.assert_allclose(convention_offset(faces, theirs), 0.0, atol=1e-9)
     lopsided = [
         face + np.array([3.0, 0.0]) for face in faces[:1]
-    ]  # to the picture's right is no habit of a face
+    ]  # to the image's right is no habit of a face
     np.testing.assert_allclose(convention_offset(faces[:1], lopsided), 0.0, atol=1e-9)
 
 

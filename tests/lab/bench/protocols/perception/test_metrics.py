@@ -98,20 +98,20 @@ def test_point_errors_by_hand() -> None:
     assert point_errors(found, truth, 50.0) == pytest.approx([10.0, 0.0, 2.0])
 
 
-def test_summary_counts_missed_pictures_as_failed() -> None:
+def test_summary_counts_missed_images_as_failed() -> None:
     total = nme_summary([1.0, 2.0, 9.0, None])
-    assert (total.pictures, total.missed) == (4, 1)
+    assert (total.images, total.missed) == (4, 1)
     assert total.mean == pytest.approx(4.0)
     assert total.median == 2.0
     assert total.failed == 0.5
     assert nme_summary([8.0]).failed == 0.0  # at the limit, not above it
 
 
-def test_summary_of_nothing_found_and_of_no_pictures() -> None:
+def test_summary_of_nothing_found_and_of_no_images() -> None:
     nothing = nme_summary([None, None])
     assert np.isnan(nothing.mean)
     assert nothing.failed == 1.0
-    with pytest.raises(UsageError, match="no pictures"):
+    with pytest.raises(UsageError, match="no images"):
         nme_summary([])
 
 

@@ -58,7 +58,7 @@ def test_networks_that_find_nothing(blind: Path) -> None:
     tables = {table["title"]: table["rows"] for table in record["tables"]}
     errors = tables["Landmarks: error against the truth of synthetic faces"]
     assert {row["system"] for row in errors} == {"ours"}
-    assert all((row["pictures"], row["not found"], row["failed at 8 %"]) == (4, 4, 1.0) for row in errors)
+    assert all((row["images"], row["not found"], row["failed at 8 %"]) == (4, 4, 1.0) for row in errors)
     assert all(row["mean"] is None for row in errors)
     alone = [row for row in tables["Detector: false faces"] if row["system"] == "our detector alone"]
     assert all(row["false faces"] == 0 for row in alone)

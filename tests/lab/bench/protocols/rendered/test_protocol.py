@@ -29,9 +29,9 @@ def test_parts_follow_the_occluder(faces: SyntheticFaces) -> None:
     clean = truth_of(model, bare, 3000, 0)
     assert clean.parts["hidden"].sum() == 0
     assert clean.parts["seen"].sum() > 300
-    covered = bare.occluder.copy()
-    covered[bare.face] = 1
-    behind = truth_of(model, bare.with_(occluder=covered), 3000, 0)
+    occluded = bare.occluder.copy()
+    occluded[bare.face] = 1
+    behind = truth_of(model, bare.with_(occluder=occluded), 3000, 0)
     np.testing.assert_array_equal(behind.scan.vertices, clean.scan.vertices)
     np.testing.assert_array_equal(behind.parts["turned away"], clean.parts["turned away"])
     assert behind.parts["hidden"].sum() > 0.9 * clean.parts["seen"].sum()
@@ -61,12 +61,12 @@ def test_truth_needs_geometry() -> None:
         truth_of(load_model(), SyntheticFaces(seed=5, split="test").sample(0), 500, 0)
 
 
-def _no_picture(*_: object) -> np.ndarray:
-    raise UsageError("pictures need matplotlib")
+def _no_image(*_: object) -> np.ndarray:
+    raise UsageError("images need matplotlib")
 
 
 class Told:
-    """A system that is told the identity (in the picture's order), scaled, or a stranger's."""
+    """A system that is told the identity (in the image's order), scaled, or a stranger's."""
 
     def __init__(self, name: str, identities: list[np.ndarray]) -> None:
         self.name, self._identities, self._calls = name, identities, 0
@@ -89,15 +89,15 @@ def test_sweep_tells_who_has_learned_something(monkeypatch: pytest.MonkeyPatch) 
         Told("invents", [-t for t in truth]),
     ]
     monkeypatch.setattr(rendered_truth, "load_systems", lambda names, **_: systems)
-    monkeypatch.setattr(rendered_truth, "_heat_picture", _no_picture)
+    monkeypatch.setattr(rendered_truth, "_heat_map", _no_image)
     report = rendered_truth.run(RunOptions(count=2), points=600, size=128)
     assert not report.missing
     best = {(m.system, m.group): m.value for m in report.metrics if m.name == "best identity factor"}
-    for picture in ("clean", "occluded"):
-        assert best["knows", picture] == 1.0
-        assert best["invents", picture] == 0.0
+    for image in ("clean", "occluded"):
+        assert best["knows", image] == 1.0
+        assert best["invents", image] == 0.0
     notes = "\n".join(report.tables[1].notes)
-    assert "invents, clean: best factor 0: has learned nothing about people" in notes
+    assert "invents, clean: best factor 0: has learned nothing about identity" in notes
     medians = {
         (m.system, m.group): m for m in report.metrics if m.name == "scan distance, median, similarity"
     }
@@ -112,7 +112,7 @@ def test_verdicts() -> None:
     assert zero == 0
     table = np.ones((20, len(FACTORS)))
     assert best_factor(table, FACTORS) == 0.0
-    assert "nothing about people" in verdict(table, FACTORS, 0)[0]
+    assert "nothing about identity" in verdict(table, FACTORS, 0)[0]
     assert "too few" in verdict(table[:4], FACTORS, 0)[0]
     table[:, one] = 0.5
     said, gain, half = verdict(table, FACTORS, 0)

@@ -11,11 +11,11 @@ from wholeface.core.errors import UsageError, WholeFaceError
 from wholeface.lab.bench.protocol import RunOptions
 from wholeface.lab.bench.protocols.scaling import protocol as scaling
 from wholeface.lab.bench.protocols.scaling.child import _timed
-from wholeface.lab.bench.protocols.scaling.protocol import curve, room_rows, run
+from wholeface.lab.bench.protocols.scaling.protocol import curve, run, stage_rows
 
 
-def photo(since, total, peak=500.0, **rooms):
-    return {"rooms": rooms, "total": total, "since_start": since, "peak_mib": peak}
+def photo(since, total, peak=500.0, **stages):
+    return {"stages": stages, "total": total, "since_start": since, "peak_mib": peak}
 
 
 PHOTOS = [
@@ -27,7 +27,7 @@ PHOTOS = [
 
 
 def test_cold_is_the_first_and_warm_the_median_of_the_others():
-    rows = {name: (cold, warm) for name, cold, warm in room_rows(PHOTOS)}
+    rows = {name: (cold, warm) for name, cold, warm in stage_rows(PHOTOS)}
     assert rows["photo reading"] == (100.0, 20.0)
     assert rows["detection and landmarks"] == (900.0, 300.0)
     assert rows["one photo"] == (3000.0, 1000.0)
@@ -92,9 +92,9 @@ def test_report(children, folder):
     assert found["one photo, warm", "2 threads"].total == 5
     assert found["speed, 4 photos", "1 thread"].better == "higher"
     assert found["peak memory, 4 photos", "1 thread"].value == 640.0
-    rooms, over_photos, networks, systems = (table.record()["rows"] for table in report.tables)
-    assert rooms[0] == {
-        "room": "start: imports, loading",
+    stages, over_photos, networks, systems = (table.record()["rows"] for table in report.tables)
+    assert stages[0] == {
+        "stage": "start: imports, loading",
         "1 thread, cold ms": 2000.0,
         "1 thread, warm ms": None,
         "2 threads, cold ms": 2000.0,

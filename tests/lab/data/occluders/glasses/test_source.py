@@ -81,7 +81,7 @@ def test_clear_lenses_are_face_and_frames_are_not(samples: list[FaceSample]) -> 
     assert np.mean(shares) < 0.12
 
 
-def test_no_glasses_on_profiles_and_outside_the_picture(samples: list[FaceSample]) -> None:
+def test_no_glasses_on_profiles_and_outside_the_image(samples: list[FaceSample]) -> None:
     sample = min(samples, key=_yaw)
     away = sample.with_(
         parameters={}, landmarks_68=sample.landmarks_68 + 500, dense=sample.dense + np.float32(500)

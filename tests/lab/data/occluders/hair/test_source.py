@@ -103,7 +103,7 @@ def test_no_hair_where_there_is_no_head(samples: list[FaceSample]) -> None:
 
 
 @pytest.mark.shared
-def test_hair_of_real_pictures_and_of_avatars(samples: list[FaceSample], shared: Path) -> None:
+def test_hair_of_real_images_and_of_avatars(samples: list[FaceSample], shared: Path) -> None:
     source = HairSource(shared / "data")
     assert source.avatars is not None
     assert source.portraits is not None

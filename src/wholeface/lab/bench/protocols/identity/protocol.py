@@ -1,14 +1,14 @@
-"""Identity that means something: does a system give one person one shape, and different people different ones?
+"""Identity that means something: does a system give one person one shape, and different subjects different ones?
 
 Three questions, each of which a system that always answers with the mean face fails:
 
-- *Spread.* Neutral shapes of several photos of each of several people: root mean square distance between people over
-  that within people, by one-way random effects (:mod:`.metrics.identity_spread`). Shapes are first moved onto their
-  mean, so that the choice of the origin does not count.
+- *Spread.* Neutral shapes of several photos of each of several subjects: root mean square distance between
+  subjects over that within subjects, by one-way random effects (:mod:`.metrics.identity_spread`). Shapes are
+  first moved onto their mean, so that the choice of the origin does not count.
 - *Verification.* Pairs of the same photos in folds that share no person, compared by the root mean square distance
   of their shapes in mm (:mod:`.metrics.verification`).
-- *Shrinkage sweep*, on rendered people, whose truth is known: identity multiplied by 0 (the mean face) to 1.25,
-  against every scan metric. A system whose best factor is 0 has learned nothing about people.
+- *Shrinkage sweep*, on rendered subjects, whose truth is known: identity multiplied by 0 (the mean face) to 1.25,
+  against every scan metric. A system whose best factor is 0 has learned nothing about identity.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ...metrics.identity_spread import align_shapes, spread, spread_half_width
 from ...metrics.verification import verify
 from ...protocol import Metric, Missing, Protocol, Report, RunOptions
 from ...report.table import Cell, Table
-from ...sets.identity import PhotoSet, SyntheticPeople, choose_photos, open_people
+from ...sets.identity import PhotoSet, SyntheticSubjects, choose_photos, open_subjects
 from ...sets.identity_pairs import Pairs, balanced_pairs
 from ...systems.system import HeadPrediction
 from .sweep import FACTORS, SCAN_METRICS, judge_sweep, sweep_system
@@ -37,7 +37,7 @@ Array = NDArray[np.float64]
 _FOLDS = 10
 _EYES = (36, 45)  # outer corners
 _EYE_DISTANCE = 90.0  # mm between them, given to systems without a scale
-_INTERVAL = "95 % bootstrap half-width over people"
+_INTERVAL = "95 % bootstrap half-width over subjects"
 
 
 @dataclass
@@ -59,9 +59,9 @@ def run(
 
     Args:
         options: ``data``: video frames with ``points_68.npz``, LFW, or one folder for each person; None = rendered
-            people; ``count``: people at most.
+            subjects; ``count``: subjects at most.
         photos: of each person, at most.
-        sweep: rendered people in the shrinkage sweep, one photo each; 0 for none.
+        sweep: rendered subjects in the shrinkage sweep, one photo each; 0 for none.
         whole: run the whole shipped system instead of its landmark fit.
 
     Raises:
@@ -71,21 +71,23 @@ def run(
     from ...systems import load_systems
 
     photo_set, chosen = _open(options, photos)
-    people = np.array([photo_set.photos[i].person for i in chosen])
+    subjects = np.array([photo_set.photos[i].person for i in chosen])
     names = fast_names(options.systems, whole=whole)
     systems = load_systems(names) if names else []
     usual = 8 if options.quick else 40
     keep = (
-        _one_each(chosen, people, usual if sweep is None else sweep) if options.data is None else frozenset()
+        _one_each(chosen, subjects, usual if sweep is None else sweep)
+        if options.data is None
+        else frozenset()
     )
     heads, missing = predict_heads(photo_set, chosen, systems, _shape_mm, keep=keep)
     found = _Found(missing=missing)
     pairs = balanced_pairs(photo_set.photos, chosen, folds=_FOLDS, seed=options.seed)
     constant = Heads(vectors={int(i): np.zeros((3, 3), np.float32) for i in chosen})
     for name, mine in {MEAN_FACE: constant, **heads}.items():
-        _measure(found, name, mine, chosen, people, pairs, options.seed)
+        _measure(found, name, mine, chosen, subjects, pairs, options.seed)
     tables = [_spread_table(found, photo_set.name, pairs, options, whole=whole)]
-    if keep and isinstance(photo_set, SyntheticPeople):
+    if keep and isinstance(photo_set, SyntheticSubjects):
         truth = {i: photo_set.identity(i) for i in sorted(keep)}
         for name, mine in heads.items():
             _sweep(found, name, mine, truth, options.seed)
@@ -93,11 +95,11 @@ def run(
     return Report(
         tables=tables,
         metrics=found.metrics,
-        pictures=_pictures(found, photo_set.name),
+        images=_images(found, photo_set.name),
         missing=found.missing,
         settings={
             "data": photo_set.name,
-            "people": len(np.unique(people)),
+            "subjects": len(np.unique(subjects)),
             "photos": len(chosen),
             "pairs": len(pairs),
             "folds": len(np.unique(pairs.fold)),
@@ -109,23 +111,23 @@ def run(
 
 
 def _open(options: RunOptions, each: int | None) -> tuple[PhotoSet, NDArray[np.int64]]:
-    people = options.count or (
+    subjects = options.count or (
         (20 if options.quick else 60) if options.data is None or options.quick else None
     )
     if options.count is not None and options.count < 4:
-        raise UsageError(f"--count {options.count}: at least 4 people")
+        raise UsageError(f"--count {options.count}: at least 4 subjects")
     each = each or (3 if options.quick else 4)
     if options.data is None:
-        assert people is not None
-        synthetic = SyntheticPeople(people, each, options.seed)
-        return synthetic, choose_photos(synthetic.photos, people, each, options.seed)
-    photos = open_people(options.data)
-    return photos, choose_photos(photos.photos, people, each, options.seed)
+        assert subjects is not None
+        synthetic = SyntheticSubjects(subjects, each, options.seed)
+        return synthetic, choose_photos(synthetic.photos, subjects, each, options.seed)
+    photos = open_subjects(options.data)
+    return photos, choose_photos(photos.photos, subjects, each, options.seed)
 
 
-def _one_each(chosen: NDArray[np.int64], people: NDArray[np.str_], count: int) -> frozenset[int]:
-    """One photo of each of some people."""
-    _, first = np.unique(people, return_index=True)
+def _one_each(chosen: NDArray[np.int64], subjects: NDArray[np.str_], count: int) -> frozenset[int]:
+    """One photo of each of some subjects."""
+    _, first = np.unique(subjects, return_index=True)
     return frozenset(int(chosen[i]) for i in first[:count])
 
 
@@ -143,7 +145,7 @@ def _measure(
     name: str,
     heads: Heads,
     chosen: NDArray[np.int64],
-    people: NDArray[np.str_],
+    subjects: NDArray[np.str_],
     pairs: Pairs,
     seed: int,
 ) -> None:
@@ -157,7 +159,7 @@ def _measure(
     stack: Array = np.stack([heads.vectors[int(i)] for i in chosen[there]])
     differ = bool(np.ptp(stack, axis=0).max() > 0)
     shapes = align_shapes(stack, scale=not heads.metric) if differ else stack
-    owners = people[there]
+    owners = subjects[there]
     groups = [shapes[owners == person] for person in np.unique(owners)]
     try:
         got, width = spread(groups), spread_half_width(groups, seed=seed)
@@ -165,12 +167,12 @@ def _measure(
         found.missing.append(Missing("spread", name, str(error)))
         found.spreads.append((name, None, f"{count} of {total}", *(None,) * 11))
         return
-    row: list[Cell] = [name, got.people, f"{count} of {total}"]
+    row: list[Cell] = [name, got.subjects, f"{count} of {total}"]
     for label, key, unit, better in (
-        ("identity spread between people", "between_mm", "mm", "none"),
-        ("identity spread within people", "within_mm", "mm", "none"),
+        ("identity spread between subjects", "between_mm", "mm", "none"),
+        ("identity spread within subjects", "within_mm", "mm", "none"),
         ("identity spread, between over within", "ratio", "1", "higher"),
-        ("identity, share of variance between people", "same_share", "1", "higher"),
+        ("identity, share of variance between subjects", "same_share", "1", "higher"),
     ):
         value = float(getattr(got, key))
         if key != "same_share":
@@ -270,13 +272,13 @@ def _sweep(found: _Found, name: str, heads: Heads, truth: dict[int, NDArray[np.f
 
 def _spread_table(found: _Found, data: str, pairs: Pairs, options: RunOptions, *, whole: bool) -> Table:
     columns = (
-        ("system", ""), ("people", "d"), ("photos", ""), ("between mm", ".2f"), ("±", ".2f"), ("within mm", ".2f"),
+        ("system", ""), ("subjects", "d"), ("photos", ""), ("between mm", ".2f"), ("±", ".2f"), ("within mm", ".2f"),
         ("± ", ".2f"), ("between/within", ".2f"), ("±  ", ".2f"), ("share", ".0%"), ("accuracy %", ".1f"),
         ("±   ", ".1f"), ("nAUC %", ".1f"), ("±    ", ".1f"),
     )  # fmt: skip
     notes = [
         "root mean square distances of neutral face shapes, by one-way random effects; ±: "
-        f"{_INTERVAL}; share: of the variance that is between people.",
+        f"{_INTERVAL}; share: of the variance that is between subjects.",
         f"accuracy, nAUC: are two photos of one person, by the distance of their shapes; {len(pairs)} pairs in "
         f"{len(np.unique(pairs.fold))} folds that share no person, half of them of one; ±: sd over folds.",
         "mean face: the same shape for everybody; ratio 0 and 50 % by definition.",
@@ -298,20 +300,21 @@ def _sweep_table(found: _Found) -> Table:
         "error of the neutral head after its difference from the mean head is multiplied; averages over photos.",
         "gain: by how much factor 1, as shipped, beats the mean face, ± 95 % bootstrap half-width over photos; "
         "better: share of photos on which it does.",
-        "a system whose best factor is 0 has learned nothing about people; said where 95 % of bootstrap draws agree.",
+        "a system whose best factor is 0 has learned nothing about identity; "
+        "said where 95 % of bootstrap draws agree.",
     ]
-    return Table("Identity on rendered people: shrinkage sweep", columns, found.sweeps, notes)
+    return Table("Identity on rendered subjects: shrinkage sweep", columns, found.sweeps, notes)
 
 
-def _pictures(found: _Found, data: str) -> dict[str, NDArray[np.uint8]]:
-    from ...report.plots import lines_picture, roc_picture
+def _images(found: _Found, data: str) -> dict[str, NDArray[np.uint8]]:
+    from ...report.plots import lines_plot, roc_plot
 
-    pictures: dict[str, NDArray[np.uint8]] = {}
+    images: dict[str, NDArray[np.uint8]] = {}
     draw: dict[str, Callable[[], NDArray[np.uint8]]] = {}
     if found.curves:
-        draw["identity_roc"] = lambda: roc_picture(found.curves, f"Verification by shape on {data}")
+        draw["identity_roc"] = lambda: roc_plot(found.curves, f"Verification by shape on {data}")
     if found.lines:
-        draw["identity_sweep"] = lambda: lines_picture(
+        draw["identity_sweep"] = lambda: lines_plot(
             found.lines,
             "factor on the identity (0 = mean face)",
             f"{SCAN_METRICS[0]} (mm)",
@@ -319,22 +322,22 @@ def _pictures(found: _Found, data: str) -> dict[str, NDArray[np.uint8]]:
         )
     for name, make in draw.items():
         try:
-            pictures[name] = make()
+            images[name] = make()
         except UsageError as error:
-            found.missing.append(Missing(f"picture {name}", "", str(error)))
-    return pictures
+            found.missing.append(Missing(f"image {name}", "", str(error)))
+    return images
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--photos", type=int, help="of each person, at most (4)")
-    parser.add_argument("--sweep", type=int, help="rendered people in the shrinkage sweep; 0 for none (40)")
+    parser.add_argument("--sweep", type=int, help="rendered subjects in the shrinkage sweep; 0 for none (40)")
     parser.add_argument("--whole", action="store_true", help="the whole system, not its landmark fit alone")
 
 
 PROTOCOL = Protocol(
     name="identity",
     title="Identity that means something",
-    summary="spread of shapes between over within people, verification by shape, shrinkage sweep",
+    summary="spread of shapes between over within subjects, verification by shape, shrinkage sweep",
     source="Searle, Casella & McCulloch 1992, §3.6 (variance components)",
     run=run,
     add_arguments=_arguments,

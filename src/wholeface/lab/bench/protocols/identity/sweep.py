@@ -152,7 +152,7 @@ def judge_sweep(errors: Array, factors: Sequence[float] = FACTORS, seed: int = 0
     if len(values) < _ENOUGH:
         words = "too few photos to say"
     elif best == 0.0:
-        words = "has learned nothing about people" if zero_best >= _SURE else "best at 0, perhaps by chance"
+        words = "has learned nothing about identity" if zero_best >= _SURE else "best at 0, perhaps by chance"
     elif low > 0:
         words = "beats the mean face"
     elif high < 0:

@@ -8,7 +8,7 @@ best with the annotated one.
 Data: 300-W (common = HELEN and LFPW test, challenging = iBUG, full = both) or WFLW (test set and its six subsets). Of
 the 98 points of WFLW those are compared that stand where the 68 stand, see :meth:`PointsItem.points_68`; its
 published numbers are means over 98 points with failures at 10 % (``--threshold 10``). Without data: rendered faces of
-people who are never trained on, clean, and behind occluders that are never trained on; hidden points count.
+subjects who are never trained on, clean, and behind occluders that are never trained on; hidden points count.
 """
 
 from __future__ import annotations
@@ -241,17 +241,17 @@ def _report(
     def draw() -> dict[str, NDArray[np.uint8]]:
         from ...report.plots import cumulative_curve
 
-        pictures = {}
+        images = {}
         for group in groups[:4]:
             errors = {}
             for system, found in results.items():
                 each = np.array([r.ocular for r in found if group in r.item.groups])
                 errors[system] = np.where(each <= _SHOWN * threshold, each, np.nan)
             name = f"landmarks_{group}".replace(" ", "_")
-            pictures[name] = cumulative_curve(errors, "% of inter-ocular distance", f"{title}, {group}")
-        return pictures
+            images[name] = cumulative_curve(errors, "% of inter-ocular distance", f"{title}, {group}")
+        return images
 
-    pictures, more = drawn(draw)
+    images, more = drawn(draw)
     csv = ["item,system,nme_ocular,nme_pupil"]
     csv += [
         f'"{r.item.name}",{system},{r.ocular:.4f},{r.pupil:.4f}'
@@ -261,7 +261,7 @@ def _report(
     return Report(
         tables=[Table(title, columns, rows, notes + more)],
         metrics=metrics,
-        pictures=pictures,
+        images=images,
         missing=missing,
         settings={
             "threshold_percent": threshold,

@@ -1,10 +1,10 @@
 """``python -m wholeface.lab.bench.protocols.perception.certainty WEIGHTS --data FOLDER``: what the certainty of a
 face follows from.
 
-Runs the detector and the landmark network on rendered heads that are hard to find and on pictures without faces
+Runs the detector and the landmark network on rendered heads that are hard to find and on images without faces
 (procedural backgrounds, shuffled portraits of the training split), and fits the logistic model of
 :class:`wholeface.perceive.certainty.CertaintyModel` to what is a face and what is not. Its constant is chosen so that
-one false face in 25 pictures without any has the certainty :data:`~wholeface.perceive.certainty.KEPT`. The numbers go
+one false face in 25 images without any has the certainty :data:`~wholeface.perceive.certainty.KEPT`. The numbers go
 into the notes of the detector's card. Seeds are others than those of ``wholeface bench perception``.
 """
 
@@ -33,24 +33,24 @@ from ....data.engine import EngineSettings, FaceEngine
 from .conditions import hard_faces
 from .detector import scramble
 
-__all__ = ["Judged", "fit_certainty", "judged_pictures", "main"]
+__all__ = ["Judged", "fit_certainty", "judged_images", "main"]
 
 Pixels = NDArray[np.uint8]
 
-_SEED = 5_100  # of the pictures: neither training's nor the benchmark's
+_SEED = 5_100  # of the images: neither training's nor the benchmark's
 _FACE, _NO_FACE = 0.4, 0.2  # overlap (IoU) with the true box from which, and up to which, the answer is clear
-_FALSE_PER_PICTURE = 1 / 25
+_FALSE_PER_IMAGE = 1 / 25
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One thing that the detector took for a face.
+    """Something that the detector took for a face.
 
     Args:
         score: of the detector.
         sigma: of the points, over the size of the face.
         face: whether it is one.
-        empty: whether the picture shows no face at all.
+        empty: whether the image shows no face at all.
     """
 
     score: float
@@ -59,15 +59,15 @@ class Judged:
     empty: bool
 
 
-def judged_pictures(
+def judged_images(
     detector: NetworkDetector, data: Path | None, count: int, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[list[Judged], int]:
-    """What the front end finds, whatever its certainty, and how many pictures showed no face.
+    """What the front end finds, whatever its certainty, and how many images showed no face.
 
     Args:
         detector: its model is replaced.
         data: folder of the source material, or None.
-        count: pictures of each kind.
+        count: images of each kind.
         progress: is told what comes next.
     """
     # This model's certainty is 1/(1 + sigma): it tells the sigma, and of two that overlap the surer one stays
@@ -81,7 +81,7 @@ def judged_pictures(
             overlap = float(box_iou(seen.box, face.box))
             if overlap >= _FACE or overlap < _NO_FACE:
                 found.append(Judged(seen.score, 1 / seen.certainty - 1, overlap >= _FACE, False))
-    progress("pictures without faces")
+    progress("images without faces")
     empty = 0
     for pixels in _empty(data, count):
         empty += 1
@@ -104,8 +104,8 @@ def fit_certainty(found: Sequence[Judged], empty: int) -> CertaintyModel:
     """The logistic model of what was found.
 
     Args:
-        found: of :func:`judged_pictures`.
-        empty: pictures without a face.
+        found: of :func:`judged_images`.
+        empty: images without a face.
     """
     x = np.array([[np.log(f.score / (1 - f.score)), np.log(f.sigma), 1.0] for f in found])
     y = np.array([f.face for f in found], dtype=np.float64)
@@ -116,7 +116,7 @@ def fit_certainty(found: Sequence[Judged], empty: int) -> CertaintyModel:
 
     weights = minimize(loss, np.array([1.0, -1.0, 0.0])).x
     values = np.sort((x @ weights)[[f.empty for f in found]])[::-1]
-    allowed = int(_FALSE_PER_PICTURE * empty)
+    allowed = int(_FALSE_PER_IMAGE * empty)
     limit = float(values[allowed]) if allowed < len(values) else float((x @ weights)[y == 1].min())
     bias = weights[2] - limit + float(np.log(KEPT / (1 - KEPT)))
     return CertaintyModel(float(weights[0]), float(weights[1]), float(bias))
@@ -129,11 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="folder of the networks' weights")
     parser.add_argument("--data", type=Path, help="folder of source material")
-    parser.add_argument("--count", type=int, default=250, help="pictures of each kind (default: 250)")
+    parser.add_argument("--count", type=int, default=250, help="images of each kind (default: 250)")
     options = parser.parse_args(arguments)
     try:
         detector = load_detector(weights=options.weights)
-        found, empty = judged_pictures(
+        found, empty = judged_images(
             detector, options.data, options.count, lambda what: print(what, file=sys.stderr, flush=True)
         )
         model = fit_certainty(found, empty)
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = np.mean(np.array(true) >= KEPT)
         false = sum(model(f.score, f.sigma) >= KEPT for f in found if f.empty)
         print(
-            f"{model}: keeps {kept:.1%} of {len(true)} found faces, and {false} false ones in {empty} pictures"
+            f"{model}: keeps {kept:.1%} of {len(true)} found faces, and {false} false ones in {empty} images"
         )
     except WholeFaceError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Rendered heads that are hard to find: turned, covered, under hats, small, of every tone; how many are found."""
+"""Rendered heads that are hard to find: turned, occluded, under hats, small, of every tone; how many are found."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = ["CONDITIONS", "HardFace", "condition_table", "hard_faces", "tone_limi
 Pixels = NDArray[np.uint8]
 Boxes = list[NDArray[np.float64]]
 
-_THINGS = {"hands": 0.3, "hats": 0.25, "hair": 0.25, "objects": 0.1, "scarves": 0.05, "sunglasses": 0.05}
-_TONES = 400  # people whose skin says where dark ends and light begins
+_OCCLUDERS = {"hands": 0.3, "hats": 0.25, "hair": 0.25, "objects": 0.1, "scarves": 0.05, "sunglasses": 0.05}
+_TONES = 400  # subjects whose skin says where dark ends and light begins
 
 
 @dataclass(frozen=True)
 class HardFace:
-    """One rendered picture with one head, and what makes it hard.
+    """One rendered image with one head, and what makes it hard.
 
     Args:
         image: (S, S, 3) uint8 sRGB.
         points: (478, 2) pixels.
         yaw: degrees, without its sign.
-        hidden: share of the face that something covers.
+        hidden: share of the face that is occluded.
         hat: whether a hat reaches over the face.
-        small: whether the picture is of the series of sizes; the others are of that of poses and things in front.
+        small: whether the image is of the series of sizes; the others are of that of poses and occluders.
         tone: of the skin, its mean linear reflectance.
     """
 
@@ -65,15 +65,15 @@ class HardFace:
 
 
 def hard_faces(data: Path | None, count: int, seed: int) -> list[HardFace]:
-    """``count`` heads in any pose behind held-out things, and ``count`` of 10 to 160 pixels, mostly frontal.
+    """``count`` heads in any pose behind held-out occluders, and ``count`` of 10 to 160 pixels, mostly frontal.
 
     Args:
         data: folder of the source material, or None.
         count: of each series.
-        seed: of the engine's test people.
+        seed: of the engine's test subjects.
     """
     poses = EngineSettings(
-        portraits=0.0, clean=0.3, occluders=_THINGS,
+        portraits=0.0, clean=0.3, occluders=_OCCLUDERS,
         synthetic=SyntheticSettings(turned=0.75, scale=0.35, scale_range=(0.5, 1.9), shift=0.15, shadow=0.3),
     )  # fmt: skip
     sizes = EngineSettings(
@@ -112,7 +112,7 @@ def _tone(coefficients: NDArray[np.float32]) -> float:
 
 @cache
 def tone_limits() -> tuple[float, float]:
-    """The reflectance below which a third of all rendered people lie, and that of two thirds."""
+    """The reflectance below which a third of all rendered subjects lie, and that of two thirds."""
     model = load_model()
     assert model.albedo is not None
     rng = np.random.default_rng(0)
@@ -184,7 +184,7 @@ def condition_table(
 
     Args:
         faces: of :func:`hard_faces`.
-        systems: names, and what finds the boxes of a picture's faces.
+        systems: names, and what finds the boxes of an image's faces.
     """
     rows: list[tuple[Cell, ...]] = []
     found = {
@@ -209,11 +209,12 @@ def condition_table(
                 )
             )
     columns = (
-        ("rendered heads", ""), ("system", ""), ("pictures", "d"), ("recall", ".1%"), ("mean IoU", ".3f"),
-        ("false/picture", ".3f"),
+        ("rendered heads", ""), ("system", ""), ("images", "d"), ("recall", ".1%"), ("mean IoU", ".3f"),
+        ("false/image", ".3f"),
     )  # fmt: skip
     notes = [
-        "heads of test people behind held-out things; size is the root of the area of the box around the 478 points.",
+        "heads of test subjects behind held-out occluders; "
+        "size is the root of the area of the box around the 478 points.",
         "found: overlap (IoU) with the true box of at least 0.4: hidden outlines are guesses.",
     ]
     return Table("Detector: hard faces", columns, rows, notes)

@@ -1,4 +1,4 @@
-"""Test pictures and what was found in them, made once and shared by the parts of the perception bench."""
+"""Test images and what was found in them, made once and shared by the parts of the perception bench."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ __all__ = ["SETS", "Context", "real_photos"]
 
 SETS = {
     "clean": "synthetic, clean",
-    "covered": "synthetic, held-out occluders",
+    "occluded": "synthetic, held-out occluders",
     "portraits": "portraits, held-out occluders",
 }
 """Sets of samples and their names in tables. Nobody in them, and no occluder, is ever trained on."""
 
 Occluded = Literal["test", "held_out"]
-_SEED = 7_700  # of the test pictures: another series than the training runs' own checks
+_SEED = 7_700  # of the test images: another series than the training runs' own checks
 
 
 class Context:
-    """Pictures and findings, each computed when it is first asked for.
+    """Images and findings, each computed when it is first asked for.
 
     Args:
         systems: what is measured.
         data: folder of the source material, or None.
-        count: pictures per set.
+        count: images per set.
         seed: added to the bench's own.
         occluded: the data engine's split for occluded faces.
     """
@@ -63,13 +63,13 @@ class Context:
         return [name for name in SETS if name != "portraits" or self.has("portraits")]
 
     def samples(self, name: str) -> list[FaceSample]:
-        """The pictures of a set.
+        """The images of a set.
 
         Raises:
             UsageError: the source material is missing, or no such set.
         """
         if name not in SETS:
-            raise UsageError(f"no such set of pictures: {name}; there are {', '.join(SETS)}")
+            raise UsageError(f"no such set of images: {name}; there are {', '.join(SETS)}")
         if name not in self._samples:
             settings = EngineSettings(
                 portraits=1.0 if name == "portraits" else 0.0, clean=1.0 if name == "clean" else 0.0
@@ -80,12 +80,12 @@ class Context:
         return self._samples[name]
 
     def found(self, finder: Finder, name: str, *, bare: bool = False) -> list[FaceLandmarks | None]:
-        """What a system finds in each picture of a set; None where it finds nothing.
+        """What a system finds in each image of a set; None where it finds nothing.
 
         Args:
             finder: one of :attr:`finders`.
             name: of the set.
-            bare: in the pictures without their occluders.
+            bare: in the images without their occluders.
         """
         key = (finder.name, name, bare)
         if key not in self._found:
@@ -106,7 +106,7 @@ class Context:
 
 
 def real_photos(data: Path) -> list[tuple[str, NDArray[np.uint8], NDArray[np.float64]]]:
-    """Name, pixels and 68 published points (pixels) of the annotated photos of covered faces.
+    """Name, pixels and 68 published points (pixels) of the annotated photos of occluded faces.
 
     Raises:
         UsageError: there are none in ``data/real_occluded``.

@@ -18,7 +18,7 @@ from ....data.portraits.prepare import portraits_folder
 __all__ = ["convention_offset", "in_their_convention", "shifted", "training_offset"]
 
 Points = NDArray[np.floating[Any]]
-_CORNERS = (33, 263)  # outer corners of the eyes, left one in the picture first
+_CORNERS = (33, 263)  # outer corners of the eyes, left one in the image first
 
 
 def _axes(corners: Points) -> tuple[NDArray[np.float64], float]:

@@ -27,7 +27,7 @@ from .systems import Systems
 __all__ = [
     "box_from_68",
     "detector_tables",
-    "face_free_pictures",
+    "face_free_images",
     "held_out_portraits",
     "place_face",
     "scramble",
@@ -45,7 +45,7 @@ _FACE_FREE = (
     "grass.png", "gravel.png", "horse.png", "hubble_deep_field.jpg", "ihc.png", "logo.png", "microaneurysms.png",
     "moon.png", "motorcycle_left.png", "page.png", "phantom.png", "retina.jpg", "rocket.jpg", "text.png",
 )  # fmt: skip
-"""Of skimage.data: all pictures but the astronaut, the cameraman, the coins with their heads, and doubles."""
+"""Of skimage.data: all images but the astronaut, the cameraman, the coins with their heads, and doubles."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class _Runner:
         return found
 
     def milliseconds(self) -> float:
-        """Median of the pictures since the last call."""
+        """Median of the images since the last call."""
         median = 1000 * float(np.median(self.seconds)) if self.seconds else float("nan")
         self.seconds.clear()
         return median
@@ -82,7 +82,7 @@ def _runners(systems: Systems) -> list[_Runner]:
 
 
 def detector_tables(context: Context) -> list[Table]:
-    """Recall on portraits, on placed faces and on real photos; false faces on pictures without any."""
+    """Recall on portraits, on placed faces and on real photos; false faces on images without any."""
     runners = _runners(context.systems)
     if not runners:
         return []
@@ -105,41 +105,41 @@ def _recall_table(context: Context, runners: Sequence[_Runner]) -> Table:
     if context.has("portraits"):
         assert context.data is not None
         portraits = held_out_portraits(context.data)
-        pictures = [(pixels, [face_box(points)]) for pixels, points in portraits]
-        rows += _measure("held-out portraits (reference: mediapipe)", pictures, ours)
+        images = [(pixels, [face_box(points)]) for pixels, points in portraits]
+        rows += _measure("held-out portraits (reference: mediapipe)", images, ours)
         for name, scenes in _placed(portraits, max(5, context.count // 3), context.seed):
             rows += _measure(name, scenes, runners)
         notes.append(
-            "placed: held-out portraits at any roll on procedural pictures of 512 px; size is the root of the box's "
-            "area; full frame: the face is as large as the picture."
+            "placed: held-out portraits at any roll on procedural images of 512 px; size is the root of the box's "
+            "area; full frame: the face is as large as the image."
         )
     else:
         notes.append("left out, because the portraits are not at hand: portraits and placed faces.")
     if context.has("real_occluded"):
         assert context.data is not None
-        pictures, substitutes = _real(context.data, context.systems, context.model)
-        rows += _measure("real covered photos (reference: mediapipe)", pictures, ours)
+        images, substitutes = _real(context.data, context.systems, context.model)
+        rows += _measure("real occluded photos (reference: mediapipe)", images, ours)
         notes.append(
-            f"real covered photos: the reference is mediapipe's box, and in {substitutes} of {len(pictures)} photos "
+            f"real occluded photos: the reference is mediapipe's box, and in {substitutes} of {len(images)} photos "
             "the box that the 68 published points imply; further faces in them count as false."
         )
     else:
-        notes.append("left out, because they are not at hand: real covered photos.")
+        notes.append("left out, because they are not at hand: real occluded photos.")
     columns = (
-        ("faces", ""), ("system", ""), ("pictures", "d"), ("recall", ".1%"), ("mean IoU", ".3f"),
-        ("false/picture", ".3f"), ("median ms", ".1f"),
+        ("faces", ""), ("system", ""), ("images", "d"), ("recall", ".1%"), ("mean IoU", ".3f"),
+        ("false/image", ".3f"), ("median ms", ".1f"),
     )  # fmt: skip
     return Table("Detector: faces found", columns, rows, notes)
 
 
 def _measure(
-    name: str, pictures: Sequence[tuple[Pixels, Boxes]], runners: Sequence[_Runner]
+    name: str, images: Sequence[tuple[Pixels, Boxes]], runners: Sequence[_Runner]
 ) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
     for runner in runners:
         overlaps: list[float] = []
         extra = 0
-        for pixels, truth in pictures:
+        for pixels, truth in images:
             matched, more = match_boxes(truth, runner(pixels))
             overlaps += matched
             extra += more
@@ -148,10 +148,10 @@ def _measure(
             (
                 name,
                 runner.name,
-                len(pictures),
+                len(images),
                 len(hits) / max(len(overlaps), 1),
                 float(np.mean(hits)) if hits else None,
-                extra / max(len(pictures), 1),
+                extra / max(len(images), 1),
                 runner.milliseconds(),
             )
         )
@@ -164,11 +164,11 @@ def _false_table(context: Context, runners: Sequence[_Runner]) -> Table:
     totals = {runner.name: [0, 0] for runner in runners}
     rng = np.random.default_rng([context.seed, 2])
     groups: list[tuple[str, list[Pixels]]] = []
-    natural = face_free_pictures()
+    natural = face_free_images()
     if natural:
         groups.append(("skimage.data without faces", natural))
     else:
-        notes.append("left out, because scikit-image is not installed: its pictures.")
+        notes.append("left out, because scikit-image is not installed: its images.")
     some = context.count
     groups.append(("procedural backgrounds", [random_background(rng, _CANVAS) for _ in range(some)]))
     faces = [(sample.clean, sample.dense[:478]) for sample in context.samples("clean")[:some]]
@@ -177,10 +177,10 @@ def _false_table(context: Context, runners: Sequence[_Runner]) -> Table:
         faces = _spread(held_out_portraits(context.data), some)
     tiles = [scramble(pixels, face_box(points), rng) for pixels, points in faces]
     groups.append(("scrambled faces", tiles))
-    for name, pictures in groups:
+    for name, images in groups:
         for runner in runners:
-            # The teacher searches pictures without a face long and in many ways: a part of them must do.
-            mine = _spread(pictures, 15) if runner.name == "mediapipe" else pictures
+            # The teacher searches images without a face long and in many ways: a part of them must do.
+            mine = _spread(images, 15) if runner.name == "mediapipe" else images
             false = sum(len(runner(pixels)) for pixels in mine)
             totals[runner.name][0] += false
             totals[runner.name][1] += len(mine)
@@ -188,7 +188,7 @@ def _false_table(context: Context, runners: Sequence[_Runner]) -> Table:
     for runner_name, (false, number) in totals.items():
         rows.append(("all", runner_name, number, false, 20 * false / max(number, 1), None))
     columns = (
-        ("pictures without a face", ""), ("system", ""), ("pictures", "d"), ("false faces", "d"),
+        ("images without a face", ""), ("system", ""), ("images", "d"), ("false faces", "d"),
         ("per 20", ".2f"), ("median ms", ".1f"),
     )  # fmt: skip
     return Table("Detector: false faces", columns, rows, notes)
@@ -242,18 +242,18 @@ def place_face(
     side: float | None,
     rng: np.random.Generator,
 ) -> tuple[Pixels, NDArray[np.float64]]:
-    """Lays a whole portrait over a picture, turned by any angle.
+    """Lays a whole portrait over an image, turned by any angle.
 
     Args:
         canvas: (S, S, 3) uint8.
         pixels: (H, W, 3) uint8, the portrait.
         points: (478, 2) its points, pixels.
-        side: root of the area of the face's box in the picture, pixels; None lets the box fill the picture, with
-            its middle near the picture's.
+        side: root of the area of the face's box in the image, pixels; None lets the box fill the image, with
+            its middle near the image's.
         rng: angle, place and how soft the portrait's border is.
 
     Returns:
-        The picture and the points in it (478, 2).
+        The image and the points in it (478, 2).
     """
     size = canvas.shape[0]
     angle = float(rng.uniform(-np.pi, np.pi))
@@ -301,8 +301,8 @@ def scramble(pixels: Pixels, box: NDArray[np.floating[Any]], rng: np.random.Gene
     return np.ascontiguousarray(mixed.swapaxes(1, 2).reshape(240, 240, 3))
 
 
-def face_free_pictures() -> list[Pixels]:
-    """Pictures without a human face that scikit-image carries; none where it is not installed."""
+def face_free_images() -> list[Pixels]:
+    """Images without a human face that scikit-image carries; none where it is not installed."""
     try:
         import skimage.data
     except ImportError:
@@ -313,7 +313,7 @@ def face_free_pictures() -> list[Pixels]:
 
 def _real(data: Path, systems: Systems, model: MorphableModel) -> tuple[list[tuple[Pixels, Boxes]], int]:
     """The real photos with their reference boxes, and in how many it comes from published points."""
-    pictures = []
+    images = []
     substitutes = 0
     for _, pixels, marks in real_photos(data):
         found = systems.teacher.detect(pixels) if systems.teacher is not None else ()
@@ -321,8 +321,8 @@ def _real(data: Path, systems: Systems, model: MorphableModel) -> tuple[list[tup
         # Some photos show more than one face: the annotated one counts.
         near = [face.box for face in found if match_boxes([reference], [face.box], 0.3)[0][0] > 0]
         substitutes += not near
-        pictures.append((pixels, [near[0] if near else reference]))
-    return pictures, substitutes
+        images.append((pixels, [near[0] if near else reference]))
+    return images, substitutes
 
 
 def box_from_68(points: NDArray[np.floating[Any]], model: MorphableModel) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ def landmark_tables(context: Context) -> list[Table]:
 
 
 _COLUMNS = (
-    ("faces", ""), ("system", ""), ("points", ""), ("pictures", "d"), ("not found", "d"), ("mean", ".2f"),
+    ("faces", ""), ("system", ""), ("points", ""), ("images", "d"), ("not found", "d"), ("mean", ".2f"),
     ("median", ".2f"), ("hidden points", ".2f"), (f"failed at {FAILURE:.0f} %", ".1%"),
 )  # fmt: skip
 _UNIT = (
@@ -71,7 +71,7 @@ _UNIT = (
 def _truth_table(context: Context) -> Table:
     groups = _groups(teacher_68_weights(context.model))
     rows: list[tuple[Cell, ...]] = []
-    for name in ("clean", "covered"):
+    for name in ("clean", "occluded"):
         samples = context.samples(name)
         for finder in context.finders:
             found = context.found(finder, name)
@@ -89,13 +89,13 @@ def _truth_table(context: Context) -> Table:
 
 def _summary(errors: list[float | None], hidden: float | None) -> tuple[Cell, ...]:
     total = nme_summary(errors)
-    return (total.pictures, total.missed, total.mean, total.median, hidden, total.failed)
+    return (total.images, total.missed, total.mean, total.median, hidden, total.failed)
 
 
 def _errors(
     samples: Sequence[FaceSample], found: Sequence[FaceLandmarks | None], group: _Group
 ) -> tuple[list[float | None] | None, float | None]:
-    """NME of each picture (None where nothing was found), or None without such points; mean over covered points."""
+    """NME of each image (None where nothing was found), or None without such points; mean over occluded points."""
     errors: list[float | None] = []
     hidden: list[NDArray[np.float64]] = []
     for sample, face in zip(samples, found, strict=True):
@@ -108,12 +108,12 @@ def _errors(
         truth = group.truth(sample)
         each = point_errors(points, truth, eye_scale(sample.dense[:478]))
         errors.append(float(each.mean()))
-        hidden.append(each[_covered(sample, truth)])
+        hidden.append(each[_occluded(sample, truth)])
     pooled = np.concatenate(hidden) if hidden else np.zeros(0)
     return errors, float(pooled.mean()) if len(pooled) else None
 
 
-def _covered(sample: FaceSample, points: Points) -> NDArray[np.bool_]:
+def _occluded(sample: FaceSample, points: Points) -> NDArray[np.bool_]:
     """Which points (L, 2) lie on something in front of the face."""
     column, row = np.clip(np.rint(points), 0, sample.size - 1).astype(np.int64).T
     return np.asarray(sample.occluder[row, column] > 0)
@@ -151,8 +151,8 @@ def _portrait_table(context: Context) -> Table:
             )
     both = [i for i in range(len(kept)) if all(errors[i] is not None for errors in per_system.values())]
     notes = [
-        "reference: mediapipe on the same picture without the occluder "
-        f"({len(samples) - len(kept)} of {len(samples)} pictures, in which it finds nothing, are left out). "
+        "reference: mediapipe on the same image without the occluder "
+        f"({len(samples) - len(kept)} of {len(samples)} images, in which it finds nothing, are left out). "
         + _UNIT,
         "offset: our points name places on the mesh of our model, mediapipe's habit lies "
         f"{100 * float(np.linalg.norm(offset, axis=1).mean()):.1f} % beside them on average (most at the forehead's "
@@ -164,7 +164,7 @@ def _portrait_table(context: Context) -> Table:
         shown = ", ".join(
             f"{name} {_mean([errors[i] for i in both]):.2f}" for name, errors in per_system.items()
         )
-        notes.append(f"mean over the {len(both)} covered pictures in which both find the face: {shown}.")
+        notes.append(f"mean over the {len(both)} occluded images in which both find the face: {shown}.")
     title = "Landmarks: error against mediapipe's clean prediction on real portraits"
     return Table(title, _COLUMNS, rows, notes)
 
@@ -192,7 +192,7 @@ def _against(
             continue
         each = point_errors(points, truth, eye_scale(truth))
         errors.append(float(each.mean()))
-        hidden.append(each[_covered(samples[i], truth)])
+        hidden.append(each[_occluded(samples[i], truth)])
     pooled = np.concatenate(hidden) if hidden and not bare else np.zeros(0)
     return errors, float(pooled.mean()) if len(pooled) else None
 
@@ -206,11 +206,11 @@ def total_sigma(face: FaceLandmarks) -> NDArray[np.float64]:
 
 def _calibration_table(context: Context) -> Table:
     rows: list[tuple[Cell, ...]] = []
-    for name in ("clean", "covered"):
+    for name in ("clean", "occluded"):
         samples = context.samples(name)
         for finder in context.finders:
             errors, sigmas, states = _deviations(samples, context.found(finder, name))
-            for state, label in enumerate(("seen", "covered", "turned away")):
+            for state, label in enumerate(("seen", "occluded", "turned away")):
                 chosen = states == state
                 if chosen.any():
                     result = calibration(errors[chosen], sigmas[chosen])
@@ -239,22 +239,22 @@ def _calibration_table(context: Context) -> Table:
 def _deviations(
     samples: Sequence[FaceSample], found: Sequence[FaceLandmarks | None]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Errors (P, 2) and sigmas (P, 2) in pixels; state (P,): 0 seen, 1 covered, 2 turned away."""
+    """Errors (P, 2) and sigmas (P, 2) in pixels; state (P,): 0 seen, 1 occluded, 2 turned away."""
     errors, sigmas, states = [np.zeros((0, 2))], [np.zeros((0, 2))], [np.zeros(0, dtype=np.int64)]
     for sample, face in zip(samples, found, strict=True):
         if face is None:
             continue
         whole = len(face.points) == 668
         truth = _all_points(sample) if whole else sample.dense[:478]
-        facing = (
+        self_visible = (
             np.concatenate([sample.facing_68, sample.facing_dense]) if whole else sample.facing_dense[:478]
         )
         errors.append(face.points - truth)
         sigmas.append(total_sigma(face))
-        states.append(np.where(facing, np.where(_covered(sample, truth), 1, 0), 2))
+        states.append(np.where(self_visible, np.where(_occluded(sample, truth), 1, 0), 2))
     return np.concatenate(errors), np.concatenate(sigmas), np.concatenate(states)
 
 
 def times_note(finders: Sequence[Finder]) -> str:
-    """Median milliseconds of each system over all its pictures."""
+    """Median milliseconds of each system over all its images."""
     return ", ".join(f"{f.name} {1000 * float(np.median(f.seconds)):.1f} ms" for f in finders if f.seconds)

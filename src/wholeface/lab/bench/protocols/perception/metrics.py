@@ -27,7 +27,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-FAILURE = 8.0  # per cent of the scale; a picture with a larger mean error counts as failed
+FAILURE = 8.0  # per cent of the scale; an image with a larger mean error counts as failed
 _OUTER_EYES, _FOREHEAD_CHIN = (33, 263), (10, 152)  # of the 478 points
 _LEAST = 0.4  # of the height from forehead to chin; below it the eyes are foreshortened
 
@@ -83,17 +83,17 @@ def point_errors(
 
 @dataclass(frozen=True)
 class NmeSummary:
-    """Normalised mean errors (NME) of many pictures, per cent.
+    """Normalised mean errors (NME) of many images, per cent.
 
     Args:
-        pictures: all of them.
-        missed: pictures without a result; they have no part in mean and median.
-        mean: over pictures; NaN when none is left.
-        median: over pictures; NaN when none is left.
-        failed: share of all pictures that were missed or have an error above :data:`FAILURE`.
+        images: all of them.
+        missed: images without a result; they have no part in mean and median.
+        mean: over images; NaN when none is left.
+        median: over images; NaN when none is left.
+        failed: share of all images that were missed or have an error above :data:`FAILURE`.
     """
 
-    pictures: int
+    images: int
     missed: int
     mean: float
     median: float
@@ -101,17 +101,17 @@ class NmeSummary:
 
 
 def nme_summary(errors: Sequence[float | None]) -> NmeSummary:
-    """Summary of one NME per picture; None where nothing was found.
+    """Summary of one NME per image; None where nothing was found.
 
     Raises:
-        UsageError: no pictures.
+        UsageError: no images.
     """
     if not errors:
-        raise UsageError("no pictures to measure landmarks on")
+        raise UsageError("no images to measure landmarks on")
     there = np.array([error for error in errors if error is not None], dtype=np.float64)
     missed = len(errors) - len(there)
     return NmeSummary(
-        pictures=len(errors),
+        images=len(errors),
         missed=missed,
         mean=float(there.mean()) if len(there) else float("nan"),
         median=float(np.median(there)) if len(there) else float("nan"),

@@ -74,7 +74,7 @@ def _composite_tables(context: Context, parser: FaceParser) -> list[Table]:
     rows.append(("mean", *(float(np.nanmean(ious[name])) for name in names)))
     notes = [
         "the frame follows from our own landmarks"
-        + (f"; in {missing} pictures without any, from the true ones." if missing else ".")
+        + (f"; in {missing} images without any, from the true ones." if missing else ".")
     ]
     return [
         Table(
@@ -87,7 +87,7 @@ def _composite_tables(context: Context, parser: FaceParser) -> list[Table]:
             "Parsing: occluder mask on held-out composites, the network alone",
             (
                 ("faces", ""),
-                ("pictures", "d"),
+                ("images", "d"),
                 ("occluder IoU", ".3f"),
                 ("ACC", ".3f"),
                 ("PPV", ".3f"),
@@ -96,7 +96,7 @@ def _composite_tables(context: Context, parser: FaceParser) -> list[Table]:
             ),
             totals,
             [
-                "inside the true outline of the whole face; IoU over all pixels, the others as means over pictures.",
+                "inside the true outline of the whole face; IoU over all pixels, the others as means over images.",
             ],
         ),
     ]

@@ -1,8 +1,8 @@
 """Detection, landmarks, fitted shape, parsing and occluder masks, beside mediapipe: ``wholeface bench perception``.
 
-Pictures are of four kinds: synthetic faces of people who are never trained on, clean or behind occluders that are
-never trained on; held-out public-domain portraits, behind the same occluders; the annotated photos of covered faces;
-and pictures without faces. Without the source material the synthetic parts still run, and the tables say what was
+Images are of four kinds: synthetic faces of subjects who are never trained on, clean or behind occluders that are
+never trained on; held-out public-domain portraits, behind the same occluders; the annotated photos of occluded faces;
+and images without faces. Without the source material the synthetic parts still run, and the tables say what was
 left out. Everything is drawn from fixed seeds.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from .....core.errors import UsageError
 from ...protocol import Metric, Protocol, Report, RunOptions
 from ...report.table import Table
-from ...sets.covered_faces import words
+from ...sets.occluded_faces import words
 from .context import Context
 from .sheet import refuse_docs, write_sheet
 from .systems import load_systems
@@ -36,7 +36,7 @@ def run(
     """See the module's docstring; writes the contact sheet if asked.
 
     Args:
-        options: ``data`` is the folder of the source material; ``count``: pictures per set (50, or 4 where it should
+        options: ``data`` is the folder of the source material; ``count``: images per set (50, or 4 where it should
             be quick).
         weights: folder of weight files or of training runs; None takes the shipped weights.
         sheet: also write a contact sheet of the real photos there (not into the documentation).

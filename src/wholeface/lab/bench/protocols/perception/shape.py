@@ -26,18 +26,18 @@ _AVATARS = 8  # at most, each in two views
 
 
 def shape_tables(context: Context) -> list[Table]:
-    """Scan-to-mesh distance over the strength of the fitted identity."""
+    """Scan-to-mesh distance over factors on the fitted identity."""
     if not context.finders:
         return []
     rows: list[tuple[Cell, ...]] = []
-    for name in ("clean", "covered"):
+    for name in ("clean", "occluded"):
         for finder in context.finders:
             rows += _synthetic(
                 context, SETS[name], finder.name, context.samples(name), context.found(finder, name)
             )
     notes = [
         "median distance in mm as NoW measures it, after alignment with scale; the identity times each factor, 0 is "
-        "the mean face. ratio: shipped strength over mean face; better: share of faces nearer than the mean face.",
+        "the mean face. ratio: shipped shrinkage over mean face; better: share of faces nearer than the mean face.",
     ]
     if context.has("avatars"):
         rows += _avatars(context)

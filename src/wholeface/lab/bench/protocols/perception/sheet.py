@@ -18,7 +18,7 @@ from .parsing import annotated_face
 
 __all__ = ["draw_landmarks", "refuse_docs", "write_sheet"]
 
-_SEEN, _COVERED, _BOX, _MASK = (60, 230, 90), (255, 60, 50), (255, 225, 60), (255, 0, 80)
+_SEEN, _OCCLUDED, _BOX, _MASK = (60, 230, 90), (255, 60, 50), (255, 225, 60), (255, 0, 80)
 _PANEL, _PER_ROW = 360, 2
 
 
@@ -35,7 +35,7 @@ def refuse_docs(path: Path) -> None:
 
 
 def write_sheet(context: Context, path: Path) -> None:
-    """Three panels a photo: box and 478 points (green seen, red covered), parsing map, mask as reconstruct uses it.
+    """Three panels a photo: box and 478 points (green seen, red occluded), parsing map, mask as reconstruct uses it.
 
     Raises:
         UsageError: no photos, no system to show, or a path in the documentation.
@@ -73,7 +73,7 @@ def write_sheet(context: Context, path: Path) -> None:
 
 
 def draw_landmarks(pixels: NDArray[np.uint8], face: FaceLandmarks, size: int) -> NDArray[np.uint8]:
-    """(size, size, 3) the photo with the face's box and points, covered ones in red.
+    """(size, size, 3) the photo with the face's box and points, occluded ones in red.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -88,9 +88,9 @@ def draw_landmarks(pixels: NDArray[np.uint8], face: FaceLandmarks, size: int) ->
     low, high = face.box[:2] * scale + offset, face.box[2:] * scale + offset
     draw.rectangle([*map(float, low), *map(float, high)], outline=_BOX)
     part = slice(68, 546) if face.scheme == "wholeface668" else slice(None)
-    covered = np.zeros(len(face.points)) if face.covered is None else face.covered
-    for (x, y), hidden in zip(face.points[part] * scale + offset, covered[part]):
-        draw.ellipse([x - 1, y - 1, x + 1, y + 1], fill=_COVERED if hidden > 0.5 else _SEEN)
+    occluded = np.zeros(len(face.points)) if face.occluded is None else face.occluded
+    for (x, y), hidden in zip(face.points[part] * scale + offset, occluded[part]):
+        draw.ellipse([x - 1, y - 1, x + 1, y + 1], fill=_OCCLUDED if hidden > 0.5 else _SEEN)
     return np.asarray(image)
 
 

@@ -28,7 +28,7 @@ def speed_tables(weights: Path, *, teacher: bool, photo: Path | None = None) -> 
     Args:
         weights: folder that :func:`wholeface.perceive.load_detector` can read.
         teacher: also time mediapipe.
-        photo: picture of a face; None takes one that matplotlib ships.
+        photo: image of a face; None takes one that matplotlib ships.
 
     Raises:
         WholeFaceError: the measuring process failed.

@@ -37,7 +37,7 @@ _SAME_FACE = 0.2  # overlap with the true box from which a detection is of the f
 
 @dataclass
 class Finder:
-    """Finds the landmarks of the face that a test picture is about.
+    """Finds the landmarks of the face that a test image is about.
 
     Args:
         name: for the tables.

@@ -1,21 +1,21 @@
 """Truth that can be rendered: ``wholeface bench rendered``.
 
-Held-out synthetic people, whom no training ever met, in pictures as the data engine makes them, each one clean and
+Held-out synthetic subjects, whom no training ever met, in images as the data engine makes them, each one clean and
 behind something of the held-out occluders. The true neutral head is the scan: points spread evenly over its skin,
 inside the region of NoW and aligned as there. Each prediction is aligned once, on the whole region; then its
-distances are told apart by where the point lay in the occluded picture:
+distances are told apart by where the point lay in the occluded image:
 
 - ``whole``: the region of NoW;
 - ``seen``: on the face, turned to the camera, behind nothing;
 - ``hidden``: on the face, turned to the camera, behind an occluder;
 - ``turned away``: on the face, on the far side of the head.
 
-The parts are the same points for the clean and for the occluded picture, so their rows can be compared.
+The parts are the same points for the clean and for the occluded image, so their rows can be compared.
 
 A second table scales the identity that our system found from 0 (the mean face) to 1.25. A system whose best factor is
-0 has learned nothing about people, and the table says so.
+0 has learned nothing about identity, and the table says so.
 
-These people come from the model that our own fit uses, so that no part of their shape lies outside of it: this
+These subjects come from the model that our own fit uses, so that no part of their shape lies outside of it: this
 flatters every system that uses the model. Read it as an upper bound, and as a test whether occluders do harm.
 """
 
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .....core.errors import UsageError
-from ...heads.scan_results import Found, Results, Scan, attempt, curve_picture, measure, picture_or_note
+from ...heads.scan_results import Found, Results, Scan, attempt, curve_plot, image_or_note, measure
 from ...metrics.cumulative import quantiles
 from ...metrics.scan_distance import SEVEN, face_region
 from ...protocol import Protocol, Report, RunOptions
@@ -89,7 +89,7 @@ def truth_of(model: MorphableModel, sample: FaceSample, points: int, seed: int) 
     from .....render import rotation_matrix
 
     if sample.depth is None or "geometry" not in sample.known or model.landmarks_68 is None:
-        raise UsageError("the truth of a picture needs a rendered sample with geometry")
+        raise UsageError("the truth of an image needs a rendered sample with geometry")
     told = {name: torch.from_numpy(np.array(value)) for name, value in sample.parameters.items()}
     neutral = model.vertices(told["identity"]).double()
     posed = model.vertices(told["identity"], told["expression"]).double()
@@ -114,7 +114,7 @@ def truth_of(model: MorphableModel, sample: FaceSample, points: int, seed: int) 
     camera = posed.numpy() @ turn.T + told["translation"].double().numpy()
     seen_at = (camera[corners] * weights[..., None]).sum(axis=1)
     p, q, r = (camera[corners[:, k]] for k in range(3))
-    facing = (np.cross(q - p, r - p) * -seen_at).sum(axis=1) > 0
+    self_visible = (np.cross(q - p, r - p) * -seen_at).sum(axis=1) > 0
     depth = -seen_at[:, 2]
     focal, cx, cy = (float(sample.parameters[name]) for name in ("focal", "cx", "cy"))
     column = np.rint(cx + focal * seen_at[:, 0] / depth).astype(int)
@@ -122,14 +122,14 @@ def truth_of(model: MorphableModel, sample: FaceSample, points: int, seed: int) 
     inside = (column >= 0) & (column < sample.size) & (row >= 0) & (row < sample.size)
     column, row = np.clip(column, 0, sample.size - 1), np.clip(row, 0, sample.size - 1)
     first = sample.depth[row, column]
-    facing &= inside & (depth <= first + _BEHIND)
-    covered = sample.occluder[row, column] > 0
+    self_visible &= inside & (depth <= first + _BEHIND)
+    occluded = sample.occluder[row, column] > 0
     face = model.regions["face"].numpy()[corners].all(axis=1)
     parts = {
         "whole": np.ones(len(cloud), dtype=bool),
-        "seen": face & facing & ~covered,
-        "hidden": face & facing & covered,
-        "turned away": face & ~facing,
+        "seen": face & self_visible & ~occluded,
+        "hidden": face & self_visible & occluded,
+        "turned away": face & ~self_visible,
     }
     return Truth(Scan(cloud, seven), parts, corners, weights)
 
@@ -141,14 +141,14 @@ def run(
     factors: Sequence[float] = FACTORS,
     size: int = _SIZE,
 ) -> Report:
-    """Compare systems on rendered people.
+    """Compare systems on rendered subjects.
 
     Args:
         options: see :class:`RunOptions`; ``data`` is a folder of source material for hair and occluders (with
-            ``occluders/``), None: procedural ones; ``count`` people.
+            ``occluders/``), None: procedural ones; ``count`` subjects.
         points: of each true head.
         factors: on the identity, for the second table; 0 among them.
-        size: edge of the pictures in pixels.
+        size: edge of the images in pixels.
 
     Raises:
         UsageError: wrong options.
@@ -174,30 +174,30 @@ def run(
         model=None,
     )
     systems = load_systems(["mean face", *(n for n in options.systems if n != "mean face")], model=model)
-    groups = [f"{picture}, {part}" for picture in INPUTS for part in PARTS]
+    groups = [f"{image}, {part}" for image in INPUTS for part in PARTS]
     results = Results([system.name for system in systems], {group: [] for group in groups})
     sweep = Sweep(model, tuple(factors))
     heat = {system.name: _Heat(model.vertex_count) for system in systems}
-    covered = []
+    occluded = []
     for number in range(count):
         sample, reason = attempt(engine.sample, number)
         person = f"person {number + 1}"
         if sample is None:
             results.miss(person, "", reason)
-            for picture in INPUTS:
-                results.expect(f"{picture}, whole", person)
+            for image in INPUTS:
+                results.expect(f"{image}, whole", person)
             continue
         truth = truth_of(model, sample, points, options.seed)
         front = truth.parts["seen"] | truth.parts["hidden"]
-        covered.append(float(truth.parts["hidden"].sum() / max(front.sum(), 1)))
+        occluded.append(float(truth.parts["hidden"].sum() / max(front.sum(), 1)))
         sweep.meet(person, sample, truth.scan)
-        for picture, pixels in zip(INPUTS, (sample.clean, sample.image)):
+        for image, pixels in zip(INPUTS, (sample.clean, sample.image)):
             for system in systems:
-                _compare(results, sweep, heat, system, picture, pixels, person, truth)
+                _compare(results, sweep, heat, system, image, pixels, person, truth)
             for part in PARTS:
                 if truth.parts[part].sum() >= _LEAST:
-                    results.expect(f"{picture}, {part}", person)
-    return _report(results, sweep, heat, model, engine, options, count, points, covered)
+                    results.expect(f"{image}, {part}", person)
+    return _report(results, sweep, heat, model, engine, options, count, points, occluded)
 
 
 class _Heat:
@@ -220,7 +220,7 @@ def _compare(
     sweep: Sweep,
     heat: Mapping[str, _Heat],
     system: HeadSystem,
-    picture: str,
+    image: str,
     pixels: NDArray[np.uint8],
     person: str,
     truth: Truth,
@@ -230,7 +230,7 @@ def _compare(
     if prediction is not None:
         result, reason = attempt(measure, prediction, truth.scan)
     if prediction is None or result is None:
-        results.miss(f"{person}, {picture}", system.name, reason)
+        results.miss(f"{person}, {image}", system.name, reason)
         return
     distances = np.full(len(truth.scan.vertices), np.nan)
     distances[result.inside] = result.distances
@@ -241,7 +241,7 @@ def _compare(
                 Found(
                     person,
                     person,
-                    f"{picture}, {part}",
+                    f"{image}, {part}",
                     system.name,
                     "similarity",
                     mine,
@@ -249,10 +249,10 @@ def _compare(
                     result.converged,
                 )
             )
-    if picture == "occluded":
+    if image == "occluded":
         heat[system.name].add(truth, np.nan_to_num(distances))
     if system.name != "mean face":
-        sweep.add(system.name, picture, person, prediction)
+        sweep.add(system.name, image, person, prediction)
 
 
 def _report(
@@ -264,37 +264,37 @@ def _report(
     options: RunOptions,
     count: int,
     points: int,
-    covered: Sequence[float],
+    occluded: Sequence[float],
 ) -> Report:
-    share = float(np.mean(covered)) if covered else float("nan")
-    pictures: dict[str, NDArray[np.uint8]] = {}
+    share = float(np.mean(occluded)) if occluded else float("nan")
+    images: dict[str, NDArray[np.uint8]] = {}
     notes = [
-        f"{count} rendered people; the occluders hide {share:.0%} of the face that is turned to the camera",
-        "people from the model that wholeface fits: flattering for it, see the protocol's description",
+        f"{count} rendered subjects; the occluders hide {share:.0%} of the face that is turned to the camera",
+        "subjects from the model that wholeface fits: flattering for it, see the protocol's description",
     ]
     table, metrics = results.table(
         "similarity",
         "Rendered truth: distance from the true head",
-        "picture, part",
+        "image, part",
         options.seed,
         notes,
         False,
     )
     swept, more, lines = sweep_tables(sweep, options.seed)
-    for picture in INPUTS:
-        found = {s: results.chosen(s, "similarity", f"{picture}, whole") for s in results.systems}
+    for image in INPUTS:
+        found = {s: results.chosen(s, "similarity", f"{image}, whole") for s in results.systems}
         curves = {s: quantiles([f.distances for f in rows]) for s, rows in found.items() if rows}
         if curves:
-            name = f"rendered_cumulative_{picture}"
-            picture_or_note(name, pictures, notes, curve_picture, curves, f"Rendered truth, {picture}")
+            name = f"rendered_cumulative_{image}"
+            image_or_note(name, images, notes, curve_plot, curves, f"Rendered truth, {image}")
     for system, values in heat.items():
         if np.isfinite(values.values()).any():
             name = f"rendered_heat_{system.replace(' ', '_')}"
-            picture_or_note(name, pictures, notes, _heat_picture, model, values.values(), system)
+            image_or_note(name, images, notes, _heat_map, model, values.values(), system)
     if lines:
-        picture_or_note("rendered_shrinkage", pictures, notes, _lines_picture, lines)
+        image_or_note("rendered_shrinkage", images, notes, _lines_plot, lines)
     settings = {
-        "people": count,
+        "subjects": count,
         "points": points,
         "seed": engine.synthetic.seed,
         "size": engine.size,
@@ -304,20 +304,20 @@ def _report(
         "factors": list(sweep.factors),
     }
     files = {"rendered_per_photo.csv": results.csv()} if results.found else {}
-    return Report([table, *swept], [*metrics, *more], pictures, results.missing, settings, files)
+    return Report([table, *swept], [*metrics, *more], images, results.missing, settings, files)
 
 
-def _heat_picture(model: MorphableModel, values: Array, system: str) -> NDArray[np.uint8]:
+def _heat_map(model: MorphableModel, values: Array, system: str) -> NDArray[np.uint8]:
     from ...report.plots import heat_map
 
-    title = f"{system}: mean distance from the true head, occluded pictures"
+    title = f"{system}: mean distance from the true head, occluded images"
     return heat_map(model.mean.double().numpy(), model.triangles.numpy(), values, "mm", _HEAT_TOP, title)
 
 
-def _lines_picture(lines: Mapping[str, tuple[Array, Array, Array | None]]) -> NDArray[np.uint8]:
-    from ...report.plots import lines_picture
+def _lines_plot(lines: Mapping[str, tuple[Array, Array, Array | None]]) -> NDArray[np.uint8]:
+    from ...report.plots import lines_plot
 
-    return lines_picture(
+    return lines_plot(
         lines,
         "factor on the identity found (0 = mean face)",
         "median distance, change from the mean face (mm)",
@@ -327,13 +327,13 @@ def _lines_picture(lines: Mapping[str, tuple[Array, Array, Array | None]]) -> ND
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--points", type=int, default=4000, help="on each true head")
-    parser.add_argument("--size", type=int, default=_SIZE, help="edge of the pictures in pixels")
+    parser.add_argument("--size", type=int, default=_SIZE, help="edge of the images in pixels")
 
 
 PROTOCOL = Protocol(
     name="rendered",
     title="Ground truth that can be rendered",
-    summary="held-out synthetic people, clean and behind held-out occluders: whole, seen and hidden part; shrinkage",
+    summary="held-out synthetic subjects, clean and behind held-out occluders: whole, seen, hidden part; shrinkage",
     source="",
     run=run,
     add_arguments=_arguments,

@@ -27,7 +27,7 @@ FACTORS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 """0 is the mean face, 1 what the system says."""
 _POINTS = 1000
 _DRAWS = 1000
-_ENOUGH = 10  # people
+_ENOUGH = 10  # subjects
 
 
 class Sweep:
@@ -41,7 +41,7 @@ class Sweep:
     def __init__(self, model: MorphableModel, factors: tuple[float, ...] = FACTORS) -> None:
         self.model = model
         self.factors = factors
-        self.people: list[str] = []
+        self.subjects: list[str] = []
         self.medians: dict[tuple[str, str], dict[str, Array]] = {}
         self._scan: Scan | None = None
         self._mean = 0.0
@@ -51,9 +51,9 @@ class Sweep:
         step = max(1, len(scan.vertices) // _POINTS)
         self._scan = Scan(scan.vertices[::step], scan.seven)
         self._mean = self._median(np.zeros(self.model.identity_size))
-        self.people.append(person)
+        self.subjects.append(person)
 
-    def add(self, system: str, picture: str, person: str, prediction: HeadPrediction) -> None:
+    def add(self, system: str, image: str, person: str, prediction: HeadPrediction) -> None:
         """A prediction for that person; systems without identities of this model are passed over."""
         identity = prediction.identity
         if identity is None or len(identity) != self.model.identity_size:
@@ -61,7 +61,7 @@ class Sweep:
         if len(prediction.vertices) != self.model.vertex_count:
             return
         medians = [self._mean if factor == 0 else self._median(identity * factor) for factor in self.factors]
-        self.medians.setdefault((system, picture), {})[person] = np.array(medians)
+        self.medians.setdefault((system, image), {})[person] = np.array(medians)
 
     def _median(self, identity: Array) -> float:
         import torch
@@ -87,7 +87,7 @@ def verdict(medians: Array, factors: tuple[float, ...], seed: int) -> tuple[str,
     Args:
         medians: (N, F) mm.
         factors: F of them, 0 among them.
-        seed: of the bootstrap over people.
+        seed: of the bootstrap over subjects.
 
     Returns:
         The sentence; the gain of factor 1 over factor 0 in mm (positive: better); half of its 95 % interval.
@@ -103,16 +103,16 @@ def verdict(medians: Array, factors: tuple[float, ...], seed: int) -> tuple[str,
     if best == 0:
         if len(gains) < _ENOUGH and not gain + half < 0:
             return (
-                f"best factor 0, but {len(gains)} people are too few to say that nothing was learned",
+                f"best factor 0, but {len(gains)} subjects are too few to say that nothing was learned",
                 gain,
                 half,
             )
-        return "best factor 0: has learned nothing about people", gain, half
+        return "best factor 0: has learned nothing about identity", gain, half
     sentence = f"best factor {best:g}"
     if not gain > 0:
         return f"{sentence}, but worse than the mean face as it is", gain, half
     if not gain > half:
-        return f"{sentence}, not told apart from the mean face by so few people", gain, half
+        return f"{sentence}, not told apart from the mean face by so few subjects", gain, half
     return f"{sentence}, {gain:.2f} ± {half:.2f} mm nearer than the mean face as it is", gain, half
 
 
@@ -131,8 +131,8 @@ def sweep_tables(
     metrics: list[Metric] = []
     lines: dict[str, tuple[Array, Array, Array | None]] = {}
     notes = []
-    total = len(sweep.people)
-    for (system, picture), by_person in sweep.medians.items():
+    total = len(sweep.subjects)
+    for (system, image), by_person in sweep.medians.items():
         medians = np.stack([by_person[person] for person in sorted(by_person)])
         halves = np.full(len(sweep.factors), np.nan)
         if len(medians) > 1:
@@ -147,37 +147,35 @@ def sweep_tables(
             better = None if factor == 0 else float((medians[:, k] < medians[:, zero]).mean())
             rows.append(
                 [
-                    system, picture, factor, float(medians[:, k].mean()), float(halves[k]), better,
+                    system, image, factor, float(medians[:, k].mean()), float(halves[k]), better,
                     f"{len(medians)} of {total}", ", ".join(filter(None, (note, mark))),
                 ]
             )  # fmt: skip
         said, gain, half = verdict(medians, sweep.factors, seed)
-        notes.append(f"{system}, {picture}: {said}")
+        notes.append(f"{system}, {image}: {said}")
         counts = (len(medians), total)
-        kind = "95 % bootstrap half-width over people"
+        kind = "95 % bootstrap half-width over subjects"
         metrics.append(
-            Metric(
-                "best identity factor", system, picture, best, "1", "one", count=counts[0], total=counts[1]
-            )
+            Metric("best identity factor", system, image, best, "1", "one", count=counts[0], total=counts[1])
         )
         metrics.append(
-            Metric("gain over the mean face", system, picture, gain, "mm", "higher", half, kind, *counts)
+            Metric("gain over the mean face", system, image, gain, "mm", "higher", half, kind, *counts)
         )
         change = medians - medians[:, [zero]]
         band = None
         if len(change) > 1:
             spread = np.quantile(change[picks].mean(axis=1), (0.025, 0.975), axis=0)
             band = (spread[1] - spread[0]) / 2
-        lines[f"{system}, {picture}"] = (np.array(sweep.factors), change.mean(axis=0), band)
+        lines[f"{system}, {image}"] = (np.array(sweep.factors), change.mean(axis=0), band)
     if not rows:
         return [], [], {}
     table = Table(
         "Rendered truth: the identity found, scaled",
         [
-            ("system", ""), ("picture", ""), ("factor", ".2f"), ("median mm", ".3f"), ("±", ".3f"),
-            ("better than mean face", ".0%"), ("people", ""), ("", ""),
+            ("system", ""), ("image", ""), ("factor", ".2f"), ("median mm", ".3f"), ("±", ".3f"),
+            ("better than mean face", ".0%"), ("subjects", ""), ("", ""),
         ],
         rows,
-        (*notes, "medians of each person, averaged over people"),
+        (*notes, "medians of each person, averaged over subjects"),
     )  # fmt: skip
     return [table], metrics, lines

@@ -81,13 +81,13 @@ def _photos(photos: Sequence[Path], started: float, detector: str) -> dict[str, 
                 continue
             fitted = time.perf_counter()
             head.save(out)
-            rooms = dict(head.timings_ms) | {"save": 1000 * (time.perf_counter() - fitted)}
+            stages = dict(head.timings_ms) | {"save": 1000 * (time.perf_counter() - fitted)}
             if watch:  # our own detector: its two halves, and what lies between them
-                rooms |= watch
-                rooms["perceive"] = max(0.0, rooms["perceive"] - sum(watch.values()))
+                stages |= watch
+                stages["perceive"] = max(0.0, stages["perceive"] - sum(watch.values()))
             rows.append(
                 {
-                    "rooms": rooms,
+                    "stages": stages,
                     "total": 1000 * (time.perf_counter() - begin),
                     "since_start": time.time() - started,
                     "peak_mib": peak_mib(),

@@ -1,9 +1,9 @@
-"""Speed and memory: per room, cold and warm, one photo and 32, one thread and two: ``wholeface bench scaling``.
+"""Speed and memory: per stage, cold and warm, one photo and 32, one thread and two: ``wholeface bench scaling``.
 
 For each number of threads one fresh process, bound to as many cores, reconstructs and saves the photos one after
 another. Its first photo is the cold one, from the start of the process, imports and loading included; the others are
 warm. How long it has run after the n-th photo gives the curve of photos per second over the number of photos. A
-photo's rooms take one face at a time, so 32 photos share loading, not arithmetic; the networks can take many crops
+photo's stages take one face at a time, so 32 photos share loading, not arithmetic; the networks can take many crops
 at once, and are timed for it by themselves. The compared systems are timed warm, in a process each.
 """
 
@@ -27,9 +27,9 @@ from .....core.errors import UsageError, WholeFaceError
 from ...protocol import Metric, Missing, Protocol, Report, RunOptions
 from ...report.table import Cell, Table
 
-__all__ = ["PROTOCOL", "curve", "room_rows", "run"]
+__all__ = ["PROTOCOL", "curve", "run", "stage_rows"]
 
-_ROOMS = {
+_STAGES = {
     "photo": "photo reading",
     "detect": "detection",
     "landmarks": "landmarks",
@@ -77,39 +77,44 @@ def run(options: RunOptions, *, threads: str = "1,2", detector: str = "auto") ->
     with tempfile.TemporaryDirectory(prefix="wholeface-scaling-") as folder:
         photos = _photos(options.data, count, options.seed, Path(folder))
         batch = _QUICK_BATCH if options.quick else _BATCH
-        rooms = {n: _child("photos", n, photos, detector=detector, batch=batch) for n in wanted}
+        stages = {n: _child("photos", n, photos, detector=detector, batch=batch) for n in wanted}
         few = photos[: _QUICK_SYSTEM_PHOTOS if options.quick else _SYSTEM_PHOTOS]
         systems: Mapping[str, Answer] = _child("systems", wanted[0], few, system=options.systems)
-    missing += _left_out(rooms, systems)
+    missing += _left_out(stages, systems)
     timed = {name: answer for name, answer in systems.items() if not answer["error"]}
-    if min(len(answer["photos"]) for answer in rooms.values()) < 2:
+    if min(len(answer["photos"]) for answer in stages.values()) < 2:
         raise UsageError("fewer than two photos with a face; name a folder of portraits with --data")
     group = _count(wanted[0], "thread")
     return Report(
-        tables=[_room_table(rooms), _curve_table(rooms), _network_table(rooms), _system_table(timed, group)],
-        metrics=[*_system_metrics(timed, group, len(few)), *_room_metrics(rooms, len(photos))],
-        pictures=_pictures(rooms),
+        tables=[
+            _stage_table(stages),
+            _curve_table(stages),
+            _network_table(stages),
+            _system_table(timed, group),
+        ],
+        metrics=[*_system_metrics(timed, group, len(few)), *_stage_metrics(stages, len(photos))],
+        images=_images(stages),
         missing=missing,
         settings={
             "threads": wanted,
             "photos": len(photos),
             "photo_source": "rendered" if options.data is None else options.data.name,
             "batch": batch,
-            "detector": next(iter(rooms.values()))["detector"],
+            "detector": next(iter(stages.values()))["detector"],
         },
-        files={"scaling.json": json.dumps({"threads": rooms, "systems": systems}, indent=1) + "\n"},
+        files={"scaling.json": json.dumps({"threads": stages, "systems": systems}, indent=1) + "\n"},
     )
 
 
-def room_rows(photos: Sequence[Answer]) -> list[tuple[str, float, float]]:
-    """(room, cold, warm) milliseconds: of the first photo, and the median of the others; unused rooms are left out.
+def stage_rows(photos: Sequence[Answer]) -> list[tuple[str, float, float]]:
+    """(stage, cold, warm) milliseconds: of the first photo, and the median of the others; unused stages are left out.
 
     Args:
-        photos: at least two, each with ``rooms`` and ``total``, milliseconds.
+        photos: at least two, each with ``stages`` and ``total``, milliseconds.
     """
     found = []
-    for key, name in [*_ROOMS.items(), ("total", "one photo")]:
-        values = [p["total"] if key == "total" else p["rooms"].get(key, 0.0) for p in photos]
+    for key, name in [*_STAGES.items(), ("total", "one photo")]:
+        values = [p["total"] if key == "total" else p["stages"].get(key, 0.0) for p in photos]
         if any(values):
             found.append((name, values[0], statistics.median(values[1:])))
     return found
@@ -125,9 +130,9 @@ def curve(photos: Sequence[Answer]) -> list[tuple[int, float, float, float]]:
     return [(n, s := photos[n - 1]["since_start"], n / s, photos[n - 1]["peak_mib"]) for n in counts]
 
 
-def _left_out(rooms: Mapping[int, Answer], systems: Mapping[str, Answer]) -> list[Missing]:
+def _left_out(stages: Mapping[int, Answer], systems: Mapping[str, Answer]) -> list[Missing]:
     found = []
-    for n, answer in rooms.items():
+    for n, answer in stages.items():
         who = f"wholeface, {_count(n, 'thread')}"
         found += [Missing(name, who, "no face found") for name in answer["faceless"]]
     for name, answer in systems.items():
@@ -195,20 +200,20 @@ def _words(named: Mapping[str, object]) -> list[str]:
     return found
 
 
-def _room_table(rooms: Mapping[int, Answer]) -> Table:
-    columns = [("room", "")]
-    for n in rooms:
+def _stage_table(stages: Mapping[int, Answer]) -> Table:
+    columns = [("stage", "")]
+    for n in stages:
         columns += [(f"{_count(n, 'thread')}, cold ms", ".0f"), (f"{_count(n, 'thread')}, warm ms", ".1f")]
-    by_room: dict[str, list[Cell]] = {}
-    for position, answer in enumerate(rooms.values()):
-        for name, cold, warm in [*room_rows(answer["photos"])]:
-            row = by_room.setdefault(name, [None] * (2 * len(rooms)))
+    by_stage: dict[str, list[Cell]] = {}
+    for position, answer in enumerate(stages.values()):
+        for name, cold, warm in [*stage_rows(answer["photos"])]:
+            row = by_stage.setdefault(name, [None] * (2 * len(stages)))
             row[2 * position : 2 * position + 2] = [cold, warm]
-    ready: list[Cell] = [cell for answer in rooms.values() for cell in (1000 * answer["ready"], None)]
-    rows = [("start: imports, loading", *ready), *((name, *cells) for name, cells in by_room.items())]
-    some = next(iter(rooms.values()))
+    ready: list[Cell] = [cell for answer in stages.values() for cell in (1000 * answer["ready"], None)]
+    rows = [("start: imports, loading", *ready), *((name, *cells) for name, cells in by_stage.items())]
+    some = next(iter(stages.values()))
     return Table(
-        "Speed of each room",
+        "Speed of each stage",
         columns,
         rows,
         [
@@ -218,8 +223,8 @@ def _room_table(rooms: Mapping[int, Answer]) -> Table:
     )
 
 
-def _curve_table(rooms: Mapping[int, Answer]) -> Table:
-    rows = [(_count(n, "thread"), *row) for n, answer in rooms.items() for row in curve(answer["photos"])]
+def _curve_table(stages: Mapping[int, Answer]) -> Table:
+    rows = [(_count(n, "thread"), *row) for n, answer in stages.items() for row in curve(answer["photos"])]
     return Table(
         "Speed and memory over the number of photos, from the start of the process",
         (("threads", ""), ("photos", "d"), ("seconds", ".2f"), ("photos/s", ".2f"), ("peak MiB", ".0f")),
@@ -227,10 +232,10 @@ def _curve_table(rooms: Mapping[int, Answer]) -> Table:
     )
 
 
-def _network_table(rooms: Mapping[int, Answer]) -> Table:
+def _network_table(stages: Mapping[int, Answer]) -> Table:
     rows: list[Sequence[Cell]] = []
     batches = [1]
-    for n, answer in rooms.items():
+    for n, answer in stages.items():
         for network in answer["networks"]:
             batches = sorted(int(key) for key in network if key.isdigit())
             cells = [network[str(b)] for b in batches]
@@ -256,12 +261,12 @@ def _system_metrics(systems: Mapping[str, Answer], group: str, total: int) -> li
     ]
 
 
-def _room_metrics(rooms: Mapping[int, Answer], total: int) -> list[Metric]:
+def _stage_metrics(stages: Mapping[int, Answer], total: int) -> list[Metric]:
     found = []
-    for n, answer in rooms.items():
+    for n, answer in stages.items():
         group, photos = _count(n, "thread"), answer["photos"]
         there = len(photos)
-        for name, cold, warm in room_rows(photos):
+        for name, cold, warm in stage_rows(photos):
             found.append(Metric(f"{name}, cold", "wholeface", group, cold, "ms", count=1, total=1))
             found.append(Metric(f"{name}, warm", "wholeface", group, warm, "ms", count=there, total=total))
         for k, seconds, speed, peak in curve(photos):
@@ -274,15 +279,15 @@ def _room_metrics(rooms: Mapping[int, Answer], total: int) -> list[Metric]:
     return found
 
 
-def _pictures(rooms: Mapping[int, Answer]) -> dict[str, Any]:
-    from ...report.plots import lines_picture
+def _images(stages: Mapping[int, Answer]) -> dict[str, Any]:
+    from ...report.plots import lines_plot
 
     lines = {}
-    for n, answer in rooms.items():
+    for n, answer in stages.items():
         points = curve(answer["photos"])
         lines[_count(n, "thread")] = ([p[0] for p in points], [p[2] for p in points], None)
     try:
-        return {"scaling": lines_picture(lines, "photos", "photos per second, loading included", "Scaling")}
+        return {"scaling": lines_plot(lines, "photos", "photos per second, loading included", "Scaling")}
     except UsageError:
         return {}
 
@@ -310,7 +315,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 PROTOCOL = Protocol(
     name="scaling",
     title="Speed and memory",
-    summary="speed and memory of each room: cold, warm, 1 and 32 photos, 1 and 2 threads",
+    summary="speed and memory of each stage: cold, warm, 1 and 32 photos, 1 and 2 threads",
     source="",
     run=run,
     add_arguments=_add_arguments,

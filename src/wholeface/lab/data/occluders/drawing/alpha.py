@@ -1,4 +1,4 @@
-"""From premultiplied canvases to pictures with straight alpha."""
+"""From premultiplied canvases to images with straight alpha."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What things are drawn on, and the ways of drawing that they share."""
+"""What occluders are drawn on, and the ways of drawing that they share."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["Easel", "any_colour", "card", "flat_sheet", "grey", "metal", "rounde
 
 @dataclass(frozen=True)
 class Easel:
-    """What a thing is drawn on.
+    """What an occluder is drawn on.
 
     Args:
         rgba: (S, S, 4) uint8, changed in place.
-        at: (2,) pixels, the end of the thing that touches the face.
+        at: (2,) pixels, the end of the occluder that touches the face.
         away: (2,) unit vector from there towards the hand.
         unit: length of the face (bridge to chin) in pixels; about 115 mm.
         light: (3,) unit vector towards the light.
@@ -136,9 +136,9 @@ def rounded(high: int, wide: int, radius: float) -> NDArray[np.float32]:
     return (255 * np.clip(radius + 0.5 - np.hypot(dx, dy), 0, 1)).astype(np.float32)
 
 
-def card(e: Easel, picture: NDArray[np.uint8], wide: float, ratio: float) -> None:
-    """Lay a flat picture with some perspective; its upper edge lies at the face."""
-    flat: Pyramid = pyramid(picture)
+def card(e: Easel, image: NDArray[np.uint8], wide: float, ratio: float) -> None:
+    """Lay a flat image with some perspective; its upper edge lies at the face."""
+    flat: Pyramid = pyramid(image)
     height, width = flat.shape
     half, long = 0.5 * wide, wide * ratio
     lean = e.draw(-0.2, 0.2)

@@ -1,4 +1,4 @@
-"""Turned things: cups, bottles, handles, sticks, cigarettes."""
+"""Turned objects: cups, bottles, handles, sticks, cigarettes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def paint_lathe(
     opacity: float = 1.0,
     roughness: NDArray[np.float32] | None = None,
 ) -> None:
-    """Paint a surface of revolution over a straight RGBA picture.
+    """Paint a surface of revolution over a straight RGBA image.
 
     Args:
         rgba: (S, S, 4) uint8, changed in place.

@@ -1,4 +1,4 @@
-"""Painting on a picture with coverage: polygons, strokes and smooth outlines."""
+"""Painting on an image with coverage: polygons, strokes and smooth outlines."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def polygon_alpha(height, width, corners):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def stroke(rgba, points, radii, colour, light, shine):  # type: ignore[no-untyped-def]
-    """Paint a round rod along a polyline over a straight RGBA picture.
+    """Paint a round rod along a polyline over a straight RGBA image.
 
     Args:
         rgba: (H, W, 4) uint8, changed in place.

@@ -88,7 +88,7 @@ def _pattern(variant: int, textures: Path | None) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=4)
 def texture_files(folder: Path) -> tuple[Path, ...]:
-    """The pictures in a folder, by name."""
+    """The images in a folder, by name."""
     if not folder.is_dir():
         return ()
     return tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png")))
@@ -98,5 +98,5 @@ def texture_files(folder: Path) -> tuple[Path, ...]:
 def _print(path: Path) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB").resize((_TILE, _TILE), Image.Resampling.BOX))
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB").resize((_TILE, _TILE), Image.Resampling.BOX))

@@ -1,4 +1,4 @@
-"""Round things from heights: capsules, ellipsoids and slabs raised over the picture plane, then lit."""
+"""Round shapes from heights: capsules, ellipsoids and slabs raised over the image plane, then lit."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def raise_ellipsoid(relief, centre, axis, ratio, depth, blend):  # type: ignore[
     Args:
         relief: (S, S) float32, changed in place.
         centre: x, y, z in pixels.
-        axis: (2,) long half axis in the picture, pixels.
+        axis: (2,) long half axis in the image, pixels.
         ratio: short half axis over long half axis.
         depth: half axis towards the viewer, pixels.
         blend: as in :func:`raise_capsule`.
@@ -122,7 +122,7 @@ def shade_relief(
     crease: float,
     rgba: NDArray[np.uint8],
 ) -> None:
-    """Light a relief and paint it over a straight RGBA picture.
+    """Light a relief and paint it over a straight RGBA image.
 
     Args:
         relief: (S, S) float32.
@@ -173,7 +173,7 @@ def _shade(relief, albedo, light, ambient, gloss, bump, crease, rgba, encode):  
             gy = min(max(gy, -3.0), 3.0)
             norm = 1.0 / np.sqrt(gx * gx + gy * gy + 1.0)
             facing = (-gx * light[0] - gy * light[1] + light[2]) * norm
-            # light wraps a little around soft things
+            # light wraps a little around soft matter
             lamp = max((facing + 0.15) / 1.15, 0.0)
             tone = (ambient * (0.6 + 0.4 * norm) + (1.0 - ambient) * lamp) * (1.0 - min(crease * hollow, 0.7))
             shine = max((-gx * half_x - gy * half_y + half_z) * norm, 0.0)
@@ -183,7 +183,7 @@ def _shade(relief, albedo, light, ambient, gloss, bump, crease, rgba, encode):  
             old = rgba[y, x, 3] / 255.0
             total = cover + old * (1.0 - cover)
             for c in range(3):
-                # red light goes deeper into soft things: shadows turn warm
+                # red light goes deeper into soft matter: shadows turn warm
                 soft = tone if c > 0 else tone * (1.1 - 0.1 * tone)
                 linear = min(max(albedo[y, x, c] * soft + shine, 0.0), 1.0)
                 mixed = (

@@ -20,7 +20,7 @@ from ..placing.head import HeadFrame, HeadShape, head_frame
 from ..placing.scene import scene_light, to_rgba
 from .frames import FRAME, LENS, OUTLINES, FrameMesh, build_frame, random_frame
 from .gltf import read_gltf, simplified
-from .looks import clear_materials, dark_materials, surroundings
+from .materials import clear_materials, dark_materials, surroundings
 
 __all__ = ["GlassesSource"]
 
@@ -51,7 +51,7 @@ class GlassesSource:
             self.folder = nested if nested.is_dir() else Path(root) / "glasses"
 
     def layer(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:
-        """Eyeglasses on this nose, or None where the face is turned too far or has no eyes in the picture."""
+        """Eyeglasses on this nose, or None where the face is turned too far or has no eyes in the image."""
         frame = head_frame(sample)
         if frame is None or abs(frame.yaw) > _YAW or abs(frame.pitch) > _PITCH:
             return None

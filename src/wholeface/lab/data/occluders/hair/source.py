@@ -24,8 +24,8 @@ Array = NDArray[np.float32]
 _POINTS = 14
 _RIBBON_COUNT = 75
 _MOST_HIDDEN = 0.85  # of the face; there is nothing to learn from a face that is all hair
-_STRAND_PIXELS = 70_000  # length of all strands together in a picture of 256²
-_RIBBONS, _WIGS = 0.4, 0.3  # shares of hair made from real pictures and from the avatars' meshes
+_STRAND_PIXELS = 70_000  # length of all strands together in an image of 256²
+_RIBBONS, _WIGS = 0.4, 0.3  # shares of hair made from real images and from the avatars' meshes
 
 
 class HairSource:
@@ -92,7 +92,7 @@ class HairSource:
         return _layer(canvas, f"hair/natural_{name}", frame, rng)
 
     def _texture(self, rng: np.random.Generator, split: Split) -> HairTexture | None:
-        """A picture of hair of this split, from a portrait or an avatar."""
+        """An image of hair of this split, from a portrait or an avatar."""
         patches = portrait_textures(self.portraits, split) if self.portraits is not None else ()
         if patches and (self.avatars is None or rng.random() < 0.7):
             return patches[int(rng.integers(len(patches)))]

@@ -25,7 +25,7 @@ _PORTRAITS_TRIED = 200
 
 @dataclass(frozen=True)
 class HairTexture:
-    """A picture of hair that runs from the first row to the last.
+    """An image of hair that runs from the first row to the last.
 
     Args:
         name: where it comes from.
@@ -68,7 +68,7 @@ def portrait_textures(folder: Path, split: Split) -> tuple[HairTexture, ...]:
     """Patches of hair from the public-domain portraits; every tenth portrait is held out.
 
     Args:
-        folder: with ``index.json``, ``mediapipe_478.npz`` and the pictures.
+        folder: with ``index.json``, ``mediapipe_478.npz`` and the images.
         split: from which portraits.
     """
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ def _patch(pixels: Array, points: NDArray[Any]) -> Array | None:
             quarters = np.stack([part.mean((0, 1)) for part in parts])
             colour = quarters.mean(0)
             if np.ptp(quarters, axis=0).max() > 0.12 or not 0.06 < colour.mean() < 0.85:
-                continue  # more than one thing, or nothing to see
+                continue  # more than one strand, or nothing to see
             if colour[2] > colour[0] + 0.01 or colour[0] - colour[1] > 0.6 * colour[1]:
                 continue  # a blue wall, a red ear
             if min(np.abs(quarters - skin).max(1)) < 0.16 or min(np.abs(quarters - wall).max(1)) < 0.14:

@@ -22,7 +22,7 @@ _NAME = re.compile(r"^(\d)_IMG_(\d+)$")
 class HandCut:
     """A hand that comes in from below.
 
-    Convention: pixels of the first level; the wrist leaves the picture at its lower edge.
+    Convention: pixels of the first level; the wrist leaves the image at its lower edge.
 
     Args:
         cutout: the hand.
@@ -71,8 +71,8 @@ def load_hand(path: Path) -> HandCut | None:
     """A hand cut out of its photo, or None where the background cannot be told from it."""
     from PIL import Image
 
-    with Image.open(path) as picture:
-        return cut_hand(np.asarray(picture.convert("RGB")))
+    with Image.open(path) as image:
+        return cut_hand(np.asarray(image.convert("RGB")))
 
 
 def cut_hand(photo: NDArray[np.uint8]) -> HandCut | None:

@@ -17,7 +17,7 @@ from ...samples.sample import FaceSample
 from ..drawing.noise import field, grain
 from ..drawing.patterns import pattern
 from ..placing.frame import FaceFrame, face_frame, subfolder
-from ..placing.overlay import covered, over
+from ..placing.overlay import occluded_share, over
 from .drawn import draw_hand
 from .photos import HandCut, hand_files, load_hand
 from .skin_tone import Tone, random_tone
@@ -90,7 +90,7 @@ class HandSource:
                 other = self._hand(sample, rng, split, _place(frame, rng, mode, -side), light, tone, sleeve)
                 if other is not None:
                     rgba, name = over(rgba, other[0]), f"{name}+{other[1].removeprefix('hand/')}"
-            if 0.02 < covered(rgba, sample.face) < 0.9:
+            if 0.02 < occluded_share(rgba, sample.face) < 0.9:
                 return Layer(
                     rgba,
                     OccluderKind.HAND,

@@ -22,8 +22,8 @@ from .designs import draw_design, is_held_out
 
 __all__ = ["MaskSource"]
 
-# Where a photographed mask touches the face, in tenths of its picture's width: the ends of the upper edge (a, c), the
-# top over the nose (b), the ends of the lower edge (d, f), the chin (e). Measured on the pictures.
+# Where a photographed mask touches the face, in tenths of its image's width: the ends of the upper edge (a, c), the
+# top over the nose (b), the ends of the lower edge (d, f), the chin (e). Measured on the images.
 _KEYS = {
     "KN95": ((0.5, 1.3), (5.35, 0.05), (9.6, 1.1), (1.6, 5.2), (5.2, 8.3), (8.9, 5.4)),
     "KN95_left": ((0.7, 2.6), (2.3, 1.0), (7.2, 1.5), (1.3, 5.4), (4.6, 8.7), (7.0, 6.0)),
@@ -36,7 +36,7 @@ _KEYS = {
 }
 _STRAP_FROM = {"surgical_left": 7.25, "cloth_left": 6.8}  # straps of these are cut off and drawn anew
 _COLOURS = {"surgical": ("surgical", "surgical_blue", "surgical_green")}
-_EDGE = 320  # pictures are reduced to this width
+_EDGE = 320  # images are reduced to this width
 _VARIANTS = 96  # of each drawn cut; a third of that of each recoloured photo
 
 # PRNet's UV layout, in which the UV masks are drawn: points of the 68 and where they lie in 256ths; the right half
@@ -50,7 +50,7 @@ _MIRROR_68 = {**{k: 16 - k for k in range(17)}, 31: 35, 36: 45, 39: 42, 48: 54}
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Image:
     cutout: Pyramid
     keys: NDArray[np.float32]  # (6, 2) pixels
 
@@ -92,8 +92,8 @@ class MaskSource:
             assert self._uv is not None
             rgba = self._lay_uv(sample, rng, self._uv / f"{item[3:]}.png")
         elif item.startswith("drawn_"):
-            picture, straps = _drawn(item[6:], int(rng.integers(_VARIANTS)), self._textures())
-            rgba = _lay(sample, frame, rng, picture, straps)
+            image, straps = _drawn(item[6:], int(rng.integers(_VARIANTS)), self._textures())
+            rgba = _lay(sample, frame, rng, image, straps)
         else:
             rgba = self._lay_photo(sample, frame, rng, item)
         if not (rgba[..., 3] > 127).any():
@@ -120,13 +120,13 @@ class MaskSource:
         file = options[int(rng.integers(len(options)))] + ("_left" if turned else "")
         mirror = frame.yaw > 0 if turned else rng.random() < 0.5
         if rng.random() < 0.55:
-            picture = _recoloured(self._photos, file, key, int(rng.integers(_VARIANTS // 3)))
+            image = _recoloured(self._photos, file, key, int(rng.integers(_VARIANTS // 3)))
         else:
-            picture = _load(self._photos / f"{file}.png", key)
+            image = _load(self._photos / f"{file}.png", key)
         if mirror:
-            picture = _mirrored(picture)
+            image = _mirrored(image)
         straps = 0 if turned and item in ("KN95", "N95") else (2 if item in ("KN95", "N95") else 1)
-        return _lay(sample, frame, rng, picture, straps)
+        return _lay(sample, frame, rng, image, straps)
 
     def _lay_uv(self, sample: FaceSample, rng: np.random.Generator, path: Path) -> NDArray[np.uint8]:
         cutout = (
@@ -178,12 +178,12 @@ def _anchors(sample: FaceSample, frame: FaceFrame, rng: np.random.Generator) -> 
 
 
 def _lay(
-    sample: FaceSample, frame: FaceFrame, rng: np.random.Generator, picture: _Picture, straps: int
+    sample: FaceSample, frame: FaceFrame, rng: np.random.Generator, image: _Image, straps: int
 ) -> NDArray[np.uint8]:
-    """Warp a picture by its six keys and tie it to the ears."""
+    """Warp an image by its six keys and tie it to the ears."""
     target = _anchors(sample, frame, rng)
-    height, width = picture.cutout.shape
-    keys = picture.keys.astype(np.float64)
+    height, width = image.cutout.shape
+    keys = image.keys.astype(np.float64)
     middle = 0.5 * (keys[1] + keys[4])
     bulge = (
         0.5 * (target[1] + target[4])
@@ -194,7 +194,7 @@ def _lay(
     rgba = np.zeros((sample.size, sample.size, 4), np.uint8)
     if straps:
         _tie(rgba, sample, frame, rng, target, straps)
-    return over(rgba, warp_grid(picture.cutout, nodes, moved, sample.size))
+    return over(rgba, warp_grid(image.cutout, nodes, moved, sample.size))
 
 
 def _tie(
@@ -226,10 +226,10 @@ def _tie(
             )
 
 
-def _recolour(picture: _Picture, rng: np.random.Generator, textures: Path | None) -> _Picture:
+def _recolour(image: _Image, rng: np.random.Generator, textures: Path | None) -> _Image:
     """Keep folds and seams, change cloth and colour."""
-    base = picture.cutout.levels[min(1, len(picture.cutout.levels) - 1)]
-    factor = base.shape[1] / picture.cutout.shape[1]
+    base = image.cutout.levels[min(1, len(image.cutout.levels) - 1)]
+    factor = base.shape[1] / image.cutout.shape[1]
     cover = base[..., 3] > 127
     grey = base[..., :3].astype(np.float32).mean(axis=-1)
     mean = float(grey[cover].mean()) if cover.any() else 128.0
@@ -240,49 +240,49 @@ def _recolour(picture: _Picture, rng: np.random.Generator, textures: Path | None
     columns = (np.arange(base.shape[1]) * repeat * 96 // base.shape[1]) % 96
     out = base.copy()
     out[..., :3] = np.clip(tile[rows][:, columns] * relief[..., None], 0, 255).astype(np.uint8)
-    return _Picture(pyramid(out), picture.keys * np.float32(factor))
+    return _Image(pyramid(out), image.keys * np.float32(factor))
 
 
-def _mirrored(picture: _Picture) -> _Picture:
-    levels = tuple(np.ascontiguousarray(level[:, ::-1]) for level in picture.cutout.levels)
-    keys = picture.keys[[2, 1, 0, 5, 4, 3]].copy()
-    keys[:, 0] = picture.cutout.shape[1] - 1 - keys[:, 0]
-    return _Picture(Pyramid(levels), keys)
+def _mirrored(image: _Image) -> _Image:
+    levels = tuple(np.ascontiguousarray(level[:, ::-1]) for level in image.cutout.levels)
+    keys = image.keys[[2, 1, 0, 5, 4, 3]].copy()
+    keys[:, 0] = image.cutout.shape[1] - 1 - keys[:, 0]
+    return _Image(Pyramid(levels), keys)
 
 
 @lru_cache(maxsize=5 * _VARIANTS)
-def _drawn(shape: str, variant: int, textures: Path | None) -> tuple[_Picture, int]:
+def _drawn(shape: str, variant: int, textures: Path | None) -> tuple[_Image, int]:
     """One of the drawn masks: kept, because drawing costs more than laying."""
     drawn = draw_design(shape, np.random.default_rng([variant, len(shape)]), textures)
-    return _Picture(pyramid(drawn.rgba), drawn.keys), drawn.straps
+    return _Image(pyramid(drawn.rgba), drawn.keys), drawn.straps
 
 
 @lru_cache(maxsize=6 * _VARIANTS)
-def _recoloured(photos: Path, file: str, key: str, variant: int) -> _Picture:
+def _recoloured(photos: Path, file: str, key: str, variant: int) -> _Image:
     rng = np.random.default_rng([variant, len(file)])
     return _recolour(_load(photos / f"{file}.png", key), rng, photos / "textures")
 
 
 @lru_cache(maxsize=256)
 def _recoloured_uv(path: Path, variant: int, textures: Path | None) -> Pyramid:
-    plain = _Picture(_load_uv(path), np.zeros((6, 2), np.float32))
+    plain = _Image(_load_uv(path), np.zeros((6, 2), np.float32))
     return _recolour(plain, np.random.default_rng([variant, 7]), textures).cutout
 
 
 @lru_cache(maxsize=24)
-def _load(path: Path, key: str) -> _Picture:
+def _load(path: Path, key: str) -> _Image:
     from PIL import Image
 
     with Image.open(path) as opened:
-        picture = opened.convert("RGBA")
-        size = (_EDGE, max(1, round(_EDGE * picture.height / picture.width)))
-        rgba = np.array(picture.resize(size, Image.Resampling.BOX))
+        image = opened.convert("RGBA")
+        size = (_EDGE, max(1, round(_EDGE * image.height / image.width)))
+        rgba = np.array(image.resize(size, Image.Resampling.BOX))
     if key in _STRAP_FROM:
         rgba[:, int(_STRAP_FROM[key] * _EDGE / 10) :, 3] = 0
     # Cut-outs have a fringe of their old background: pull the edge in.
     alpha = rgba[..., 3].astype(np.int32)
     rgba[..., 3] = np.clip((alpha - 90) * 255 // 165, 0, 255).astype(np.uint8)
-    return _Picture(pyramid(rgba), np.array(_KEYS[key], np.float32) * np.float32(_EDGE / 10))
+    return _Image(pyramid(rgba), np.array(_KEYS[key], np.float32) * np.float32(_EDGE / 10))
 
 
 @lru_cache(maxsize=24)

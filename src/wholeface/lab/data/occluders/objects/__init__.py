@@ -1,4 +1,4 @@
-"""Things held or standing before the face."""
+"""Objects held or standing before the face."""
 
 from .source import ObjectSource
 

@@ -1,4 +1,4 @@
-"""Things that people hold before their faces, drawn with shading."""
+"""Objects that people hold before their faces, drawn with shading."""
 
 from __future__ import annotations
 
@@ -219,8 +219,8 @@ def _phone(e: Easel) -> None:
             rgb = np.where((np.abs(far - 5) < 0.8)[..., None], [120.0, 120.0, 125.0], rgb)
     else:  # its screen
         inside = (x > 3) & (x < wide - 4) & (y > 6) & (y < high - 7)
-        picture = pattern(e.rng).repeat(2, 0)[:high, :wide].astype(np.float64) * e.draw(0.1, 1.0)
-        rgb = np.where(inside[..., None], picture, rgb)
+        image = pattern(e.rng).repeat(2, 0)[:high, :wide].astype(np.float64) * e.draw(0.1, 1.0)
+        rgb = np.where(inside[..., None], image, rgb)
     glare = 40 * (np.abs(x + 0.6 * y - e.draw(10, 100)) < e.draw(3, 14))
     corner = rounded(high, wide, 8.0)
     card(e, np.dstack([np.clip(rgb + glare[..., None], 0, 255), corner]).astype(np.uint8), 0.62, 1.28)
@@ -343,7 +343,7 @@ def _tool(e: Easel) -> None:
 
 
 def _ball(e: Easel) -> None:
-    """Balls, balloons, fruit: one round thing of any colour."""
+    """Balls, balloons, fruit: one round object of any colour."""
     radius = e.unit * e.draw(0.2, 0.6)
     x, y = e.along(0.7 * radius / e.unit)
     second = any_colour(e) if e.rng.random() < 0.5 else None

@@ -1,4 +1,4 @@
-"""Things before the face: microphones, cups, food, phones, cigarettes, flowers, poles, tools."""
+"""Objects before the face: microphones, cups, food, phones, cigarettes, flowers, poles, tools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...samples.sample import FaceSample
 from ..drawing.easel import Easel
 from ..hands.source import HandPlace
 from ..placing.frame import FaceFrame, face_frame
-from ..placing.overlay import covered
+from ..placing.overlay import occluded_share
 from .shapes import DRAWINGS
 
 __all__ = ["HeldLayer", "ObjectSource"]
@@ -23,7 +23,7 @@ __all__ = ["HeldLayer", "ObjectSource"]
 
 @dataclass(frozen=True)
 class HeldLayer(Layer):
-    """A thing that somebody may hold.
+    """An object that somebody may hold.
 
     Args:
         grip: where a hand would hold it, or None where nobody does.
@@ -34,9 +34,9 @@ class HeldLayer(Layer):
 
 @dataclass(frozen=True)
 class _Use:
-    """How a thing is used: how often, where it touches the face (u, v and their spread), where the arm comes from.
+    """How an object is used: how often, where it touches the face (u, v and their spread), where the arm comes from.
 
-    ``arm``: centre and spread in degrees from straight below; ``grip``: how far along the thing a hand sits, in
+    ``arm``: centre and spread in degrees from straight below; ``grip``: how far along the object a hand sits, in
     face lengths, or None.
     """
 
@@ -76,7 +76,7 @@ _HELD_OUT = frozenset({"banana", "bottle", "flower", "spoon"})
 
 
 class ObjectSource:
-    """Drawn things of everyday life. Everything is procedural; the folder is not used."""
+    """Drawn objects of everyday life. Everything is procedural; the folder is not used."""
 
     def __init__(self, root: Path | None = None) -> None:
         del root
@@ -88,7 +88,7 @@ class ObjectSource:
         )
 
     def layer(self, sample: FaceSample, rng: np.random.Generator, split: Split) -> Layer | None:
-        """One thing; see :class:`LayerSource`. It is a :class:`HeldLayer`: a hand may be laid around its grip."""
+        """One object; see :class:`LayerSource`. It is a :class:`HeldLayer`: a hand may be laid around its grip."""
         names = [name.removeprefix("object/") for name in self.names(split)]
         weights = np.array([_USES[name].weight for name in names])
         frame = face_frame(sample)
@@ -101,7 +101,7 @@ class ObjectSource:
             rgba = np.zeros((sample.size, sample.size, 4), np.uint8)
             easel = Easel(rgba, at, away, frame.unit * scale, light, rng)
             DRAWINGS[name](easel)
-            if not 0.002 < covered(rgba, sample.face) < 0.9:
+            if not 0.002 < occluded_share(rgba, sample.face) < 0.9:
                 continue
             return HeldLayer(
                 rgba,
@@ -118,7 +118,7 @@ class ObjectSource:
 def _aim(
     frame: FaceFrame, rng: np.random.Generator, use: _Use
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where a thing touches the face, and which way it points away."""
+    """Where an object touches the face, and which way it points away."""
     side = 1.0 if rng.random() < 0.5 else -1.0
     forward = 0.12 * frame.yaw  # the mouth goes where the nose goes
     at = frame.point(side * float(rng.normal(*use.u)) + forward, float(rng.normal(*use.v)))

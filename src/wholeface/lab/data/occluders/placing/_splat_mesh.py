@@ -63,7 +63,7 @@ def depth_of_mesh(
 
 @njit(cache=True, nogil=True)
 def fit_depth(coarse: Any, parsing: Any, open_class: Any, middle: Any, out: Any) -> None:
-    """Depth at a picture's own size, its outline moved to where the parsing map has it.
+    """Depth at an image's own size, its outline moved to where the parsing map has it.
 
     Args:
         coarse: (E, E) mm, inf = none.
@@ -209,7 +209,7 @@ def _shade(
                 norm = 1.0 / (np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-6)
                 nx, ny, nz = nx * norm, ny * norm, nz * norm
                 u, v = means[m, 3] / many, means[m, 4] / many
-                # mirror direction of a viewer at +z, its place on the picture of the surroundings
+                # mirror direction of a viewer at +z, its place on the image of the surroundings
                 mx, my = 2.0 * nz * nx, 2.0 * nz * ny
                 column = (mx * 0.5 + 0.5) * (columns - 1.001)
                 row = (0.5 - my * 0.5) * (rows - 1.001)
@@ -294,7 +294,7 @@ def draw_mesh(
             metalness.
         layer: (F,) int32, 0 opaque or 1 glass. Glass behind opaque parts is not drawn.
         slack: (V,) mm by which a point may lie behind the head's depth and still be seen.
-        head: (E, E) mm, depth of the head over the whole picture, inf = none.
+        head: (E, E) mm, depth of the head over the whole image, inf = none.
         light: (3,) unit vector towards the light, camera space.
         scene: (3,) brightness of a white surface in full light.
         surroundings: (h, w, 3), what is mirrored: the half sphere behind the camera.

@@ -1,4 +1,4 @@
-"""Where a face is: a frame that turns with the head in the picture."""
+"""Where a face is: a frame that turns with the head in the image."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["FaceFrame", "face_frame", "subfolder"]
 
 @dataclass(frozen=True)
 class FaceFrame:
-    """Axes of a face in the picture.
+    """Axes of a face in the image.
 
     Convention: lengths in units of the distance from the nose bridge (point 27) to the chin (point 8); the origin
     is the nose bridge. The mouth lies near (0, 0.68), the chin at (0, 1), the hairline near (0, −0.55).
 
     Args:
         origin: (2,) pixels.
-        right: (2,) unit vector, the picture's right for an upright face.
+        right: (2,) unit vector, the image's right for an upright face.
         down: (2,) unit vector towards the chin.
         unit: pixels per unit of length.
-        angle: radians, clockwise as seen, of ``right`` against the picture's right.
-        yaw: about −1 (nose points to the left of the picture) to 1.
+        angle: radians, clockwise as seen, of ``right`` against the image's right.
+        yaw: about −1 (nose points to the left of the image) to 1.
     """
 
     origin: NDArray[np.float32]

@@ -58,7 +58,7 @@ class HeadShape:
     centre: Array
 
     def anchors(self) -> Array:
-        """(P, 3) mm, the points by which a head is laid under a picture: 68, then every fourth dense one."""
+        """(P, 3) mm, the points by which a head is laid under an image: 68, then every fourth dense one."""
         return np.concatenate((self.landmarks_68, self.dense[::4]))
 
     def moved_vertices(self) -> Array:
@@ -96,7 +96,7 @@ class HeadFrame:
         translation: (3,) mm.
         focal, cx, cy: pixels.
         bend: (F, 2) coefficients of the correction in pixels.
-        size: edge of the picture.
+        size: edge of the image.
         error: median distance in pixels between the dense points and where the frame puts them.
         shape: the head.
         depth: (S, S) mm, true depth of a rendering, or None.
@@ -146,7 +146,7 @@ class HeadFrame:
         return np.stack((self.cx + factor * cam[:, 0], self.cy - factor * cam[:, 1]), axis=1)
 
     def depth_map(self) -> Array:
-        """(E, E) float32 depth in mm of the head over the whole picture; inf where there is none."""
+        """(E, E) float32 depth in mm of the head over the whole image; inf where there is none."""
         if self.depth is not None:
             return self.depth
         factor = _DEPTH_EDGE / self.size

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from .....core.jit import njit
 
-__all__ = ["covered", "over"]
+__all__ = ["occluded_share", "over"]
 
 
 def over(below: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Straight RGBA over straight RGBA, a new picture."""
+    """Straight RGBA over straight RGBA, a new image."""
     return _over(below, above)
 
 
-def covered(rgba: NDArray[np.uint8], face: NDArray[np.bool_]) -> float:
+def occluded_share(rgba: NDArray[np.uint8], face: NDArray[np.bool_]) -> float:
     """Share of the face that lies under alpha > 127."""
     hidden, whole = _count(rgba, face)
     return hidden / max(whole, 1)

@@ -1,4 +1,4 @@
-"""What a sample says about light and colours, for things that are to look as if they had been there."""
+"""What a sample says about light and colours, for occluders that are to look as if they had been there."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def face_colour(sample: FaceSample) -> Array:
 
 
 def hair_colour(sample: FaceSample) -> Array | None:
-    """(3,) in 0..1, sRGB: the hair that the picture already shows, or None where it shows none."""
+    """(3,) in 0..1, sRGB: the hair that the image already shows, or None where it shows none."""
     if "parsing" not in sample.known:
         return None
     rows, columns = np.nonzero(sample.parsing[::3, ::3] == ParsingClass.HAIR)

@@ -80,7 +80,7 @@ def _drape(alpha, tile, folds, soft, cx, cy, cos, sin, bow, around, zoom, light,
                 side = 1.0 if dx >= 0.0 else -1.0  # the same on both sides of the head
                 u = np.arctan2(side * dx, -dy) * (0.3 * size) - 0.4 * size
                 v = radius
-                ux = -dy / radius * side  # directions of u and v in the picture
+                ux = -dy / radius * side  # directions of u and v in the image
                 uy = dx / radius * side
                 vx = dx / radius
                 vy = dy / radius

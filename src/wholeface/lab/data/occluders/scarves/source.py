@@ -16,7 +16,7 @@ from ...samples.sample import FaceSample
 from ..drawing.paint import polygon_alpha, smooth_closed
 from ..drawing.patterns import pattern
 from ..placing.frame import FaceFrame, face_frame, subfolder
-from ..placing.overlay import covered
+from ..placing.overlay import occluded_share
 from .cloth import drape
 
 __all__ = ["ScarfSource"]
@@ -58,7 +58,7 @@ class ScarfSource:
         )
         centre = frame.point(0.1 * frame.yaw, 0.35)
         rgba = drape(alpha, tile, rng, centre, frame.unit, turn, light, bow=bow, around=around)
-        if not 0.015 < covered(rgba, sample.face) < 0.95:
+        if not 0.015 < occluded_share(rgba, sample.face) < 0.95:
             return None
         return Layer(
             rgba,

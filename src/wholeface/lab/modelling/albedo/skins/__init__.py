@@ -1,1 +1,1 @@
-"""From pictures of people to comparable log-albedo textures."""
+"""From images of subjects to comparable log-albedo textures."""

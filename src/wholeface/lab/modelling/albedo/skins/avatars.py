@@ -119,13 +119,13 @@ def _landmarks(avatar: Avatar, detect: Detect, size: int = 512) -> Array | None:
             torch.tensor([0.0, 0.0, -1000.0]),
         )
         fragments = rasterize(cam, faces, camera)
-        picture = torch.full((size, size, 3), 0.6)
+        image = torch.full((size, size, 3), 0.6)
         mask = fragments.mask[0]
         normals = interpolate(vertex_normals(cam, faces)[None], faces, fragments)[0]
         shading = 0.75 + 0.25 * (normals @ torch.tensor([-0.3, 0.5, 0.8])).clamp(0, 1)
-        picture[mask] = sample_texture(texture, interpolate(uv[None], faces, fragments)[0][mask])
-        picture = picture * torch.where(mask, shading, torch.ones(()))[..., None]
-        detected = detect((picture.clamp(0, 1) * 255).to(torch.uint8).numpy())
+        image[mask] = sample_texture(texture, interpolate(uv[None], faces, fragments)[0][mask])
+        image = image * torch.where(mask, shading, torch.ones(()))[..., None]
+        detected = detect((image.clamp(0, 1) * 255).to(torch.uint8).numpy())
         if detected is None:
             continue
         surface = interpolate(points[None], faces, fragments)[0].double().numpy()
@@ -185,12 +185,12 @@ def register(model: MorphableModel, basis: FitBasis, avatar: Avatar, landmarks: 
             moved[skin], points, head, normals=normals[skin], reluctance=8.0, candidates=24
         )
         goal = np.einsum("pk,pkc->pc", weights, points[head[index]])
-        trust = np.zeros(model.vertex_count)
-        trust[skin] = 1 / (1 + (distance / 5.0) ** 2) ** 2
+        confidence = np.zeros(model.vertex_count)
+        confidence[skin] = 1 / (1 + (distance / 5.0) ** 2) ** 2
         pull = np.zeros_like(moved)
         pull[skin] = goal - moved[skin]
-        system = sparse.diags(trust + 1e-3) + stiffness * membrane
-        moved = moved + splu(system.tocsc()).solve(pull * trust[:, None])
+        system = sparse.diags(confidence + 1e-3) + stiffness * membrane
+        moved = moved + splu(system.tocsc()).solve(pull * confidence[:, None])
     return moved, points
 
 
@@ -213,7 +213,7 @@ def avatar_uv_map(
         atlas: of the model.
         zone: (S, S) bool, texels wanted.
         avatars: a handful from different groups.
-        detect: picture (H, W, 3) uint8 -> (478, 2) landmarks in pixels, or None.
+        detect: image (H, W, 3) uint8 -> (478, 2) landmarks in pixels, or None.
 
     Returns:
         (T, 2) u and v.

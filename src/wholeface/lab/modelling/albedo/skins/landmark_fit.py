@@ -1,4 +1,4 @@
-"""A landmark fit for the albedo stage: known points, no prior knowledge of fits in other rooms."""
+"""A landmark fit for the albedo stage: known points, no prior knowledge of fits in other parts."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def fit_points_2d(
     Args:
         basis: from :func:`fit_basis`.
         points: (L, 2) pixels, all landmarks of the embedding.
-        width: of the picture, pixels; the principal point is its middle.
-        height: of the picture, pixels.
+        width: of the image, pixels; the principal point is its middle.
+        height: of the image, pixels.
         noise_px: assumed landmark noise.
         iterations: of Gauss–Newton.
 

@@ -59,7 +59,7 @@ def fit_light(
         colour: (P, 3) linear light ≥ 0.
         normals: (P, 3) unit, camera space.
         reference: (P, 3) expected albedo, up to a factor per channel.
-        weight: (P,) ≥ 0, trust in each point; 0 = unseen.
+        weight: (P,) ≥ 0, confidence in each point; 0 = unseen.
         iterations: of reweighting.
         scale: of the Cauchy weight, relative to the face's mean brightness.
 

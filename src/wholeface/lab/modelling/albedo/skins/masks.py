@@ -117,7 +117,7 @@ def skin_weight(
     strict: float = 1.0,
     lean: float = 2.6,
 ) -> Array:
-    """Trust in each texel of a texture after a colour test against the face's own skin.
+    """Confidence in each texel of a texture after a colour test against the face's own skin.
 
     Outside ``face.free`` a texel counts as skin where its deviation from the expected albedo, less the core's
     median deviation, stays within ``lean`` robust standard deviations of the core's, in brightness and in

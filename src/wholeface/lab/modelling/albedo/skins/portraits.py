@@ -1,4 +1,4 @@
-"""Portraits unwrapped onto the atlas: colours, normals and trust of each texel."""
+"""Portraits unwrapped onto the atlas: colours, normals and confidence of each texel."""
 
 from __future__ import annotations
 

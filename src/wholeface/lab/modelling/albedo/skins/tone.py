@@ -30,7 +30,7 @@ def tone_prior(tones: Array, groups: list[str]) -> TonePrior:
     """Prior in which every group counts the same.
 
     Args:
-        tones: (N, 3) log linear-light skin colours with trustworthy levels.
+        tones: (N, 3) log linear-light skin colours with reliable levels.
         groups: N names.
     """
     share = np.array([1.0 / groups.count(g) for g in groups])
@@ -41,7 +41,7 @@ def tone_prior(tones: Array, groups: list[str]) -> TonePrior:
 
 
 def anchored_tones(observed: Array, prior: TonePrior, *, centre: Array | None = None) -> Array:
-    r"""Most probable skin colours of people whose photographs have unknown exposure and white balance.
+    r"""Most probable skin colours of subjects whose photographs have unknown exposure and white balance.
 
     .. math:: \hat s_i = \mu + \Sigma (\Sigma + N)^{-1} (o_i - \bar o - \delta), \quad
               N = \sigma_e^2 11^\top + \sigma_w^2 I

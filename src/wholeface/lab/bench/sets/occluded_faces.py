@@ -1,4 +1,4 @@
-"""Clean faces, and the same faces behind held-out things of a chosen kind and size."""
+"""Clean faces, and the same faces behind held-out occluders of a chosen kind and size."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = [
     "KINDS",
     "PIXELS",
     "CleanFace",
-    "Cover",
-    "CoveredFace",
+    "Occlude",
+    "OccludedFace",
     "add_occluders",
     "chosen_kinds",
     "clean_faces",
@@ -46,7 +46,7 @@ _SIZE = 256
 _TURNED = 40.0  # degrees of yaw, of rendered faces
 _ATTEMPTS = 6
 _LEAST = 0.02  # share of the face from which something hides it at all
-_CLEAN_UP_TO = 0.12  # share that may be covered in a photo that counts as clean
+_CLEAN_UP_TO = 0.12  # share that may be occluded in a photo that counts as clean
 _MARGIN = 1.72  # edge of the crop over the longer side of the face: 0.58 of it is face
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -57,8 +57,8 @@ class CleanFace:
 
     Args:
         name: for tables; the person, too.
-        sample: picture, outline, landmarks, pose.
-        camera: seed of the camera's effects, the same for all pictures of this face; None = none.
+        sample: image, outline, landmarks, pose.
+        camera: seed of the camera's effects, the same for all images of this face; None = none.
     """
 
     name: str
@@ -66,7 +66,7 @@ class CleanFace:
     camera: tuple[int, ...] | None
 
     def photographed(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(S, S, 3) a picture as this face's camera takes it."""
+        """(S, S, 3) an image as this face's camera takes it."""
         from ...data.compositing.camera_effects import apply_camera
 
         if self.camera is None:
@@ -75,7 +75,7 @@ class CleanFace:
 
 
 @dataclass(frozen=True)
-class CoveredFace:
+class OccludedFace:
     """A face behind something.
 
     Args:
@@ -91,8 +91,8 @@ class CoveredFace:
     what: str
 
 
-class Cover:
-    """Lays held-out things over clean faces; from seed, face and kind alone.
+class Occlude:
+    """Lays held-out occluders over clean faces; from seed, face and kind alone.
 
     Args:
         root: folder of source material with ``occluders/``, or None: everything procedural.
@@ -106,13 +106,13 @@ class Cover:
         self._library: OccluderLibrary = OccluderLibrary(root, designs)
         self._seed = seed
 
-    def __call__(self, face: CleanFace, kind: str, share: float | None = None) -> CoveredFace:
-        """The face behind a thing of that kind.
+    def __call__(self, face: CleanFace, kind: str, share: float | None = None) -> OccludedFace:
+        """The face behind an occluder of that kind.
 
         Args:
             face: clean.
             kind: of :data:`KINDS`, or :data:`PIXELS`.
-            share: of the face to hide: the thing grows or shrinks about the middle of what it covers, the same thing
+            share: of the face to hide: the occluder grows or shrinks about the middle of what it hides, the same one
                 for all shares. None = as it comes.
 
         Raises:
@@ -135,9 +135,9 @@ class Cover:
             else:
                 done = apply_layer(face.sample, layer, np.random.default_rng([*seed, 99]))
                 image, hidden = face.photographed(done.image), np.asarray(done.hidden)
-            covered = float(hidden.sum() / face.sample.face.sum())
-            if share is None or abs(covered - share) <= 0.25 * share:
-                return CoveredFace(image, hidden, covered, layer.name)
+            occluded = float(hidden.sum() / face.sample.face.sum())
+            if share is None or abs(occluded - share) <= 0.25 * share:
+                return OccludedFace(image, hidden, occluded, layer.name)
         wanted = "" if share is None else f" that hides about {share:.0%} of it"
         raise UsageError(f"nothing of the kind {kind!r} fits this face{wanted}")
 
@@ -173,10 +173,10 @@ def _pixels(sample: FaceSample, rng: np.random.Generator) -> Layer:
 
 
 def scaled_layer(layer: Layer, face: NDArray[np.bool_], share: float) -> Layer:
-    """The layer grown or shrunk about the middle of what it covers, until it hides that share of the face.
+    """The layer grown or shrunk about the middle of what it hides, until it hides that share of the face.
 
     Args:
-        layer: of the face's size; it must cover some of it.
+        layer: of the face's size; it must hide some of it.
         face: (S, S) bool.
         share: of the face's pixels, in (0, 1); as near to it as a factor between 0.1 and 8 comes.
     """
@@ -215,9 +215,9 @@ def _zoomed(pixels: NDArray[np.uint8], middle: NDArray[np.float64], factor: floa
 
 
 def rendered_faces(count: int, seed: int) -> Iterator[CleanFace]:
-    """Rendered people who are never trained on, with nothing in front of them, not even hair.
+    """Rendered subjects who are never trained on, with nothing in front of them, not even hair.
 
-    Turned by at most 40 degrees: things are made for faces of which both halves can be seen.
+    Turned by at most 40 degrees: occluders are made for faces of which both halves can be seen.
     """
     import torch
 
@@ -239,14 +239,14 @@ def rendered_faces(count: int, seed: int) -> Iterator[CleanFace]:
 
 
 def photo_files(folder: Path, limit: int | None) -> list[Path]:
-    """Pictures of a folder, those left out that its ``index.json`` calls covered (as of the portraits).
+    """Images of a folder, those left out that its ``index.json`` calls occluded (as of the portraits).
 
     Raises:
-        UsageError: no such folder, or no pictures.
+        UsageError: no such folder, or no images.
     """
     if not folder.is_dir():
         raise UsageError(
-            f"--data {folder}: no such folder; expected one with photos of faces that nothing covers"
+            f"--data {folder}: no such folder; expected one with photos of faces that nothing occludes"
         )
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
     if not files:
@@ -254,8 +254,8 @@ def photo_files(folder: Path, limit: int | None) -> list[Path]:
     if (folder / "index.json").is_file():
         flags = ("glasses", "hair_over_face", "other_occluder", "discoloured")
         listed = json.loads((folder / "index.json").read_text())
-        covered = {row.get("file") for row in listed if any(row.get(flag) for flag in flags)}
-        files = [path for path in files if path.name not in covered]
+        occluded = {row.get("file") for row in listed if any(row.get(flag) for flag in flags)}
+        files = [path for path in files if path.name not in occluded]
     if limit is not None and limit < len(files):
         files = [files[int(i)] for i in np.unique(np.linspace(0, len(files) - 1, limit).astype(np.int64))]
     return files
@@ -266,7 +266,7 @@ def photo_faces(
 ) -> Iterator[tuple[Path, CleanFace | WholeFaceError]]:
     """The largest face of each photo as a clean face, or why it is none.
 
-    Outline, landmarks and pose, which say where to put things, are those of our own reconstruction of the photo.
+    Outline, landmarks and pose, which say where to put occluders, are those of our own reconstruction of the photo.
     """
     for number, path in enumerate(files):
         try:
@@ -295,7 +295,7 @@ def _from_photo(path: Path, number: int, reconstructor: Reconstructor) -> CleanF
     crop, _ = similarity_crop(photo.pixels, square, (_SIZE, _SIZE), margin=_MARGIN, fill="edge")
     head = reconstructor(crop)
     if head.hidden_fraction > _CLEAN_UP_TO:
-        raise UsageError(f"{head.hidden_fraction:.0%} of the face seem covered already")
+        raise UsageError(f"{head.hidden_fraction:.0%} of the face seem occluded already")
     model, p = head.model, head.parameters
     assert model.landmarks_68 is not None
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Synthetic people with a scan each: several photos of one shape, and miniature copies of datasets made of them."""
+"""Synthetic subjects with a scan each: several photos of one shape, and miniature copies of datasets made of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...data.samples.sample import FaceSample
     from ...data.synthetic.head import Head
 
-__all__ = ["Person", "people", "write_florence", "write_now", "write_picked_points"]
+__all__ = ["Person", "subjects", "write_florence", "write_now", "write_picked_points"]
 
 Array = NDArray[np.float64]
 _SIZE = 320
@@ -49,10 +49,10 @@ class Person:
     split: Literal["test", "held_out"] = "held_out"
 
     def photo(self, which: int, root: Path | None, *, occluded: bool, neutral: bool = False) -> FaceSample:
-        """A picture of the person; pose, light, skin and expression follow from ``which``.
+        """An image of the person; pose, light, skin and expression follow from ``which``.
 
         Args:
-            which: number of the picture.
+            which: number of the image.
             root: folder of source material for hair and occluders, or None for procedural ones.
             occluded: behind something of the held-out occluders.
             neutral: without expression.
@@ -83,10 +83,10 @@ class _PersonFaces(SyntheticFaces):
         return self._person
 
 
-def people(
+def subjects(
     model: MorphableModel, count: int, seed: int, split: Literal["test", "held_out"] = "held_out"
 ) -> list[Person]:
-    """So many people, the same for the same seed.
+    """So many subjects, the same for the same seed.
 
     Args:
         model: the shipped face model.
@@ -139,9 +139,9 @@ def write_now(folder: Path, persons: Sequence[Person], root: Path | None) -> Non
                 neutral=challenge == "multiview_neutral",
             )
             name = f"{person.name}/{challenge}/IMG_{which:04d}"
-            for part, suffix in (("iphone_pictures", ".jpg"), ("detected_face", ".npy")):
+            for part, suffix in (("iphone_images", ".jpg"), ("detected_face", ".npy")):
                 (folder / part / name).with_suffix(suffix).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(sample.image).save(folder / "iphone_pictures" / f"{name}.jpg", quality=95)
+            Image.fromarray(sample.image).save(folder / "iphone_images" / f"{name}.jpg", quality=95)
             low, high = sample.landmarks_68.min(axis=0), sample.landmarks_68.max(axis=0)
             box = np.array({"top": low[1], "left": low[0], "bottom": high[1], "right": high[0]}, dtype=object)
             np.save(folder / "detected_face" / f"{name}.npy", box, allow_pickle=True)

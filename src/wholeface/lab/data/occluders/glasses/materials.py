@@ -93,13 +93,13 @@ def surroundings(rng: np.random.Generator) -> Array:
     horizon = float(rng.uniform(0.35, 0.65))
     soft = float(rng.uniform(0.02, 0.25))
     blend = 1 / (1 + np.exp(-(row - horizon) / soft))
-    picture = np.tile(sky * (1 - blend) + ground * blend, (1, 24, 1)).astype(np.float32)
-    picture += rng.normal(0, 0.05, (24, 24, 1)).astype(np.float32)
+    image = np.tile(sky * (1 - blend) + ground * blend, (1, 24, 1)).astype(np.float32)
+    image += rng.normal(0, 0.05, (24, 24, 1)).astype(np.float32)
     for _ in range(int(rng.integers(0, 4))):
         y, x = int(rng.integers(2, 16)), int(rng.integers(1, 21))
         h, w = int(rng.integers(1, 7)), int(rng.integers(1, 5))
-        picture[y : y + h, x : x + w] = rng.uniform(0.7, 1.2)
+        image[y : y + h, x : x + w] = rng.uniform(0.7, 1.2)
     for _ in range(int(rng.integers(0, 3))):
         y, x = int(rng.integers(10, 20)), int(rng.integers(0, 18))
-        picture[y:, x : x + int(rng.integers(2, 7))] *= float(rng.uniform(0.2, 0.7))
-    return np.clip(picture, 0, 1.2).astype(np.float32)
+        image[y:, x : x + int(rng.integers(2, 7))] *= float(rng.uniform(0.2, 0.7))
+    return np.clip(image, 0, 1.2).astype(np.float32)

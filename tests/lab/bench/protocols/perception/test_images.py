@@ -40,7 +40,7 @@ def test_points_go_where_the_pixels_go(side: float | None) -> None:
     pixels, points = dotted(rng)
     for _ in range(4):
         canvas = np.zeros((300, 300, 3), np.uint8)
-        picture, moved = place_face(canvas, pixels, points, side, rng)
+        image, moved = place_face(canvas, pixels, points, side, rng)
         box = face_box(moved)
         if side is not None:
             assert np.sqrt(np.prod(box[2:] - box[:2])) == pytest.approx(side)
@@ -50,7 +50,7 @@ def test_points_go_where_the_pixels_go(side: float | None) -> None:
             assert 0.85 < (box[2:] - box[:2]).max() / 300 < 1.06
         for x, y in np.unique(moved.round(3), axis=0):
             if 1 <= x < 298 and 1 <= y < 298:
-                assert picture[round(y), round(x), 0] > 150
+                assert image[round(y), round(x), 0] > 150
 
 
 def test_scrambled_tiles_are_the_faces_own() -> None:
@@ -122,8 +122,8 @@ def test_total_sigma_adds_the_common_errors() -> None:
 def test_seen_points_are_green_and_covered_ones_red() -> None:
     points = np.full((478, 2), 20.0)
     points[100:] = 60.0
-    covered = (np.arange(478) < 100).astype(np.float64)
-    panel = draw_landmarks(np.zeros((100, 50, 3), np.uint8), landmarks(points=points, covered=covered), 200)
+    occluded = (np.arange(478) < 100).astype(np.float64)
+    panel = draw_landmarks(np.zeros((100, 50, 3), np.uint8), landmarks(points=points, occluded=occluded), 200)
     # Twice as large, and 50 pixels to the right.
     for x, y, channel in ((90, 40, 0), (170, 120, 1)):
         spot = panel[y - 1 : y + 3, x - 1 : x + 3].max(axis=(0, 1))
@@ -156,11 +156,11 @@ def test_the_finder_takes_the_face_in_question() -> None:
     rng = np.random.default_rng(8)
     here, there = rng.uniform(30, 70, (478, 2)), rng.uniform(200, 280, (478, 2))
     finder = Finder("two", detector=_Fixed(landmarks(points=there), landmarks(points=here)))
-    picture = np.zeros((300, 300, 3), np.uint8)
-    found = finder.find(picture, here + 2)
+    image = np.zeros((300, 300, 3), np.uint8)
+    found = finder.find(image, here + 2)
     assert found is not None
     assert (found.points == here).all()
-    assert finder.find(picture, here + 150) is None
+    assert finder.find(image, here + 150) is None
     assert len(finder.seconds) == 2
 
 

@@ -1,4 +1,4 @@
-"""The pictures of the docs, made from those that packages ship: ``python -m wholeface.lab.bench.report.pictures``."""
+"""The images of the docs, made from those that packages ship: ``python -m wholeface.lab.bench.report.images``."""
 
 from __future__ import annotations
 
@@ -25,16 +25,14 @@ def portraits() -> dict[str, NDArray[np.uint8]]:
     try:
         from matplotlib import cbook
     except ImportError:
-        raise UsageError("matplotlib is needed for its example picture: pip install matplotlib") from None
+        raise UsageError("matplotlib is needed for its example image: pip install matplotlib") from None
     hopper = Image.open(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))).convert("RGB")
     return {"grace_hopper": np.asarray(hopper)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write OUT/<name>.jpg, the preview of each portrait; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m wholeface.lab.bench.report.pictures", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m wholeface.lab.bench.report.images", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/img"), help="folder to write to")
     options = parser.parse_args(arguments)
     from ....reconstructor import Reconstructor

@@ -1,4 +1,4 @@
-"""From unwrapped photographs and avatars to comparable log albedo textures of people."""
+"""From unwrapped photographs and avatars to comparable log albedo textures of subjects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .masks import FaceMap, skin_weight
 from .portraits import Unwrapped
 from .tone import TonePrior, anchored_tones, remove_low_asymmetry
 
-__all__ = ["People", "avatar_people", "core_tone", "portrait_people", "reference_pattern", "to_grid"]
+__all__ = ["Subjects", "avatar_subjects", "core_tone", "portrait_subjects", "reference_pattern", "to_grid"]
 
 Array = NDArray[Any]
 _DARKEST = 0.01
@@ -25,8 +25,8 @@ _SMOOTH = 0.08  # of the zone's width: what counts as a smooth difference betwee
 
 
 @dataclass(frozen=True)
-class People:
-    """Log albedo of N people over the T texels of the zone.
+class Subjects:
+    """Log albedo of N subjects over the T texels of the zone.
 
     Args:
         log_albedo: (N, T, 3) float32.
@@ -53,21 +53,21 @@ def core_tone(log_albedo: Array, weight: Array, core: Array) -> Array:
     return tone
 
 
-def reference_pattern(people: People, zone: NDArray[np.bool_], importance: Array | None = None) -> Array:
+def reference_pattern(subjects: Subjects, zone: NDArray[np.bool_], importance: Array | None = None) -> Array:
     """(T, 3) what faces have in common: weighted, trimmed mean of log albedo less tone, made symmetric.
 
-    Texels known in too few people take the pattern's smooth continuation.
+    Texels known in too few subjects take the pattern's smooth continuation.
     """
-    relative = people.log_albedo - people.tone[:, None]
-    weight = people.weight if importance is None else people.weight * importance[:, None]
+    relative = subjects.log_albedo - subjects.tone[:, None]
+    weight = subjects.weight if importance is None else subjects.weight * importance[:, None]
     mean = np.zeros(relative.shape[1:], dtype=np.float64)
-    trust = weight.astype(np.float64)
+    confidence = weight.astype(np.float64)
     for _ in range(4):
-        total = trust.sum(0)
-        mean = np.einsum("nt,ntc->tc", trust, relative, optimize=True) / np.maximum(total, 1e-6)[:, None]
+        total = confidence.sum(0)
+        mean = np.einsum("nt,ntc->tc", confidence, relative, optimize=True) / np.maximum(total, 1e-6)[:, None]
         error = np.linalg.norm(relative - mean, axis=2)
-        trust = weight / (1 + (error / 0.25) ** 2) ** 2
-    support = to_grid(np.minimum(trust.sum(0) / max(0.03 * float(weight.max(1).sum()), 1e-6), 1.0), zone)
+        confidence = weight / (1 + (error / 0.25) ** 2) ** 2
+    support = to_grid(np.minimum(confidence.sum(0) / max(0.03 * float(weight.max(1).sum()), 1e-6), 1.0), zone)
     pattern = to_grid(mean, zone)
     both = support[..., None]
     mirrored = np.maximum(both + both[:, ::-1], 1e-6)
@@ -80,8 +80,8 @@ def reference_pattern(people: People, zone: NDArray[np.bool_], importance: Array
     return result
 
 
-def avatar_people(colour: Array, face: FaceMap, *, expected: Array | None = None) -> People:
-    """Avatars as people: their textures are albedo already; hair, collars and caps are masked.
+def avatar_subjects(colour: Array, face: FaceMap, *, expected: Array | None = None) -> Subjects:
+    """Avatars as subjects: their textures are albedo already; hair, collars and caps are masked.
 
     Args:
         colour: (N, T, 3) linear light.
@@ -98,18 +98,18 @@ def avatar_people(colour: Array, face: FaceMap, *, expected: Array | None = None
             to_grid(log_albedo[n], zone), to_grid(pattern, zone), to_grid(weight[n], zone), face, lean=3.5
         )[zone]
     tone = np.stack([core_tone(a, w, core) for a, w in zip(log_albedo, weight)])
-    return People(log_albedo, weight, tone)
+    return Subjects(log_albedo, weight, tone)
 
 
-def portrait_people(
+def portrait_subjects(
     unwrapped: Unwrapped,
     face: FaceMap,
     pattern: Array,
     prior: TonePrior,
     centre: Array,
     cautious: Sequence[bool],
-) -> People:
-    """Portraits as people: light fitted and divided out, everything that is not face masked, tone anchored.
+) -> Subjects:
+    """Portraits as subjects: light fitted and divided out, everything that is not face masked, tone anchored.
 
     Args:
         unwrapped: the portraits.
@@ -158,7 +158,7 @@ def portrait_people(
         tone[n] = core_tone(log_albedo[n], weight[n], core)
     anchored = anchored_tones(tone, prior, centre=centre)
     log_albedo += (anchored - tone)[:, None].astype(np.float32)
-    return People(log_albedo, weight, anchored)
+    return Subjects(log_albedo, weight, anchored)
 
 
 def _remaining_light(deviation: Array, normals: Array, weight: Array, some: Array) -> Array:

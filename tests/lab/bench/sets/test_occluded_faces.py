@@ -1,4 +1,4 @@
-"""Things over clean faces: where they are, how much they hide, and that they are always the same."""
+"""Occluders over clean faces: where they are, how much they hide, and that they are always the same."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from wholeface.core.errors import UsageError
-from wholeface.lab.bench.sets.covered_faces import (
+from wholeface.lab.bench.sets.occluded_faces import (
     PIXELS,
     CleanFace,
-    Cover,
+    Occlude,
     photo_files,
     rendered_faces,
     scaled_layer,
@@ -39,37 +39,37 @@ def test_rendered_faces_are_clean_and_the_same(face: CleanFace) -> None:
 
 
 @pytest.mark.parametrize("kind", ["masks", PIXELS])
-def test_growing_things(face: CleanFace, kind: str) -> None:
-    cover = Cover(None, 3)
-    found = [cover(face, kind, share) for share in (0.1, 0.3)]
-    for covered, share in zip(found, (0.1, 0.3)):
-        assert covered.share == pytest.approx(share, rel=0.25)
-        assert covered.hidden.sum() == pytest.approx(covered.share * face.sample.face.sum())
-        assert not (covered.hidden & ~face.sample.face).any()
-    assert found[0].what == found[1].what  # the same thing, larger
-    again = Cover(None, 3)(face, kind, 0.1)
+def test_growing_occluders(face: CleanFace, kind: str) -> None:
+    occlude = Occlude(None, 3)
+    found = [occlude(face, kind, share) for share in (0.1, 0.3)]
+    for occluded, share in zip(found, (0.1, 0.3)):
+        assert occluded.share == pytest.approx(share, rel=0.25)
+        assert occluded.hidden.sum() == pytest.approx(occluded.share * face.sample.face.sum())
+        assert not (occluded.hidden & ~face.sample.face).any()
+    assert found[0].what == found[1].what  # the same occluder, larger
+    again = Occlude(None, 3)(face, kind, 0.1)
     assert (again.image == found[0].image).all()
-    other = Cover(None, 4)(face, kind, 0.1)
+    other = Occlude(None, 4)(face, kind, 0.1)
     assert (other.image != found[0].image).any()
 
 
 def test_arbitrary_pixels(face: CleanFace) -> None:
-    covered = Cover(None, 0)(face, PIXELS)
-    changed = (covered.image != face.photographed(face.sample.clean)).any(axis=2)
-    assert (changed & covered.hidden).sum() >= 0.99 * covered.hidden.sum()
+    occluded = Occlude(None, 0)(face, PIXELS)
+    changed = (occluded.image != face.photographed(face.sample.clean)).any(axis=2)
+    assert (changed & occluded.hidden).sum() >= 0.99 * occluded.hidden.sum()
     rows, columns = np.nonzero(changed)  # a rectangle, and nothing else
     assert changed.sum() >= 0.99 * (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
-    values = covered.image[covered.hidden]
+    values = occluded.image[occluded.hidden]
     assert float(values.mean()) == pytest.approx(127.5, abs=3)
     assert float(values.std()) == pytest.approx(73.9, abs=2)  # of uniform bytes
 
 
 def test_what_fits_nowhere_is_refused(face: CleanFace) -> None:
-    cover = Cover(None, 0)
+    occlude = Occlude(None, 0)
     nothing = SimpleNamespace(layer=lambda *arguments: None)
-    cover._library = SimpleNamespace(source=lambda kind: nothing, split="held_out")  # type: ignore[assignment]
+    occlude._library = SimpleNamespace(source=lambda kind: nothing, split="held_out")  # type: ignore[assignment]
     with pytest.raises(UsageError, match="the kind 'glasses' fits this face that hides about 90% of it"):
-        cover(face, "glasses", 0.9)
+        occlude(face, "glasses", 0.9)
 
 
 def test_scaling_in_closed_form() -> None:
@@ -80,9 +80,9 @@ def test_scaling_in_closed_form() -> None:
     layer = Layer(rgba, OccluderKind.OBJECT, ParsingClass.OBJECT, "square")
     for share in (0.02, 0.0625, 0.25, 0.5):
         grown = scaled_layer(layer, face, share)
-        covered = grown.rgba[..., 3] > 127
-        assert (covered & face).sum() / face.sum() == pytest.approx(share, rel=0.12)
-        rows, columns = np.nonzero(covered)
+        occluded = grown.rgba[..., 3] > 127
+        assert (occluded & face).sum() / face.sum() == pytest.approx(share, rel=0.12)
+        rows, columns = np.nonzero(occluded)
         assert rows.mean() == pytest.approx(49.5, abs=0.6)
         assert columns.mean() == pytest.approx(49.5, abs=0.6)
         inner = grown.rgba[48:52, 48:52, :3]

@@ -1,4 +1,4 @@
-"""Decoding pictures of datasets and shards, which may be damaged."""
+"""Decoding images of datasets and shards, which may be damaged."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PIXELS", "decoded"]
 
 MAX_PIXELS = 100_000_000
-"""Larger pictures are refused from their header alone."""
+"""Larger images are refused from their header alone."""
 
 
 def decoded(
     data: bytes, formats: tuple[str, ...], *, mode: str | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """The first picture of an encoded file, decoded completely and without a word, in ``mode`` or its own.
+    """The first image of an encoded file, decoded completely and without a word, in ``mode`` or its own.
 
     Raises:
-        ValueError: no such picture, damaged or too large; Pillow itself raises almost any type then.
+        ValueError: no such image, damaged or too large; Pillow itself raises almost any type then.
     """
     from PIL import Image
 

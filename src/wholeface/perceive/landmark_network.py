@@ -144,14 +144,25 @@ class LandmarkNetwork:
             frame = face_frame(found[DENSE_478], self.size, LANDMARK_MARGIN)
         return self._in_photo(raw, points, frame, person)
 
+    def glance(self, pixels: NDArray[np.uint8], frame: Similarity) -> NetworkLandmarks:
+        """What one crop says, without its mirror image: a third of the time, to tell what is no face at all.
+
+        Args:
+            pixels: (H, W, 3) uint8, sRGB.
+            frame: as for :meth:`locate`.
+        """
+        raw, person = self._run(pixels, frame, mirror=False)
+        return self._in_photo(raw, raw[:, :2] * self.size + (self.size - 1) / 2, frame, person)
+
     def _run(
-        self, pixels: NDArray[np.uint8], frame: Similarity
+        self, pixels: NDArray[np.uint8], frame: Similarity, *, mirror: bool = True
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(L, 5) what the network says of the points, and (2K,) of the person."""
         crop = warp(pixels, frame, (self.size, self.size), fill="edge")
         image = crop.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
-        out = self._network(np.concatenate([image, image[..., ::-1]]) if self.mirror else image)
-        return mean_of_mirrored(out, self._identity) if self.mirror else split_raw(out[0], self._identity)
+        both = mirror and self.mirror
+        out = self._network(np.concatenate([image, image[..., ::-1]]) if both else image)
+        return mean_of_mirrored(out, self._identity) if both else split_raw(out[0], self._identity)
 
     def _in_photo(
         self,

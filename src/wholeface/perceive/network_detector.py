@@ -12,7 +12,7 @@ from ..core.errors import UsageError
 from .certainty import BADLY_SEEN, KEPT, CertaintyModel, RefusedFace
 from .face_detector import DetectedFace, FaceDetector
 from .frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box
-from .landmark_network import LandmarkNetwork
+from .landmark_network import LandmarkNetwork, NetworkLandmarks
 from .landmarks import FaceLandmarks
 
 __all__ = ["FaceSearch", "NetworkDetector"]
@@ -21,6 +21,8 @@ _SAME = 0.5  # overlap (IoU) from which two boxes are of one face
 _PART = 0.7  # share of a box within another one from which it is a part of that face
 _NEAR = 0.05  # certainty from which a refused face is worth a word
 _CANDIDATE = 0.3  # score from which the landmark network looks at what the detector found
+# Share of the least certainty below which a glance is enough: of 203 candidates on 40 photos, no kept face looked worse.
+_HOPELESS = 0.2
 _BEST_SIGMA = 0.01  # over the face's size; no points are surer, so no better certainty can come of a score
 _CANDIDATES = 32  # of one pass, the surest; each costs a run of the landmark network
 
@@ -122,13 +124,21 @@ class NetworkDetector:
         kept.sort(key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))
         return FaceSearch(tuple(kept[: self.faces.max_faces]), _distinct(refused, kept))
 
+    def _certainty(self, face: DetectedFace, points: NetworkLandmarks) -> float:
+        box = face_box(points.points[DENSE_478])
+        size = float(np.sqrt(np.prod(box[2:] - box[:2])))
+        return self.model(face.score, float(points.total_sigma.mean()) / max(size, 1e-6))
+
     def _judge(self, pixels: NDArray[np.uint8], face: DetectedFace) -> FaceLandmarks | RefusedFace:
         """The points of a candidate, or why it is none."""
         frame = box_frame(face.box, face.points, self.landmarks.size, LANDMARK_MARGIN)
+        first = self._certainty(face, self.landmarks.glance(pixels, frame))
+        if first < _HOPELESS * self.certainty:
+            return RefusedFace(face.box, first, "certainty")
         points = self.landmarks.locate(pixels, frame)
         box = face_box(points.points[DENSE_478])
         size = float(np.sqrt(np.prod(box[2:] - box[:2])))
-        certainty = self.model(face.score, float(points.total_sigma.mean()) / max(size, 1e-6))
+        certainty = self._certainty(face, points)
         if (
             float(box_iou(box, face.box)) < self.min_confidence
             or points.self_visible[DENSE_478].mean() < self.min_self_visible

@@ -21,7 +21,7 @@ _SAME = 0.5  # overlap (IoU) from which two boxes are of one face
 _PART = 0.7  # share of a box within another one from which it is a part of that face
 _NEAR = 0.05  # certainty from which a refused face is worth a word
 _CANDIDATE = 0.3  # score from which the landmark network looks at what the detector found
-# Share of the least certainty below which a glance is enough; of 203 candidates on 40 photos no kept face looked worse.
+# Share of the least certainty below which a glance is enough; of 203 candidates no face that is kept looked worse.
 _HOPELESS = 0.2
 _BEST_SIGMA = 0.01  # over the face's size; no points are surer, so no better certainty can come of a score
 _CANDIDATES = 32  # of one pass, the surest; each costs a run of the landmark network

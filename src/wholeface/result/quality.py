@@ -67,7 +67,7 @@ def judge(
         outside_fraction: share of the face that lies outside the photo, [0, 1].
         certainty: how sure it is that this is a face that is seen well enough, [0, 1].
         colour_spread: how much the hue differs over what is seen of the face. On 250 each of portraits, computer-made
-            faces and renderings, with things in front of them and in coloured light, 1.2 is exceeded by 1 % and 1.8
+            faces and renderings, behind occluders and in coloured light, 1.2 is exceeded by 1 % and 1.8
             by none; on the same images in the false colours of thermal cameras by 80 % and 60 %.
         level: median brightness of the seen face, sRGB levels. Of well-lit portraits of the darkest tone one in
             thirty lies below 50, of all others none; above 240 colours are clipped.

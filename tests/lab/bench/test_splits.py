@@ -12,7 +12,7 @@ from wholeface.lab.bench.protocols.landmarks import protocol as landmark_error
 from wholeface.lab.bench.protocols.perception import protocol as perception
 from wholeface.lab.bench.protocols.rendered import protocol as rendered_truth
 from wholeface.lab.bench.report.outputs import printed, run_protocol
-from wholeface.lab.bench.sets import occluded_faces as _covered_faces
+from wholeface.lab.bench.sets import occluded_faces as _occluded_faces
 from wholeface.lab.bench.sets.occluded_faces import rendered_faces
 from wholeface.lab.bench.sets.scan_subjects import subjects
 from wholeface.lab.data.occluders import OccluderLibrary
@@ -39,7 +39,7 @@ def test_seeds_of_the_splits_do_not_meet_whatever_series_a_protocol_adds() -> No
         0,
         rendered_truth._SEED,
         landmark_error._SEED,
-        _covered_faces._SEED,
+        _occluded_faces._SEED,
         2 * shrinkage._HELD_OUT_SEED,
     )
     test = [

@@ -1,4 +1,4 @@
-"""The data engine: a face, its hair, things in front of it, a camera; one sample by index."""
+"""The data engine: a face, its hair, its occluders, a camera; one sample by index."""
 
 from __future__ import annotations
 

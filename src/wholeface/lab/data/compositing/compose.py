@@ -1,4 +1,4 @@
-"""Laying things over a face so that they look photographed with it."""
+"""Laying occluders over a face so that they look photographed with it."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def portrait_subjects(
         pattern: (T, 3) expected log albedo less tone.
         prior: of skin tones.
         centre: (3,) log albedo of the median person photographed.
-        cautious: N flags for people whose hair covers parts of the face: stricter skin test.
+        cautious: N flags for subjects whose hair covers parts of the face: stricter skin test.
     """
     face = face.cropped()
     zone, core = face.zone, face.core[face.zone]

@@ -74,10 +74,9 @@ def test_parts_of_a_face_are_dropped_without_a_say_in_it():
 class Knows:
     """A network that finds the faces of a ramp photo, given in photo pixels, where they have a good size."""
 
-    def __init__(self, read_place, height, width, faces, smallest=16, largest=400, finest=400):
+    def __init__(self, read_place, height, width, faces, smallest=16, largest=400):
         self.read, self.size, self.faces = read_place, (height, width), faces
         self.smallest, self.largest = smallest, largest
-        self.finest = finest  # height in input pixels up to which the finest cells tell of a face
         self.shapes = []
 
     def __call__(self, images):
@@ -93,8 +92,6 @@ class Knows:
             if not self.smallest <= scale * (box[3] - box[1]) <= self.largest:
                 continue
             inside = (centres > low + 1).all(1) & (centres < high - 1).all(1)
-            if scale * (box[3] - box[1]) > self.finest:
-                inside &= cells(rows, columns)[1] > 8
             at = np.nonzero(inside)[0][[0, inside.sum() // 2]]  # two of the cells within
             stride = strides[at, None]
             raw[0, at, 0] = np.log(score / (1 - score))
@@ -160,14 +157,13 @@ def test_small_faces_beside_large_ones(ramps, read_place):
     np.testing.assert_allclose(found[1].box, known[1][0], atol=2)
 
 
-def test_the_photo_is_enlarged_further_only_while_there_are_signs_of_small_faces(ramps, read_place):
-    far = 12 * 32.0  # none of the finest cells lies in it at first sight
+def test_the_photo_is_enlarged_further_only_beside_small_faces(ramps, read_place):
     for known, widths in (
-        ([made(400, 400, far)], [192, 384]),
-        ([made(400, 400, far), made(650, 680, 50)], [192, 384, 768]),
+        ([made(400, 400, 300)], [192, 384]),
+        ([made(300, 300, 300), made(650, 680, 60)], [192, 384, 768]),
     ):
-        network = Knows(read_place, 800, 800, known, finest=60)
-        FaceDetector(network, size=192).detect(ramps(800, 800))
+        network = Knows(read_place, 800, 800, known)
+        assert len(FaceDetector(network, size=192).detect(ramps(800, 800))) == len(known)
         assert [s[3] for s in network.shapes] == widths
 
 
@@ -187,11 +183,11 @@ def test_each_pass_can_be_judged_before_the_next(ramps, read_place):
     network = Knows(read_place, 800, 800, [made(400, 400, 200)])
     detector = FaceDetector(network, size=320, small_faces=False)
     found, good = [], []
-    for faces in detector.passes(ramps(800, 800), lambda: bool(good)):
+    for faces in detector.passes(ramps(800, 800), lambda: bool(good), lambda: 200.0):
         found.append(len(faces))
     assert found == [1, 1, 1, 1]  # whole, smaller, twice and four times as large: nobody was satisfied
     good.append(True)
-    assert len(list(detector.passes(ramps(800, 800), lambda: bool(good)))) == 1
+    assert len(list(detector.passes(ramps(800, 800), lambda: bool(good), lambda: 200.0))) == 1
 
 
 def test_thresholds(ramps, read_place):

@@ -152,7 +152,7 @@ class Boxes:
 
     max_faces = 16
 
-    def passes(self, pixels, satisfied, min_score=None):
+    def passes(self, pixels, satisfied, smallest, min_score=None):
         self.satisfied = []
         for _ in range(self.count):
             yield [face for face in self.faces if face.score > (min_score or 0.5)]
@@ -233,14 +233,19 @@ def test_certainty_falls_with_the_score_and_with_the_points_sigma(place, ramps, 
 
 def test_faces_of_less_than_the_wanted_certainty_are_refused_and_named(place, ramps, read_place):
     points, network = unsure(place, read_place, 3.0)
+    model = CertaintyModel(score=1.0, sigma=-2.0, bias=-5.0)
     sure = (
-        NetworkDetector(Boxes(detected(points)), network, certainty=0.0).detect(ramps(240, 320))[0].certainty
+        NetworkDetector(Boxes(detected(points)), network, model=model, certainty=0.0)
+        .detect(ramps(240, 320))[0]
+        .certainty
     )
     assert 0.02 < sure < 0.98
-    kept = NetworkDetector(Boxes(detected(points)), network, certainty=sure - 0.01).search(ramps(240, 320))
+    kept = NetworkDetector(Boxes(detected(points)), network, model=model, certainty=sure - 0.01).search(
+        ramps(240, 320)
+    )
     assert len(kept.faces) == 1
     assert kept.refused == ()
-    strict = NetworkDetector(Boxes(detected(points)), network, certainty=min(sure + 0.01, 1.0))
+    strict = NetworkDetector(Boxes(detected(points)), network, model=model, certainty=min(sure + 0.01, 1.0))
     search = strict.search(ramps(240, 320))
     assert search.faces == ()
     (refused,) = search.refused
@@ -254,7 +259,7 @@ def test_faces_of_less_than_the_wanted_certainty_are_refused_and_named(place, ra
     assert "no face found; a face should be" in str(nothing)
     assert "no face found; a face should be" in str(no_face_error("a.jpg", object(), ramps(240, 320)))
     with pytest.raises(ValueError, match="certainty"):
-        NetworkDetector(Boxes(), network, certainty=1.5)
+        NetworkDetector(Boxes(), network, model=model, certainty=1.5)
 
 
 def test_a_badly_seen_face_does_not_end_the_search(place, ramps, read_place):

@@ -19,7 +19,7 @@ __all__ = ["DetectedFace", "FaceDetector", "cells", "decode_arrays", "suppress"]
 Array = NDArray[np.float32]
 _STRIDES = (8, 16, 32)
 _SMALLEST = 16.0  # pixels of the network's input; smaller faces are hardly ever found
-_HINT = 0.3  # score at the finest stride from which smaller faces are looked for
+_SMALL = 48.0  # pixels of the network's input; beside faces below that even smaller ones are looked for
 _LARGEST_INPUT = 4096  # pixels, of the longer side: what faces of a given size in a huge photo may cost
 
 
@@ -43,7 +43,7 @@ class DetectedFace:
 
 
 class FaceDetector:
-    """Single-shot detector: the whole photo first, then enlarged for small faces as far as there are signs of any.
+    """Single-shot detector: the whole photo first, then enlarged for small faces, further where there are any.
 
     Where nothing is found, smaller (padded) and further enlarged versions of the photo follow.
 
@@ -101,13 +101,17 @@ class FaceDetector:
             UsageError: ``pixels`` is not such an image.
         """
         found: list[DetectedFace] = []
-        for faces in self.passes(pixels, lambda: bool(found)):
+        for faces in self.passes(pixels, lambda: bool(found), lambda: _smallest(found)):
             found[:] = suppress([*found, *faces])
         found.sort(key=lambda face: -float(box_area(face.box)))
         return tuple(found[: self.max_faces])
 
     def passes(
-        self, pixels: NDArray[np.uint8], satisfied: Callable[[], bool], min_score: float | None = None
+        self,
+        pixels: NDArray[np.uint8],
+        satisfied: Callable[[], bool],
+        smallest: Callable[[], float],
+        min_score: float | None = None,
     ) -> Iterator[list[DetectedFace]]:
         """The faces that each pass over the photo shows, in the order of the passes.
 
@@ -115,6 +119,8 @@ class FaceDetector:
             pixels: (H, W, 3) uint8, sRGB.
             satisfied: whether what was found so far will do: asked before each pass that only serves photos in which
                 nothing was found.
+            smallest: height in pixels of the smallest face found so far, infinite without any: where it is small,
+                smaller ones may be beside it.
             min_score: another threshold than usual.
 
         Raises:
@@ -126,15 +132,14 @@ class FaceDetector:
         height, width = pixels.shape[:2]
         scale = min(self.size / max(height, width), 2.0)
         least = self.min_score if min_score is None else min_score
-        yield self._pass(pixels, *_fit(height, width, scale), least)[0]
+        yield self._pass(pixels, *_fit(height, width, scale), least)
         if self.thorough and not satisfied():  # faces that fill the photo and more
-            yield self._pass(pixels, *_fit(height, width, 0.6 * scale), least)[0]
+            yield self._pass(pixels, *_fit(height, width, 0.6 * scale), least)
         small = self.small_faces and self.min_face is None
         for factor, asked in self._enlargements(scale, max(height, width)):
             if asked or small or (self.thorough and not satisfied()):
-                faces, hints = self._pass(pixels, *_fit(height, width, scale * factor), least)
-                small = small and hints
-                yield faces
+                yield self._pass(pixels, *_fit(height, width, scale * factor), least)
+                small = small and smallest() * scale * factor < _SMALL
 
     def _enlargements(self, scale: float, longer: int) -> Iterator[tuple[float, bool]]:
         """Factors on the first pass's scale, ascending, and whether the wanted size of faces asks for them."""
@@ -150,14 +155,12 @@ class FaceDetector:
 
     def _pass(
         self, pixels: NDArray[np.uint8], similarity: Similarity, shape: tuple[int, int], least: float
-    ) -> tuple[list[DetectedFace], bool]:
-        """The faces of one pass, and whether it shows signs of small ones."""
+    ) -> list[DetectedFace]:
+        """The faces of one pass."""
         image = warp(pixels, similarity, (shape[1], shape[0]))
         planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
         raw = self._network(planes / np.float32(255))[0]
         score, boxes, points = decode_arrays(raw, *cells(*shape))
-        finest = shape[0] // _STRIDES[0] * (shape[1] // _STRIDES[0])
-        hints = bool((score[:finest] > _HINT).any())
         keep = np.nonzero(score > least)[0]
         order = keep[np.argsort(-score[keep], kind="stable")][:400]
         back = similarity.inverse()
@@ -167,7 +170,7 @@ class FaceDetector:
             for box, marks, sure in zip(placed, back.apply(points[order]), score[order])
             if self.min_face is None or box[3] - box[1] >= self.min_face
         ]
-        return suppress(faces), hints
+        return suppress(faces)
 
 
 def _fit(height: int, width: int, scale: float) -> tuple[Similarity, tuple[int, int]]:
@@ -226,3 +229,8 @@ def suppress(faces: list[DetectedFace], overlap: float = 0.4) -> list[DetectedFa
         )
         rest = [face for face, s in zip(rest[1:], same[1:]) if not s]
     return kept
+
+
+def _smallest(faces: list[DetectedFace]) -> float:
+    """Height of the smallest face, infinite without any."""
+    return min((float(face.box[3] - face.box[1]) for face in faces), default=float("inf"))

@@ -108,7 +108,10 @@ class NetworkDetector:
         def satisfied() -> bool:
             return any(face.certainty >= BADLY_SEEN for face in kept)
 
-        for candidates in self.faces.passes(pixels, satisfied, _CANDIDATE):
+        def smallest() -> float:
+            return min((float(face.box[3] - face.box[1]) for face in kept), default=float("inf"))
+
+        for candidates in self.faces.passes(pixels, satisfied, smallest, _CANDIDATE):
             for candidate in candidates[:_CANDIDATES]:
                 if self.model(candidate.score, _BEST_SIGMA) < self.certainty or any(
                     _same(candidate.box, face.box) and candidate.score <= face.score for face in kept

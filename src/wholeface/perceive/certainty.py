@@ -33,9 +33,9 @@ class CertaintyModel:
         bias: constant.
     """
 
-    score: float = 1.66
-    sigma: float = -1.57
-    bias: float = -7.6
+    score: float = 1.8466
+    sigma: float = -2.5199
+    bias: float = -11.2693
 
     def __call__(self, score: float, sigma: float) -> float:
         """In (0, 1).

@@ -46,6 +46,16 @@ class StorePlan:
         return FaceEngine(data, seed=self.seed, size=self.size, split=self.split, settings=settings)
 
 
+_HARD = {
+    "hands": 0.3,
+    "hats": 0.22,
+    "hair": 0.22,
+    "masks": 0.06,
+    "objects": 0.08,
+    "scarves": 0.06,
+    "sunglasses": 0.06,
+}
+
 STORES: Mapping[str, StorePlan] = {
     # rendered faces alone
     "s0": StorePlan(6000, 11, settings={"portraits": 0.0, "clean": 1.0, "hair": 0.0, "camera": 0.0}),
@@ -100,6 +110,21 @@ STORES: Mapping[str, StorePlan] = {
         131,
         settings={"portraits": 0.5, "clean": 0.35},
         framing={"scale": 0.3, "scale_range": (0.4, 1.9), "shift": 0.3},
+    ),
+    # heads turned up to profiles behind hands, hats and hair, in sharp shadows: large ones, and small ones in wide
+    # surroundings for the detector
+    "v1": StorePlan(
+        4000,
+        241,
+        size=160,
+        settings={"portraits": 0.0, "clean": 0.1, "occluders": _HARD},
+        framing={"turned": 0.8, "shadow": 0.4},
+    ),
+    "wv": StorePlan(
+        3500,
+        231,
+        settings={"portraits": 0.0, "clean": 0.25, "occluders": _HARD},
+        framing={"scale": 0.3, "scale_range": (0.4, 1.9), "shift": 0.3, "turned": 0.75, "shadow": 0.45},
     ),
     # for validation (held-out subjects behind held-out occluders) and for the landmarks' calibration (held-out
     # subjects)

@@ -47,7 +47,7 @@ benchmarks: $(STAMP)
 	$(BIN)/python -m wholeface.lab.bench.report.page --data ../shared/data
 
 pictures: $(STAMP)
-	$(BIN)/python -m wholeface.lab.bench.report.pictures
+	$(BIN)/python -m wholeface.lab.bench.report.images
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -140,12 +140,11 @@ class NetworkDetector:
             return RefusedFace(face.box, first, "certainty")
         points = self.landmarks.locate(pixels, frame)
         box = face_box(points.points[DENSE_478])
-        size = float(np.sqrt(np.prod(box[2:] - box[:2])))
         certainty = self._certainty(face, points)
         if (
             float(box_iou(box, face.box)) < self.min_confidence
             or points.self_visible[DENSE_478].mean() < self.min_self_visible
-            or not size > 0
+            or not float(box_area(box)) > 0
         ):
             return RefusedFace(face.box, certainty, "points")
         if certainty < self.certainty:

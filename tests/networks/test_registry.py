@@ -106,3 +106,13 @@ def _this_module() -> Any:
     module = types.ModuleType(__name__)
     module.__dict__.update(double=double, stored=stored)
     return module
+
+
+def test_loading_draws_no_random_numbers(file: Path) -> None:
+    """The weights replace whatever a new module would hold, so it is not drawn; the caller's seed counts on."""
+    before = torch.random.get_rng_state()
+    network, _ = load_network("detector")
+    given, _ = load_network(str(file), build=double)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert given(torch.ones(1, 1)).item() == 2.0
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.render import Camera, HeadView, rasterize, render_view, visible_points, visible_vertices
+from wholeface.render import (
+    Camera,
+    HeadView,
+    rasterize,
+    render_view,
+    vertex_normals,
+    visible_points,
+    visible_vertices,
+)
 
 
 def test_view_is_an_image_of_the_head(small_model):
@@ -103,3 +111,17 @@ def test_one_view_is_drawn_in_several_looks(small_model):
         alone = render_view(small_model.mean, small_model.triangles, yaw_deg=30, size=64, **look)
         np.testing.assert_array_equal(view.draw(**look), alone)
     assert (view.draw() != view.draw(vertex_colours=colours)).any()
+
+
+def test_normals_that_are_known_turn_with_the_head(small_model):
+    """Given in model space, they give the picture that the view's own computation gives."""
+    normals = vertex_normals(small_model.mean, small_model.triangles)
+    views = [
+        HeadView.of(
+            small_model.mean, small_model.triangles, yaw_deg=40, pitch_deg=-20, size=48, normals=given
+        )
+        for given in (None, normals)
+    ]
+    own, told = (view.draw().astype(int) for view in views)
+    assert np.abs(own - told).max() <= 1
+    assert not np.array_equal(views[1].normals.numpy(), normals.numpy())

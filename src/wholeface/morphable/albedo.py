@@ -78,12 +78,28 @@ class AlbedoModel:
         Raises:
             UsageError: the model has no statistics in UV space.
         """
-        if self.mean_texture is None or self.basis_texture is None:
-            raise UsageError("this face model has no albedo in UV space; use .vertices()")
-        count = coefficients.shape[-1]
-        offset = torch.einsum("k,kchw->chw", coefficients, self.basis_texture[:count])
+        offset = self.texture_offset(coefficients)
+        assert self.mean_texture is not None
         mean, change = (resize_bilinear(t, size, size) for t in (self.mean_texture, offset))
         return self.to_linear(mean + change)
+
+    def texture_offset(self, coefficients: Tensor) -> Tensor:
+        """What the coefficients add to :attr:`mean_texture`, in the statistics' own space and size.
+
+        Args:
+            coefficients: (A',) in standard deviations.
+
+        Returns:
+            (3, h, w).
+
+        Raises:
+            UsageError: the model has no statistics in UV space.
+        """
+        if self.mean_texture is None or self.basis_texture is None:
+            raise UsageError("this face model has no albedo in UV space; use .vertices()")
+        # o_cp = sum_k c_k B_kcp
+        basis = self.basis_texture[: coefficients.shape[-1]]
+        return (coefficients @ basis.flatten(1)).reshape(basis.shape[1:])
 
     def to_linear(self, values: Tensor) -> Tensor:
         """Linear light from values in this model's ``space``."""

@@ -165,13 +165,16 @@ def build_network(
     Raises:
         ModelFileError: an architecture that nobody knows, or tensors that do not fit it.
     """
+    from .unfilled import Unfilled
+
     if build is None:
         try:
             build = builder_of(card.architecture)
         except ModelFileError as error:
             raise ModelFileError(f"weight file {file} cannot be used: {error}") from error
     try:
-        network = build(card.architecture_config)
+        with Unfilled():
+            network = build(card.architecture_config)
         network.load_state_dict(dict(tensors), assign=True)
     except (TypeError, ValueError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,25 +145,36 @@ class LandmarkNetwork:
             frame = face_frame(found[DENSE_478], self.size, LANDMARK_MARGIN)
         return self._in_photo(raw, points, frame, person)
 
-    def glance(self, pixels: NDArray[np.uint8], frame: Similarity) -> NetworkLandmarks:
-        """What one crop says, without its mirror image: a third of the time, to tell what is no face at all.
+    def glance(self, pixels: NDArray[np.uint8], frames: Sequence[Similarity]) -> list[NetworkLandmarks]:
+        """What crops say, without their mirror images, in one run: a third of the time, to tell what is no face.
 
         Args:
             pixels: (H, W, 3) uint8, sRGB.
-            frame: as for :meth:`locate`.
+            frames: as for :meth:`locate`, one a crop.
         """
-        raw, person = self._run(pixels, frame, mirror=False)
-        return self._in_photo(raw, raw[:, :2] * self.size + (self.size - 1) / 2, frame, person)
+        if not frames:
+            return []
+        raws = self._network(np.concatenate([self._image(pixels, frame) for frame in frames]))
+        found = []
+        for out, frame in zip(raws, frames):
+            raw, person = split_raw(out, self._identity)
+            points = raw[:, :2] * self.size + (self.size - 1) / 2
+            found.append(self._in_photo(raw, points, frame, person))
+        return found
+
+    def _image(self, pixels: NDArray[np.uint8], frame: Similarity) -> NDArray[np.float32]:
+        """(1, 3, size, size) in [0, 1]."""
+        crop = warp(pixels, frame, (self.size, self.size), fill="edge")
+        return crop.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
 
     def _run(
-        self, pixels: NDArray[np.uint8], frame: Similarity, *, mirror: bool = True
+        self, pixels: NDArray[np.uint8], frame: Similarity
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(L, 5) what the network says of the points, and (2K,) of the person."""
-        crop = warp(pixels, frame, (self.size, self.size), fill="edge")
-        image = crop.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
-        both = mirror and self.mirror
-        out = self._network(np.concatenate([image, image[..., ::-1]]) if both else image)
-        return mean_of_mirrored(out, self._identity) if both else split_raw(out[0], self._identity)
+        image = self._image(pixels, frame)
+        if not self.mirror:
+            return split_raw(self._network(image)[0], self._identity)
+        return mean_of_mirrored(self._network(np.concatenate([image, image[..., ::-1]])), self._identity)
 
     def _in_photo(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.boxes import box_area, box_intersection, box_iou
 from ..core.errors import UsageError
+from ..photo import Similarity
 from .certainty import BADLY_SEEN, KEPT, CertaintyModel, RefusedFace
 from .face_detector import DetectedFace, FaceDetector
 from .frames import DENSE_478, LANDMARK_MARGIN, box_frame, face_box
@@ -23,6 +25,7 @@ _NEAR = 0.05  # certainty from which a refused face is worth a word
 _CANDIDATE = 0.3  # score from which the landmark network looks at what the detector found
 # Share of the least certainty below which a glance is enough; of 203 candidates no face that is kept looked worse.
 _HOPELESS = 0.2
+_SURE = 0.9  # score from which a candidate is looked at at once: hardly any of them is hopeless
 _BEST_SIGMA = 0.01  # over the face's size; no points are surer, so no better certainty can come of a score
 _CANDIDATES = 32  # of one pass, the surest; each costs a run of the landmark network
 
@@ -112,18 +115,23 @@ class NetworkDetector:
             return min((float(face.box[3] - face.box[1]) for face in kept), default=float("inf"))
 
         for candidates in self.faces.passes(pixels, satisfied, smallest, _CANDIDATE):
-            for candidate in candidates[:_CANDIDATES]:
-                if self.model(candidate.score, _BEST_SIGMA) < self.certainty or any(
-                    _same(candidate.box, face.box) and candidate.score <= face.score for face in kept
-                ):
-                    continue
-                judged = self._judge(pixels, candidate)
-                if isinstance(judged, RefusedFace):
-                    refused.append(judged)
-                    continue
-                rivals = [face for face in kept if _same(judged.box, face.box)]
-                if all(judged.certainty > face.certainty for face in rivals):
-                    kept = [face for face in kept if not any(face is rival for rival in rivals)] + [judged]
+            rest = candidates[:_CANDIDATES]
+            sure = [candidate for candidate in rest if candidate.score >= _SURE]
+            for part in (sure, rest[len(sure) :]):  # the surest come first: others may be parts of them
+                group = [candidate for candidate in part if self._worth_a_look(candidate, kept)]
+                for candidate, hopeless in zip(group, self._hopeless(pixels, group)):
+                    if hopeless is not None:
+                        refused.append(hopeless)
+                        continue
+                    if not self._worth_a_look(candidate, kept):
+                        continue
+                    judged = self._judge(pixels, candidate)
+                    if isinstance(judged, RefusedFace):
+                        refused.append(judged)
+                        continue
+                    rivals = [face for face in kept if _same(judged.box, face.box)]
+                    if all(judged.certainty > face.certainty for face in rivals):
+                        kept[:] = [f for f in kept if not any(f is rival for rival in rivals)] + [judged]
         kept.sort(key=lambda face: -float(np.prod(face.box[2:] - face.box[:2])))
         return FaceSearch(tuple(kept[: self.faces.max_faces]), _distinct(refused, kept))
 
@@ -132,12 +140,28 @@ class NetworkDetector:
         size = float(np.sqrt(np.prod(box[2:] - box[:2])))
         return self.model(face.score, float(points.total_sigma.mean()) / max(size, 1e-6))
 
+    def _worth_a_look(self, candidate: DetectedFace, kept: Sequence[FaceLandmarks]) -> bool:
+        """Whether it may become a face, and is not one that is found already."""
+        return self.model(candidate.score, _BEST_SIGMA) >= self.certainty and not any(
+            _same(candidate.box, face.box) and candidate.score <= face.score for face in kept
+        )
+
+    def _frame(self, face: DetectedFace) -> Similarity:
+        return box_frame(face.box, face.points, self.landmarks.size, LANDMARK_MARGIN)
+
+    def _hopeless(self, pixels: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[RefusedFace | None]:
+        """Of each candidate, why a glance at it is enough, or None where it is not."""
+        unsure = [i for i, face in enumerate(faces) if face.score < _SURE]
+        found: list[RefusedFace | None] = [None] * len(faces)
+        for i, points in zip(unsure, self.landmarks.glance(pixels, [self._frame(faces[i]) for i in unsure])):
+            certainty = self._certainty(faces[i], points)
+            if certainty < _HOPELESS * self.certainty:
+                found[i] = RefusedFace(faces[i].box, certainty, "certainty")
+        return found
+
     def _judge(self, pixels: NDArray[np.uint8], face: DetectedFace) -> FaceLandmarks | RefusedFace:
         """The points of a candidate, or why it is none."""
-        frame = box_frame(face.box, face.points, self.landmarks.size, LANDMARK_MARGIN)
-        first = self._certainty(face, self.landmarks.glance(pixels, frame))
-        if first < _HOPELESS * self.certainty:
-            return RefusedFace(face.box, first, "certainty")
+        frame = self._frame(face)
         points = self.landmarks.locate(pixels, frame)
         box = face_box(points.points[DENSE_478])
         certainty = self._certainty(face, points)

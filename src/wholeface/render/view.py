@@ -19,7 +19,7 @@ from .camera import Camera
 from .lighting import ambient_light, directional_light
 from .normals import vertex_normals
 from .raster.rasterize import Fragments, rasterize
-from .rotation import rotation_from_degrees, to_camera
+from .rotation import rotation_from_degrees, rotation_matrix, to_camera
 
 __all__ = ["HeadView", "framing_camera", "render_view"]
 
@@ -99,15 +99,22 @@ class HeadView:
         yaw_deg: float = 0.0,
         pitch_deg: float = 0.0,
         size: int = 512,
+        normals: Tensor | _Array | None = None,
     ) -> HeadView:
-        """See :func:`render_view` for the arguments."""
+        """See :func:`render_view` for the arguments.
+
+        Args:
+            normals: (V, 3) unit, model space, where they are known already.
+        """
         shape = _floats(vertices)
         faces = torch.as_tensor(triangles).long().cpu()
         camera, translation = framing_camera(shape, size * _SUPERSAMPLING)
         middle = (shape.amin(0) + shape.amax(0)) / 2
         with torch.no_grad():
-            points = to_camera(shape - middle, rotation_from_degrees(yaw_deg, pitch_deg), translation)
-            return HeadView(faces, vertex_normals(points, faces), rasterize(points, faces, camera), size)
+            rotation = rotation_matrix(rotation_from_degrees(yaw_deg, pitch_deg))
+            points = to_camera(shape - middle, rotation, translation)
+            turned = vertex_normals(points, faces) if normals is None else _floats(normals) @ rotation.mT
+            return HeadView(faces, turned, rasterize(points, faces, camera), size)
 
     def draw(
         self,

@@ -53,7 +53,7 @@ def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str
     return Mesh(
         vertices=vertices.numpy().astype(np.float32),
         triangles=model.triangles.numpy(),
-        normals=vertex_normals(vertices, model.triangles).numpy().astype(np.float32),
+        normals=face.normals if shown is not None else vertex_normals(vertices, model.triangles).numpy(),
         **_colours(face),
         provenance=face.completed.provenance,
         confidence=face.completed.confidence,

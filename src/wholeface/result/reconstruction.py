@@ -22,7 +22,7 @@ from ..morphable import MorphableModel, Parameters
 from ..morphable.expression_names import check_weights
 from ..perceive import FaceLandmarks
 from ..photo import Photo
-from ..render import Camera, HeadView
+from ..render import Camera, HeadView, vertex_normals
 from ..stages import DeoccludedImage, ReliefMap
 from ..stages.deocclude import deocclude
 from ..stages.posed import PosedFace
@@ -124,6 +124,11 @@ class Reconstruction:
         if self.posed_expression is None:
             return PosedFace.of(self.model, self.parameters, self.posed).shape.numpy().astype(np.float32)
         return self.model.vertices(self.parameters.identity, self.expression).numpy().astype(np.float32)
+
+    @cached_property
+    def normals(self) -> NDArray[np.float32]:
+        """(V, 3) unit, outward, model space, of :attr:`vertices`."""
+        return vertex_normals(torch.from_numpy(self.vertices), self.model.triangles).numpy()
 
     @cached_property
     def deoccluded(self) -> NDArray[np.uint8]:
@@ -228,7 +233,9 @@ class Reconstruction:
                 )
             view = VIEWS[view]
         yaw, pitch = view
-        return HeadView.of(self.vertices, self.model.triangles, yaw_deg=yaw, pitch_deg=pitch, size=size)
+        return HeadView.of(
+            self.vertices, self.model.triangles, yaw_deg=yaw, pitch_deg=pitch, size=size, normals=self.normals
+        )
 
     def colours(self) -> dict[str, Any]:
         """What :meth:`wholeface.render.HeadView.draw` needs to show the texture, or the colours of the vertices."""

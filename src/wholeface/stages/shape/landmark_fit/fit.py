@@ -214,9 +214,9 @@ def _problem(
             raise UsageError(f"{name} must have one value per landmark, shape ({count},), got {values.shape}")
     behind = hidden > settings.hidden_threshold
     kind: NoiseKind = "any" if occluded is None else "occluded" if behind.mean() > _TOUCHED else "clean"
-    basis = landmark_basis(model, landmarks.scheme, kind)
-    use = basis.valid & (seen >= settings.minimum_visibility)
     own_account = landmarks.modes is not None  # the detector knows how reliable hidden and turned points are
+    basis = landmark_basis(model, landmarks.scheme, "none" if own_account else kind)
+    use = basis.valid & (seen >= settings.minimum_visibility)
     if own_account:
         use = basis.valid.copy()
     elif (use & ~behind).sum() >= _ENOUGH * use.sum():

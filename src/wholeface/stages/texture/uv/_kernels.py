@@ -10,7 +10,7 @@ from ....core.jit import njit
 from ....core.kernels import shading_at
 from ....core.threads import run_ranges
 
-__all__ = ["chamfer", "sample_texels", "smooth_max", "splat", "split"]
+__all__ = ["add_resized", "chamfer", "sample_texels", "smooth_max", "splat", "split"]
 
 
 def split(count: int, work: Callable[[int, int], object]) -> None:
@@ -26,6 +26,23 @@ def smooth_max(value, floor):  # type: ignore[no-untyped-def]
     if value <= 0.0:
         return floor
     return floor + value * value / (4.0 * floor)
+
+
+@njit(cache=True, nogil=True)
+def add_resized(first, last, texel, size, planes, out):  # type: ignore[no-untyped-def]
+    """Add planes (C, h, w), enlarged to size × size as by ``resize_bilinear``, to out (T, C) at some texels."""
+    channels, h, w = planes.shape
+    fy, fx = h / size, w / size
+    for n in range(first, last):
+        y = min(max((texel[n] // size + 0.5) * fy - 0.5, 0.0), h - 1.0)
+        x = min(max((texel[n] % size + 0.5) * fx - 0.5, 0.0), w - 1.0)
+        y0, x0 = int(y), int(x)
+        y1, x1 = min(y0 + 1, h - 1), min(x0 + 1, w - 1)
+        ty, tx = np.float32(y - y0), np.float32(x - x0)
+        for c in range(channels):
+            left = planes[c, y0, x0] + (planes[c, y1, x0] - planes[c, y0, x0]) * ty
+            right = planes[c, y0, x1] + (planes[c, y1, x1] - planes[c, y0, x1]) * ty
+            out[n, c] += left + (right - left) * tx
 
 
 @njit(cache=True, nogil=True)

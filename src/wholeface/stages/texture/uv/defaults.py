@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
 from ....core.smoothstep import smoothstep
 from ....morphable import MorphableModel, Parameters
+from ._kernels import add_resized, split
 from .atlas import EYEBALL, INNER, TEETH, Array, Atlas, Surface
 
 __all__ = ["eye_albedo", "texel_albedo", "vertex_albedo"]
@@ -45,11 +48,18 @@ def texel_albedo(
     teeth and inner mouth of a model without colours are drawn from its geometry.
     """
     albedo = model.albedo
-    textured = albedo is not None and albedo.mean_texture is not None and albedo.basis_texture is not None
-    if albedo is not None and textured and atlas.size > 0:
-        with torch.no_grad():
-            texture = albedo.texture(parameters.albedo.detach().cpu(), atlas.size).clamp(0.003, 1.0).float()
-        return np.ascontiguousarray(texture.reshape(3, -1).numpy().T[atlas.texel])
+    if (
+        albedo is not None
+        and atlas.size > 0
+        and albedo.mean_texture is not None
+        and albedo.basis_texture is not None
+    ):
+        offset = albedo.texture_offset(parameters.albedo.detach().cpu())
+        out = np.zeros((len(atlas.texel), 3), np.float32)
+        for planes in (albedo.mean_texture, offset):
+            small = np.ascontiguousarray(planes.detach().cpu().float().numpy())
+            split(len(out), partial(_resized, atlas, small, out))
+        return albedo.to_linear(torch.from_numpy(out)).clamp(0.003, 1.0).numpy()
     corners = surface.triangles[atlas.triangle]
     # a_tc = sum_j b_tj A_jc
     texels = np.einsum("tj,tjc->tc", atlas.barycentric, vertices[corners])
@@ -62,6 +72,10 @@ def texel_albedo(
         points = np.einsum("tj,tjc->tc", atlas.barycentric[eyes], mean[corners[eyes]])
         texels[eyes] = eye_albedo(points, surface.eyes, _IRIS)
     return texels.astype(np.float32)
+
+
+def _resized(atlas: Atlas, planes: Array, out: Array, first: int, last: int) -> None:
+    add_resized(first, last, atlas.texel, atlas.size, planes, out)
 
 
 def eye_albedo(points: Array, eyes: Array, iris: Array) -> Array:

@@ -80,7 +80,9 @@ def test_one_failure_is_reported_and_the_rest_goes_on(processes, tmp_path):
     result = run_all(
         quick=True, systems=["mean face", "wholeface"], out=tmp_path / "out", progress=said.append
     )
-    ran = [name for name in PROTOCOL_MODULES if name != "occluders"]  # which has no set of its own
+    ran = [
+        name for name in PROTOCOL_MODULES if name not in ("occluders", "likeness")
+    ]  # have no set of their own
     assert [run.name for run in result.runs] == ran
     assert result.failed == ["florence"]
     assert sorted(line.partition(":")[0] for line in said) == sorted(ran)
@@ -100,6 +102,21 @@ def test_one_failure_is_reported_and_the_rest_goes_on(processes, tmp_path):
     assert "florence" not in whole["protocols"]
     assert (tmp_path / "out" / "now" / "now.txt").read_text() == "table of now\n"
     assert json.loads((tmp_path / "out" / "now" / "now.json").read_text()) == answers["now"]
+
+
+def test_a_protocol_whose_package_is_missing_is_left_out(processes, tmp_path, monkeypatch):
+    real = all_protocols.importlib.util.find_spec
+    monkeypatch.setattr(
+        all_protocols.importlib.util, "find_spec", lambda name: None if name == "dlib" else real(name)
+    )
+    said = []
+    result = run_all(
+        quick=True, data=tmp_path, systems=["mean face"], only=["likeness", "now"], progress=said.append
+    )
+    assert [run.name for run in result.runs] == ["now"]
+    (line,) = [line for line in said if line.startswith("likeness")]
+    assert "needs dlib" in line
+    assert "wholeface bench likeness" in line
 
 
 def test_what_each_process_is_told(processes):

@@ -142,6 +142,8 @@ class Protocol:
         needs_data: it has no set of its own; refuses to run without ``data``.
         material: folder of the source material that ``bench all --data`` gives it, ``.`` for all of it; empty: its
             own set even there.
+        packages: modules beyond the package's own that it cannot run without; ``bench all`` leaves it out where
+            one of them is missing.
     """
 
     name: str
@@ -152,6 +154,7 @@ class Protocol:
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
     needs_data: bool = False
     material: str = ""
+    packages: Sequence[str] = ()
 
 
 PROTOCOL_MODULES: Mapping[str, str] = {
@@ -164,6 +167,7 @@ PROTOCOL_MODULES: Mapping[str, str] = {
     "consistency": "protocols.consistency",
     "verification": "protocols.verification",
     "identity": "protocols.identity",
+    "likeness": "protocols.likeness",
     "scaling": "protocols.scaling",
     "occluders": "protocols.occluders",
     "shrinkage": "protocols.shrinkage",

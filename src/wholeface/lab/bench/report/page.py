@@ -64,6 +64,15 @@ SECTIONS = (
         needs_data=True,
     ),
     Section(
+        "Likeness by face recognition",
+        "People of a set that nothing learned from, neutral, clean and behind held-out occluders; who is recognised "
+        "among the smiling photos of all. The judge is a public face-recognition network "
+        '(`pip install "face-recognition-models==0.3.0" dlib-bin`) that had no part in training. The clean photo '
+        "says what can be reached, the occluded one and the mean face what must be beaten.",
+        ("bench", "likeness", "--data", "{data}"),
+        needs_data=True,
+    ),
+    Section(
         "Does the fitted identity beat the mean face?",
         "Held-out synthetic faces, rendered, found by the shipped detector and fitted; distances as in NoW. Identity "
         "scaled by each factor; 0 is the mean face. The last table compares subjects in real video frames.",

@@ -80,9 +80,8 @@ def test_one_failure_is_reported_and_the_rest_goes_on(processes, tmp_path):
     result = run_all(
         quick=True, systems=["mean face", "wholeface"], out=tmp_path / "out", progress=said.append
     )
-    ran = [
-        name for name in PROTOCOL_MODULES if name not in ("occluders", "likeness")
-    ]  # have no set of their own
+    without = ("occluders", "likeness")  # have no set of their own
+    ran = [name for name in PROTOCOL_MODULES if name not in without]
     assert [run.name for run in result.runs] == ran
     assert result.failed == ["florence"]
     assert sorted(line.partition(":")[0] for line in said) == sorted(ran)

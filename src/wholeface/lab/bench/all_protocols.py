@@ -212,13 +212,13 @@ def run_all(
     jobs = min(_MOST_JOBS, cores) if jobs is None else jobs
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least 1")
+    folders = {name: _material(name, data) for name in chosen}
+    chosen = [name for name in chosen if folders[name] is not None]
     for name in list(chosen):
         lacking = [p for p in load_protocol(name).packages if importlib.util.find_spec(p) is None]
         if lacking:
             chosen.remove(name)
             progress(f"{name}: left out, it needs {', '.join(lacking)}; `wholeface bench {name}` says how")
-    folders = {name: _material(name, data) for name in chosen}
-    chosen = [name for name in chosen if folders[name] is not None]
     compared = usual_systems() if systems is None else list(systems)
     provenance = gather(seed)
     words = ["--systems", ",".join(compared), "--seed", str(seed), *(["--quick"] if quick else [])]

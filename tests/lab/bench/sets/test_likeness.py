@@ -7,20 +7,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from wholeface.core.errors import DataError, UsageError
+from wholeface.lab.bench.sets.identity_occluders import photo_sample
 from wholeface.lab.bench.sets.likeness import OccludedPhotos, age_band, open_people
+from wholeface.lab.bench.systems.own import Shared
 from wholeface.lab.data import FaceSample
-from wholeface.lab.data.synthetic.faces import SyntheticFaces, SyntheticSettings
+from wholeface.morphable import load_model
+from wholeface.perceive import FaceLandmarks
 
 
 @pytest.fixture(scope="module")
 def frontal() -> FaceSample:
-    """A rendered face that looks at the camera, about."""
-    faces = SyntheticFaces(seed=1_000_000, size=160, split="test", settings=SyntheticSettings(scale=0.46))
-    return min(
-        (faces.sample(i) for i in range(12)), key=lambda s: float(np.linalg.norm(s.parameters["rotation"]))
-    )
+    """The mean face on skin-coloured ground, seen from the front."""
+
+    class Detector:
+        def detect(self, pixels: NDArray[np.uint8]) -> tuple[FaceLandmarks, ...]:
+            points = _points()
+            return (FaceLandmarks.from_points(points, "ibug68"),)
+
+    return photo_sample(np.full((200, 200, 3), (190, 140, 120), np.uint8), Shared(detector=Detector()))  # type: ignore[arg-type]
+
+
+def _points() -> NDArray[np.float64]:
+    """(68, 2) of the mean face from the front, 0.7 pixels for a millimetre."""
+    model = load_model()
+    assert model.landmarks_68 is not None
+    points = model.landmarks_68.points(model.mean, model.triangles).double().numpy()
+    return np.stack((100 + 0.7 * points[:, 0], 100 - 0.7 * (points[:, 1] - points[30, 1])), axis=1)
 
 
 def folder(root: Path, names: tuple[str, ...] = ("007", "003"), **about: object) -> Path:

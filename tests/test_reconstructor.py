@@ -68,3 +68,23 @@ def test_senseless_words_are_refused_at_once(
 ) -> None:
     with pytest.raises(wholeface.UsageError, match=message):
         reconstructor.batch([], **options)
+
+
+def test_photos_of_one_person_share_one_shape(
+    reconstructor: wholeface.Reconstructor, photos: list[np.ndarray | Path]
+) -> None:
+    """Whatever each photo alone would give; faults stay in their place."""
+    found = reconstructor.same_person(photos)
+    assert [type(result) for result in found[1:3]] == [wholeface.NoFaceError, wholeface.PhotoError]
+    first, last = found[0], found[3]
+    assert isinstance(first, wholeface.Reconstruction)
+    assert isinstance(last, wholeface.Reconstruction)
+    np.testing.assert_array_equal(first.parameters.identity, last.parameters.identity)
+    alone = [reconstructor(photo).parameters.identity.numpy() for photo in (photos[0], photos[3])]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    assert np.abs(first.parameters.identity.numpy() - alone[0]).max() > 0.01
+    single = reconstructor.same_person([photos[0]])[0]
+    assert isinstance(single, wholeface.Reconstruction)
+    np.testing.assert_allclose(single.parameters.identity, alone[0], atol=1e-5)
+    with pytest.raises(wholeface.UsageError, match="at least one photo"):
+        reconstructor.same_person([])

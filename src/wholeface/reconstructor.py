@@ -192,6 +192,41 @@ class Reconstructor:
             raise UsageError(f"size {size}: at least one photo at a time")
         return ahead(self._batches(iter(photos), face, max_faces, size, overlapped=True), size)
 
+    def same_person(
+        self, photos: Sequence[PhotoSource | Photo], *, face: int | None = None
+    ) -> list[Reconstruction | WholeFaceError]:
+        """Reconstruct several photos of one person in one fit: all heads have the same shape.
+
+        Each photo keeps its own expression, pose, light and texture. What one photo hides another may show, and
+        the shape is surer than that of each by itself.
+
+        Args:
+            photos: at least one; all go through the stages together.
+            face: which face of each photo, 1 = the largest (the default).
+
+        Returns:
+            For each photo, in order, the reconstruction, or the error that it ended with; the others go on.
+
+        Raises:
+            UsageError: no photos, or ``face`` < 1.
+        """
+        _check(face, None)
+        if not photos:
+            raise UsageError("same_person() needs at least one photo")
+        starts = [self._perceive(photo, face or 1, None) for photo in photos]
+        flat = [
+            state.with_(subject="the person")
+            for start in starts
+            if not isinstance(start, WholeFaceError)
+            for state in start
+        ]
+        done = iter(run_stages(self.stages, flat, self.tools))
+        results: list[Reconstruction | WholeFaceError] = []
+        for start in starts:
+            found = start if isinstance(start, WholeFaceError) else self._results([next(done) for _ in start])
+            results.append(found if isinstance(found, WholeFaceError) else found[0])
+        return results
+
     def _batches(
         self,
         photos: Iterator[PhotoSource | Photo],

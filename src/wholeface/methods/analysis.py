@@ -20,6 +20,7 @@ from ..stages.parse import Parse
 from ..stages.shape import PhotometricSettings
 from ..stages.shape.map_fit import MapFit, hidden_landmarks
 from ..stages.shape.photometric_refinement import PhotometricRefinement
+from ..stages.shape.shared_identity import MeanIdentity, SharedIdentity
 from ..stages.texture.completion import TextureCompletion
 from .spec import MethodOptions, MethodSpec
 
@@ -27,6 +28,8 @@ __all__ = ["METHOD", "fit_and_mask"]
 
 # Without refinement the shape stays as the landmarks have it, but everybody keeps a skin tone of their own.
 _TONE = PhotometricSettings(identity_modes=0, albedo_modes=10, iterations=2, samples=600)
+# After photos of one subject were refined each by itself, pose, light and tone follow the mean shape.
+_AGAIN = PhotometricRefinement(PhotometricSettings(identity_modes=0, iterations=3), name="refine again")
 _ENOUGH_HIDDEN = 0.08  # share of hidden landmarks from which a second fit is worth its time
 
 
@@ -38,6 +41,10 @@ def _believed_hidden_points(face: FaceState) -> bool:
     return bool((hidden_landmarks(face.landmarks, face.mask) > 0.5).mean() > _ENOUGH_HIDDEN)
 
 
+def _of_a_subject(face: FaceState) -> bool:
+    return face.subject is not None
+
+
 def fit_and_mask(focal: float | None = None, *, parse: bool = True) -> tuple[Stage, ...]:
     """The stages that fill ``fit`` and ``mask``, in one round or, where the detector believed hidden points, in two.
 
@@ -45,9 +52,10 @@ def fit_and_mask(focal: float | None = None, *, parse: bool = True) -> tuple[Sta
         focal: focal length in pixels when known.
         parse: let the parsing network join the evidence; without it the mask is training-free.
     """
-    again = (MapFit(focal=focal, from_mask=True), MaskBySynthesis())
+    again = (MapFit(focal=focal, from_mask=True), SharedIdentity(focal=focal), MaskBySynthesis())
     return (
         MapFit(focal=focal),
+        SharedIdentity(focal=focal),
         *((Parse(),) if parse else ()),
         MaskBySynthesis(),
         Where(_believed_hidden_points, again, name="fit without hidden landmarks"),
@@ -58,6 +66,7 @@ def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
     return (
         *fit_and_mask(options.focal),
         PhotometricRefinement() if options.refine else PhotometricRefinement(_TONE, name="tone"),
+        *((Where(_of_a_subject, (MeanIdentity(), _AGAIN), name="one subject"),) if options.refine else ()),
         TextureCompletion(size=options.texture_size),
     )
 

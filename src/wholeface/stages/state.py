@@ -142,6 +142,7 @@ class FaceState:
         image: the photo without it.
         texture: the whole UV texture with its provenance.
         relief: wrinkles and folds.
+        subject: faces with the same name here show one subject, whose shape their stages share; None stands alone.
         face_number: 1 = the largest face of the photo; ``face_count``: how many faces it shows.
         warnings: what the user should know, in sentences.
         timings_ms: milliseconds by the name of the stage; of a batch, each face's share.
@@ -155,6 +156,7 @@ class FaceState:
     image: DeoccludedImage | None = None
     texture: CompletedTexture | None = None
     relief: ReliefMap | None = None
+    subject: str | None = None
     face_number: int = 1
     face_count: int = 1
     warnings: tuple[str, ...] = ()
@@ -172,6 +174,6 @@ class FaceState:
         return replace(self, warnings=(*self.warnings, *new))
 
 
-_RECORD = {"face_number", "face_count", "warnings", "timings_ms"}
+_RECORD = {"subject", "face_number", "face_count", "warnings", "timings_ms"}
 SLOTS: frozenset[str] = frozenset(f.name for f in fields(FaceState)) - _RECORD
 """Names that ``Stage.reads`` and ``Stage.writes`` may hold."""

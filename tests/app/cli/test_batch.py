@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import wholeface.reconstructor
-from wholeface import NoFaceError, Photo, Reconstruction
+from wholeface import NoFaceError, Photo, Reconstruction, WholeFaceError
 from wholeface.app.cli.command import main
 from wholeface.result.quality import judge
 
@@ -44,6 +44,18 @@ def reconstructed(plain_head: Head, monkeypatch: pytest.MonkeyPatch) -> list[str
             numbers = [face] if face else range(1, min(count, max_faces or count) + 1)
             return [
                 plain_head(photo=photo, face_number=n, face_count=count, quality=quality) for n in numbers
+            ]
+
+        def same_person(
+            self, photos: list[Photo], *, face: int | None
+        ) -> list[Reconstruction | WholeFaceError]:
+            done.append("+".join(Path(photo.source).name for photo in photos))
+            quality = judge(face_px=30, landmark_error=0, hidden_fraction=0.5, yaw_deg=0)
+            return [
+                plain_head(photo=photo, face_number=face or 1, face_count=photo.width - 100, quality=quality)
+                if photo.width > 100
+                else NoFaceError(f"{photo.source}: no face found")
+                for photo in photos
             ]
 
     monkeypatch.setattr(wholeface.reconstructor, "Reconstructor", Plain)
@@ -191,6 +203,29 @@ def test_at_most_so_many_faces_and_a_note(tmp_path: Path, capsys: pytest.Capture
     assert "of an earlier run of this photo, and still there: x_face10" in said
     with pytest.raises(SystemExit):
         main(["reconstruct", photo, "-o", str(out), "--max-faces", "0"])
+
+
+def test_photos_of_one_person_are_fitted_together(
+    tmp_path: Path, reconstructed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    photos = [
+        _photo(tmp_path / "a.png"),
+        str(tmp_path / "broken.png"),
+        _blank(tmp_path / "b.png"),
+        _photo(tmp_path / "c.png", faces=3),
+    ]
+    out = tmp_path / "out"
+    assert main(["reconstruct", "--same-person", *photos, "-o", str(out)]) == 1
+    assert reconstructed == ["a.png+b.png+c.png"]
+    assert _folders(out) == ["a", "c_face1"]
+    assert _record(out / "a")["options"]["same_person"] is True
+    said = capsys.readouterr()
+    assert "3 faces found; the largest was taken for the person (--face takes another)" in said.out
+    assert "b.png: no face found" in said.err
+    assert "broken.png" in said.err
+    assert main(["reconstruct", "--same-person", "--resume", *photos, "-o", str(out)]) == 2
+    assert "leave out --resume" in capsys.readouterr().err
 
 
 def test_poor_quality_comes_with_its_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

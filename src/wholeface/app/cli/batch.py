@@ -61,6 +61,10 @@ class _Planned:
 
 def run_batch(options: argparse.Namespace) -> int:
     """Reconstructs every photo of the command line; returns the exit code."""
+    if options.same_person and options.resume:
+        raise UsageError(
+            "--same-person fits all photos together and cannot go on where a run ended; leave out --resume"
+        )
     out = _checked_out(options.out)
     photos, notes = gather_photos(options.photos)
     for note in notes:
@@ -199,9 +203,27 @@ def _results(
         certainty=options.certainty,
     )
     _ = reconstructor.detector, reconstructor.parser  # what is wrong with them is said once, and at once
+    if options.same_person:
+        yield from _one_person(reconstructor, list(photos), options)
+        return
     for photo in photos:
         yield _faces(reconstructor, photo, options)
         resume_collection()
+
+
+def _one_person(
+    reconstructor: Reconstructor, photos: Sequence[Photo | Exception], options: argparse.Namespace
+) -> Iterator[list[Reconstruction] | Exception]:
+    """The face of one person in each photo, all fitted together, or the error that the photo ended with."""
+    good = [photo for photo in photos if not isinstance(photo, Exception)]
+    try:
+        found = iter(reconstructor.same_person(good, face=options.face) if good else [])
+    except (WholeFaceError, OSError, MemoryError) as error:
+        yield from (photo if isinstance(photo, Exception) else error for photo in photos)
+        return
+    for photo in photos:
+        result = photo if isinstance(photo, Exception) else next(found)
+        yield result if isinstance(result, Exception) else [result]
 
 
 def _faces(
@@ -232,7 +254,11 @@ def _saved(
         written.add(folder)
         faces.append(saved_face(face, out / folder))
     left_out = found[0].face_count - len(found) if options.face is None else 0
-    if left_out > 0:
+    if left_out > 0 and options.same_person:
+        notes.append(
+            f"{found[0].face_count} faces found; the largest was taken for the person (--face takes another)"
+        )
+    elif left_out > 0:
         notes.append(
             f"{found[0].face_count} faces found; {left_out} not done (--max-faces {options.max_faces})"
         )

@@ -33,6 +33,7 @@ examples:
   wholeface reconstruct holiday.jpg -o out
   wholeface reconstruct photos/ -o out --format glb,obj --json > report.jsonl
   wholeface reconstruct group.jpg -o out --face 2
+  wholeface reconstruct --same-person a.jpg b.jpg c.jpg -o out      one shape for all of them
   wholeface reconstruct photos/ -o out --resume          go on with a run that was interrupted
 
 exit code: 0 every photo gave a face, 1 some did not, 2 none did or the command was wrong
@@ -146,6 +147,11 @@ def add_reconstruct_parser(commands: Any) -> None:
         default=20,
         metavar="N",
         help="at most the N largest faces of a photo (default: 20); how many are left out is said",
+    )
+    parser.add_argument(
+        "--same-person",
+        action="store_true",
+        help="all photos show one person: one shape is fitted to all of them (of each photo, its largest face)",
     )
     parser.add_argument(
         "--resume",

@@ -56,6 +56,8 @@ _HARD = {
     "sunglasses": 0.06,
 }
 
+_BESIDE_HATS = {"hands": 0.1, "glasses": 0.05, "sunglasses": 0.1, "scarves": 0.05}
+
 STORES: Mapping[str, StorePlan] = {
     # rendered faces alone
     "s0": StorePlan(6000, 11, settings={"portraits": 0.0, "clean": 1.0, "hair": 0.0, "camera": 0.0}),
@@ -125,6 +127,13 @@ STORES: Mapping[str, StorePlan] = {
         231,
         settings={"portraits": 0.0, "clean": 0.25, "occluders": _HARD},
         framing={"scale": 0.3, "scale_range": (0.4, 1.9), "shift": 0.3, "turned": 0.75, "shadow": 0.45},
+    ),
+    # heads under hats, bowed or turned away, of medium size: what the detector missed longest
+    "wh": StorePlan(
+        2500,
+        261,
+        settings={"portraits": 0.0, "clean": 0.05, "occluders": {"hats": 0.6, "hair": 0.1, **_BESIDE_HATS}},
+        framing={"scale": 0.42, "scale_range": (0.5, 1.7), "shift": 0.25, "turned": 0.9, "shadow": 0.5},
     ),
     # for validation (held-out subjects behind held-out occluders) and for the landmarks' calibration (held-out
     # subjects)

@@ -19,7 +19,7 @@ from .basis import NoiseKind, landmark_basis
 from .problem import POSE, predict, roll_axes
 from .solver import Problem, Solution, information_of, initial_state, solve
 
-__all__ = ["LandmarkFit", "LandmarkFitSettings", "fit_landmarks"]
+__all__ = ["LandmarkFit", "LandmarkFitSettings", "fit_landmarks", "shrinkage_of"]
 
 _MISFIT = 4.0  # mm, how far landmarks of faces lie from the mean face's
 _TOUCHED = 0.01  # share of hidden landmarks from which on a face counts as occluded
@@ -123,6 +123,7 @@ def fit_landmarks(
     principal_point: tuple[float, float] | None = None,
     visibility: NDArray[np.floating[Any]] | None = None,
     occluded: NDArray[np.floating[Any]] | None = None,
+    identity: NDArray[np.floating[Any]] | None = None,
     settings: LandmarkFitSettings | None = None,
 ) -> LandmarkFit:
     r"""Maximum a posteriori pose, focal length, identity and expression from landmarks.
@@ -152,6 +153,8 @@ def fit_landmarks(
             (unless hardly any others are left), and the others get the noise that was measured beside occluders.
             All zeros says that there is no occluder; None that it is not known, and the noise is that of a
             mixture of both.
+        identity: (K,) the person's coefficients, where they are known: pose and expression alone are fitted, and
+            ``identity_information`` still says what these landmarks tell of the identity.
         settings: prior weights and limits.
 
     Returns:
@@ -169,7 +172,8 @@ def fit_landmarks(
         problem = _problem(
             model, landmarks, width, height, focal, principal_point, visibility, occluded, settings
         )
-        solution, information = _fit(problem, settings)
+        known = None if identity is None else _checked_identity(identity, problem)
+        solution, information = _fit(problem, settings, known)
         return _result(model, landmarks, width, height, problem, solution, information)
 
 
@@ -287,6 +291,13 @@ def _with_own_noise(problem: Problem, landmarks: FaceLandmarks, scale: float) ->
     )
 
 
+def shrinkage_of(settings: LandmarkFitSettings | None, scheme: str) -> float:
+    """The factor on the fitted identity that these settings mean for landmarks of a scheme."""
+    found = _for_detector(settings or LandmarkFitSettings(), scheme).identity_shrinkage
+    assert found is not None
+    return found
+
+
 def _for_detector(settings: LandmarkFitSettings, scheme: str) -> LandmarkFitSettings:
     """The settings with what nobody chose filled in."""
     shrinkage, inflation = _BY_SCHEME.get(scheme, _USUAL)
@@ -297,8 +308,24 @@ def _for_detector(settings: LandmarkFitSettings, scheme: str) -> LandmarkFitSett
     return replace(settings, identity_shrinkage=shrinkage, noise_inflation=inflation)
 
 
-def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDArray[np.float64]]:
+def _checked_identity(identity: NDArray[np.floating[Any]], problem: Problem) -> NDArray[np.float64]:
+    known = np.asarray(identity, dtype=np.float64)
+    if known.shape != (problem.basis.identity_size,) or not np.isfinite(known).all():
+        raise UsageError(
+            f"identity must be {problem.basis.identity_size} finite coefficients, got shape {known.shape}"
+        )
+    return known
+
+
+def _fit(
+    problem: Problem, settings: LandmarkFitSettings, known: NDArray[np.float64] | None = None
+) -> tuple[Solution, NDArray[np.float64]]:
     """Pose of the mean face; then everything, warily; then pose and expression of the person that was found.
+
+    Args:
+        problem: what to fit.
+        settings: prior weights and limits.
+        known: (K,) identity that replaces the one found.
 
     Returns:
         The solution, and the normal matrix of the stage that estimated the identity.
@@ -322,9 +349,9 @@ def _fit(problem: Problem, settings: LandmarkFitSettings) -> tuple[Solution, NDA
     most, least = settings.iterations, settings.tolerance
     solution = solve(careful, start, free=_free(careful), iterations=most, tolerance=least)
     information = information_of(careful, solution)
-    if shrinkage == 1.0 and inflation == 1.0:
+    if shrinkage == 1.0 and inflation == 1.0 and known is None:
         return solution, information
-    identity = shrinkage * solution.state.coefficients[:k]
+    identity = shrinkage * solution.state.coefficients[:k] if known is None else known
     none = np.zeros(0)
     person = replace(problem, basis=basis.of_person(identity), identity_mean=none, identity_precision=none)
     start = replace(

@@ -276,6 +276,7 @@ def small_networks() -> dict[str, torch.nn.Module]:
 
     made = {
         "detector": n.DetectorNet(n.DetectorNetConfig(width=0.25)),
+        "eyewear": n.EyewearNet(n.EyewearNetConfig(width=0.25, input_width=128, input_height=64)),
         "landmarks": n.LandmarkNet(n.LandmarkNetConfig(width=0.25, features=24, input_size=64)),
         "parsing": n.ParsingNet(n.ParsingNetConfig(width=0.25, input_size=96)),
     }

@@ -12,7 +12,7 @@ import torch
 from wholeface.core.errors import ModelFileError
 from wholeface.networks.backend import OnnxNetwork, TorchNetwork, fold_norms
 
-SIZES = {"detector": (96, 64), "landmarks": (64, 64), "parsing": (64, 96)}
+SIZES = {"detector": (96, 64), "eyewear": (64, 96), "landmarks": (64, 64), "parsing": (64, 96)}
 
 
 TOLERANCE = 2e-5  # largest difference over the outputs' standard deviation

@@ -24,7 +24,7 @@ onnx = pytest.importorskip("onnx", reason="needs the extra wholeface[onnx]")
 pytest.importorskip("onnxruntime", reason="needs the extra wholeface[onnx]")
 
 TOLERANCE = 2e-5  # largest difference allowed, over the outputs' standard deviation
-SIZES = {"detector": 96, "landmarks": 64, "parsing": 96}
+SIZES = {"detector": 96, "eyewear": 96, "landmarks": 64, "parsing": 96}
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +60,7 @@ def test_same_numbers_in_onnx_runtime(small_networks, tmp_path, name):
     expected = {
         "detector": ["batch", "cells", 15],
         "landmarks": ["batch", 668, 5],
+        "eyewear": ["batch", 5, "rows", "columns"],
         "parsing": ["batch", 31, "rows", "columns"],
     }
     assert shape == expected[name]
@@ -74,6 +75,7 @@ def test_parity_at_the_size_that_ships(tmp_path, name):
     network = {
         "detector": lambda: networks.DetectorNet(networks.DetectorNetConfig()),
         "landmarks": lambda: networks.LandmarkNet(networks.LandmarkNetConfig()),
+        "eyewear": lambda: networks.EyewearNet(networks.EyewearNetConfig()),
         "parsing": lambda: networks.ParsingNet(networks.ParsingNetConfig(width=0.75)),
     }[name]()
     for module in network.modules():
@@ -81,7 +83,7 @@ def test_parity_at_the_size_that_ships(tmp_path, name):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.uniform_(module.running_var, 0.3, 1.3)
     torch.nn.init.normal_(network.head.weight, std=0.3)
-    size = network.config.input_size
+    size = getattr(network.config, "input_size", 224)
     export_onnx(network, tmp_path / "x.onnx", size)
     assert difference(network.eval(), tmp_path / "x.onnx", (1, 3, size, size)) < TOLERANCE
 
@@ -166,6 +168,7 @@ def test_without_the_package_onnx(weights_folder, tmp_path):
     assert done.stdout.startswith("UsageError writing ONNX models needs the package onnx"), done.stderr
     assert "wholeface[onnx]" in done.stdout
     onnx_model("parsing", weights_folder)
+    onnx_model("eyewear", weights_folder)
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "loaded"
 

@@ -144,6 +144,18 @@ def test_networks_for_other_points_classes_or_crops_are_refused(small_networks, 
     save("parsing", ParsingNet(ParsingNetConfig(classes=19, width=0.25)))
     with pytest.raises(ModelFileError, match=r"classes = 19.*20"):
         load_parser(weights=weights_folder)
+    save("parsing", small_networks["parsing"])
+    save("eyewear", small_networks["eyewear"], preprocessing={"margin": 2.0})
+    with pytest.raises(ModelFileError, match=r"margin = 2\.0"):
+        load_parser(weights=weights_folder)
+
+
+def test_spectacles_are_looked_for_where_there_are_weights(weights_folder):
+    found = load_parser(weights=weights_folder).eyewear
+    assert found is not None
+    assert (found.width, found.height) == (128, 64)
+    (weights_folder / "eyewear.safetensors").unlink()
+    assert load_parser(weights=weights_folder).eyewear is None
 
 
 def test_the_shipped_weights_are_whole_and_small():

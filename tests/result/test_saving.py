@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from wholeface.core.errors import OutputError
 from wholeface.result import save as saving
 from wholeface.result.files import RESULT_FILES, belongs_to_a_result
 from wholeface.result.swap import clear_leftovers, replaced_whole
+from wholeface.stages import Spectacles
 
 Head = Callable[..., Reconstruction]
 _IMAGES = {
@@ -48,9 +50,11 @@ def _of_dead_process(parent: Path) -> Path:
 
 def test_the_parts_of_a_result(plain_head: Head, tmp_path: Path) -> None:
     folder = plain_head().save(tmp_path / "a" / "b", formats=("glb", "obj", "ply"))
-    assert _names(folder) == set(RESULT_FILES)
+    parts = set(RESULT_FILES) - {"lens.png"}  # which only faces with spectacles have
+    assert _names(folder) == parts
     record = json.loads((folder / "face.json").read_text())
-    assert record["files"] == sorted(RESULT_FILES)
+    assert record["files"] == sorted(parts)
+    assert record["spectacles"] is None
     assert record["schema_version"] == 2
     assert record["options"] == {
         "formats": ["glb", "obj", "ply"],
@@ -58,6 +62,29 @@ def test_the_parts_of_a_result(plain_head: Head, tmp_path: Path) -> None:
         "expression_names": "arkit",
     }
     assert _names(tmp_path / "a") == {"b"}  # nothing temporary stays
+
+
+def test_lenses_are_saved_and_named(plain_head: Head, tmp_path: Path) -> None:
+    from PIL import Image
+
+    head = plain_head()
+    empty = np.zeros(head.occluder.shape, np.float32)
+    lens, frame = empty.copy(), empty.copy()
+    rows, columns = np.nonzero(head.face_region)
+    lens[rows[: len(rows) // 2], columns[: len(rows) // 2]] = 0.8
+    frame[rows[-1], columns[-1]] = 0.9
+    worn = replace(head, spectacles=Spectacles(frame, lens, empty, presence=0.97))
+    folder = worn.save(tmp_path / "out")
+    record = json.loads((folder / "face.json").read_text())
+    assert "lens.png" in record["files"]
+    assert np.array_equal(np.asarray(Image.open(folder / "lens.png")) > 127, lens > 0.5)
+    told = record["spectacles"]
+    assert (told["kind"], told["presence"]) == ("glasses", 0.97)
+    assert told["clear_lens_fraction"] == pytest.approx(0.5, abs=0.01)
+    assert told["frame_fraction"] == pytest.approx(1 / len(rows))
+    assert told["dark_lens_fraction"] == 0
+    head.save(folder)
+    assert not (folder / "lens.png").exists()  # the new result has none
 
 
 def test_the_record_knows_photo_and_options(plain_head: Head, tmp_path: Path) -> None:

@@ -75,6 +75,6 @@ METHOD = MethodSpec(
     name="analysis",
     paper="Egger et al. 2018, Occlusion-aware 3D morphable models and an illumination prior, IJCV 126",
     stages=_stages,
-    weights=("detector", "landmarks", "parsing"),
+    weights=("detector", "landmarks", "parsing", "eyewear"),
     summary="model-based: landmark fit, analysis by synthesis, photometric refinement, completion",
 )

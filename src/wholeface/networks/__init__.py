@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .backend import BACKENDS, Backend, NetworkFunction, OnnxNetwork, TorchNetwork, fold_norms
     from .blocks import channels_last
     from .detector_net import DetectorNet, DetectorNetConfig
+    from .eyewear_net import EyewearNet, EyewearNetConfig, EyewearOutput
     from .landmark_net import LandmarkNet, LandmarkNetConfig, LandmarkOutput
     from .onnx_export import OPSET, export_onnx, onnx_bytes, onnx_metadata, onnx_model, traced_size
     from .parsing_net import ParsingNet, ParsingNetConfig, ParsingOutput
@@ -39,6 +40,9 @@ _HOMES = {
     "Backend": ".backend",
     "DetectorNet": ".detector_net",
     "DetectorNetConfig": ".detector_net",
+    "EyewearNet": ".eyewear_net",
+    "EyewearNetConfig": ".eyewear_net",
+    "EyewearOutput": ".eyewear_net",
     "LandmarkNet": ".landmark_net",
     "LandmarkNetConfig": ".landmark_net",
     "LandmarkOutput": ".landmark_net",
@@ -81,6 +85,9 @@ __all__ = [
     "Backend",
     "DetectorNet",
     "DetectorNetConfig",
+    "EyewearNet",
+    "EyewearNetConfig",
+    "EyewearOutput",
     "LandmarkNet",
     "LandmarkNetConfig",
     "LandmarkOutput",

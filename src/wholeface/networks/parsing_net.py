@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from ..core.short_repr import short_repr
 from .blocks import ConvNormAct, FusedResidual, InvertedResidual
 
-__all__ = ["ParsingNet", "ParsingNetConfig", "ParsingOutput"]
+__all__ = ["ParsingNet", "ParsingNetConfig", "ParsingOutput", "Up", "encoder_to_16"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ParsingOutput:
     __repr__ = short_repr
 
 
-class _Up(nn.Module):
+class Up(nn.Module):
     """Twice the size, joined with the encoder's map of that size."""
 
     def __init__(self, below: int, skip: int, outputs: int, *, depth: int = 1) -> None:
@@ -57,9 +58,26 @@ class _Up(nn.Module):
         self.body = nn.Sequential(*(FusedResidual(outputs, outputs) for _ in range(depth)))
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        """(N, below, H, W) and (N, skip, 2H, 2W) -> (N, outputs, 2H, 2W)."""
         up = F.interpolate(below, scale_factor=2.0, mode="nearest")
         y: Tensor = self.body(self.join(torch.cat([up, skip], dim=1)))
         return y
+
+
+def encoder_to_16(c: Callable[[int], int]) -> tuple[nn.Module, nn.Module, nn.Module, nn.Module]:
+    """Stages that make maps of 1/2, 1/4, 1/8 and 1/16 of the image's size.
+
+    Args:
+        c: how many channels a stage has, of how many it has at width 1.
+    """
+    return (
+        ConvNormAct(3, c(16), 3, 2),
+        nn.Sequential(ConvNormAct(c(16), c(32), 3, 2), FusedResidual(c(32), c(32))),
+        nn.Sequential(ConvNormAct(c(32), c(64), 3, 2), FusedResidual(c(64), c(64))),
+        nn.Sequential(
+            ConvNormAct(c(64), c(96), 3, 2), *(InvertedResidual(c(96), c(96), c(384), 5) for _ in range(3))
+        ),
+    )
 
 
 class ParsingNet(nn.Module):
@@ -79,15 +97,7 @@ class ParsingNet(nn.Module):
         def c(channels: int) -> int:
             return max(8, int(channels * config.width + 4) // 8 * 8)
 
-        self.stem = ConvNormAct(3, c(16), 3, 2)  # 1/2
-        self.down_4 = nn.Sequential(ConvNormAct(c(16), c(32), 3, 2), FusedResidual(c(32), c(32)))
-        self.down_8 = nn.Sequential(ConvNormAct(c(32), c(64), 3, 2), FusedResidual(c(64), c(64)))
-        self.down_16 = nn.Sequential(
-            ConvNormAct(c(64), c(96), 3, 2),
-            InvertedResidual(c(96), c(96), c(384), 5),
-            InvertedResidual(c(96), c(96), c(384), 5),
-            InvertedResidual(c(96), c(96), c(384), 5),
-        )
+        self.stem, self.down_4, self.down_8, self.down_16 = encoder_to_16(c)
         self.down_32 = nn.Sequential(
             InvertedResidual(c(96), c(160), c(384), 5, 2),
             InvertedResidual(c(160), c(160), c(640), 5),
@@ -95,9 +105,9 @@ class ParsingNet(nn.Module):
             InvertedResidual(c(160), c(160), c(640), 5),
         )
         self.context = nn.Sequential(nn.Conv2d(c(160), c(160), 1), nn.ReLU())  # of the whole image
-        self.up_16 = _Up(c(160), c(96), c(96))
-        self.up_8 = _Up(c(96), c(64), c(64))
-        self.up_4 = _Up(c(64), c(32), c(32))
+        self.up_16 = Up(c(160), c(96), c(96))
+        self.up_8 = Up(c(96), c(64), c(64))
+        self.up_4 = Up(c(64), c(32), c(32))
         self.up_2 = nn.Sequential(ConvNormAct(c(32) + c(16), c(24), 1), ConvNormAct(c(24), c(24), 3))
         self.head = nn.Conv2d(c(24), config.classes + config.kinds + 1, 1)
 

@@ -30,7 +30,7 @@ __all__ = [
     "weights_file",
 ]
 
-NetworkName = Literal["detector", "landmarks", "parsing"]
+NetworkName = Literal["detector", "eyewear", "landmarks", "parsing"]
 Builder: TypeAlias = "Callable[[Mapping[str, Any]], nn.Module]"
 """``architecture_config`` of a card -> the module, its weights still random."""
 
@@ -43,6 +43,7 @@ path of the ``.safetensors`` file, its card beside it."""
 
 NETWORKS: dict[NetworkName, str] = {
     "detector": "DetectorNet",
+    "eyewear": "EyewearNet",
     "landmarks": "LandmarkNet",
     "parsing": "ParsingNet",
 }

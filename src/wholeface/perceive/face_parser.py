@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.short_repr import short_repr
 from ..networks.backend import NetworkFunction
 from ..photo import Patch, Similarity, patch_of_crop, unwarp, warp
+from .eyewear import Eyewear, EyewearNetwork
 from .frames import PARSING_MARGIN, face_frame
 from .labels import FACE_CLASSES, OccluderKind, ParsingClass
 
@@ -30,12 +31,14 @@ class FaceParsing:
         parsing: (C, S, S) probabilities of :class:`ParsingClass`.
         kind: (K, S, S) probabilities of :class:`OccluderKind`.
         face: (S, S) probability that the whole face, occluded or not, lies here.
+        eyewear: its spectacles, in a finer crop of their own, or None where nobody looked for them.
     """
 
     frame: Similarity
     parsing: Array
     kind: Array
     face: Array
+    eyewear: Eyewear | None = None
 
     __repr__ = short_repr
 
@@ -73,10 +76,11 @@ class FaceParsing:
 
 
 class FaceParser:
-    """Crops a face by its landmarks and runs the parsing network.
+    """Crops a face by its landmarks and runs the parsing network, and that of spectacles.
 
     Args:
         network: the trained network.
+        eyewear: finds spectacles; None looks for none.
         size: edge of its input in pixels, a multiple of 32.
         classes: number of parsing classes.
         mirror: also look at the mirrored crop and average; twice as slow.
@@ -89,12 +93,14 @@ class FaceParser:
         self,
         network: NetworkFunction,
         *,
+        eyewear: EyewearNetwork | None = None,
         size: int = 224,
         classes: int = len(ParsingClass),
         mirror: bool = False,
         batch: int = 8,
     ) -> None:
         self._network = network
+        self.eyewear = eyewear
         self.batch = batch
         self.size = size
         self.classes = classes
@@ -132,7 +138,9 @@ class FaceParser:
                 255
             )
             results += self._read(images, frames)
-        return results
+        if self.eyewear is None:
+            return results
+        return [replace(r, eyewear=e) for r, e in zip(results, self.eyewear.find_many(photos, points))]
 
     def _read(self, images: Array, frames: Sequence[Similarity]) -> list[FaceParsing]:
         """What the network says of (N, 3, S, S) crops in [0, 1]."""

@@ -12,9 +12,11 @@ from ..photo import Similarity
 
 __all__ = [
     "DENSE_478",
+    "EYEWEAR_MARGIN",
     "LANDMARK_MARGIN",
     "PARSING_MARGIN",
     "box_frame",
+    "eye_band",
     "face_box",
     "face_frame",
     "face_pose",
@@ -22,9 +24,11 @@ __all__ = [
 
 LANDMARK_MARGIN = 1.45  # edge of the landmark network's crop over the longer side of the face
 PARSING_MARGIN = 1.9  # edge of the parsing network's crop over the longer side of the face
+EYEWEAR_MARGIN = 1.1  # width of the eyewear network's crop over the longer side of the face: temple to temple
 DENSE_478 = slice(68, 68 + 478)  # the 478 MediaPipe points among the 668 of the landmark network
 
 _RIGHT_EYE, _LEFT_EYE = (33, 468, 133), (263, 473, 362)
+_BELOW_EYES = 0.03  # of the longer side of the face
 _TOP, _BOTTOM = (10, 168), (152, 17)
 
 
@@ -61,6 +65,39 @@ def face_frame(points: NDArray[np.floating[Any]], size: int, margin: float) -> S
     """
     centre, side, angle = face_pose(points)
     return frame(centre, side * margin, angle, size)
+
+
+def eye_band(points: NDArray[np.floating[Any]], width: int, height: int) -> Similarity:
+    """From image to crop pixels: a band about the eyes, upright, from temple to temple.
+
+    Args:
+        points: (478, 2) image pixels.
+        width, height: of the band in pixels.
+    """
+    centre, scale, angle = band_pose(points)
+    scale *= width
+    cos, sin = scale * math.cos(-angle), scale * math.sin(-angle)
+    return Similarity(
+        scale,
+        -angle,
+        float((width - 1) / 2 - cos * centre[0] + sin * centre[1]),
+        float((height - 1) / 2 - sin * centre[0] - cos * centre[1]),
+    )
+
+
+def band_pose(points: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], float, float]:
+    """Centre (2,) of the band of the eyes, 1 over its width, and roll (radians) of a face from its 478 points.
+
+    The centre lies below the eyes, where spectacles slide to, and between the eyes and the middle of the face: of a
+    profile the temples are seen, too.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    middle, side, angle = face_pose(points)
+    eyes = points[[*_RIGHT_EYE[::2], *_LEFT_EYE[::2]]].mean(axis=0)
+    across = np.array([math.cos(angle), math.sin(angle)])
+    down = np.array([-across[1], across[0]])
+    aside = 0.5 * float((middle - eyes) @ across)
+    return eyes + aside * across + _BELOW_EYES * side * down, 1.0 / (EYEWEAR_MARGIN * side), angle
 
 
 def box_frame(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["FACE_CLASSES", "IGNORE", "OccluderKind", "ParsingClass"]
+__all__ = ["FACE_CLASSES", "IGNORE", "EyewearPart", "OccluderKind", "ParsingClass"]
 
 IGNORE = 255  # label of a pixel about which nothing is known
 
@@ -67,3 +67,14 @@ class OccluderKind(IntEnum):
     HAT = 7
     OBJECT = 8  # microphone, cup, phone, food, cigarette …
     PATCH = 9  # textured blobs and patches of arbitrary pixel values
+
+
+class EyewearPart(IntEnum):
+    """Which part of spectacles a pixel shows."""
+
+    NONE = 0
+    FRAME = 1  # rims, bridge, temples
+    CLEAR_LENS = 2  # the face is seen through it
+    DARK_LENS = (
+        3  # tinted, mirrored, or white with reflections: what lies behind is hidden or has other colours
+    )

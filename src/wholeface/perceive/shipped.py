@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ModelFileError, UsageError
 from ..networks.backend import BACKENDS, Backend, NetworkFunction, OnnxNetwork, TorchNetwork
-from ..networks.registry import HASH_KEY, NetworkName, load_network, read_card, weights_file
+from ..networks.registry import HASH_KEY, NetworkName, has_weights, load_network, read_card, weights_file
 from .certainty import KEPT, CertaintyModel
+from .eyewear import EyewearNetwork
 from .face_detector import FaceDetector
 from .face_parser import FaceParser
-from .frames import LANDMARK_MARGIN, PARSING_MARGIN
-from .labels import OccluderKind, ParsingClass
+from .frames import EYEWEAR_MARGIN, LANDMARK_MARGIN, PARSING_MARGIN
+from .labels import EyewearPart, OccluderKind, ParsingClass
 from .landmark_network import LandmarkCalibration, LandmarkNetwork
 from .landmarks import LANDMARK_COUNTS
 from .network_detector import NetworkDetector
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "load_detector",
+    "load_eyewear",
     "load_parser",
 ]
 
@@ -81,11 +83,11 @@ def load_detector(
 
 
 def load_parser(*, backend: Backend = "torch", weights: Path | None = None) -> FaceParser:
-    """Our face parser.
+    """Our face parser, with the network of spectacles where its weights are there.
 
     Args:
         backend: ``torch`` or ``onnx``.
-        weights: folder of ``parsing.safetensors``; None takes the shipped ones.
+        weights: folder of ``parsing.safetensors`` and, perhaps, ``eyewear.safetensors``; None takes the shipped ones.
 
     Raises:
         ModelFileError: the weight file is missing, damaged, or does not fit.
@@ -96,7 +98,29 @@ def load_parser(*, backend: Backend = "torch", weights: Path | None = None) -> F
     _expect(file, card, "margin", card.preprocessing.get("margin", PARSING_MARGIN), PARSING_MARGIN)
     _expect(file, card, "classes", config.get("classes", len(ParsingClass)), len(ParsingClass))
     _expect(file, card, "kinds", config.get("kinds", len(OccluderKind)), len(OccluderKind))
-    return FaceParser(function, size=int(config.get("input_size", 224)))
+    eyewear = (
+        load_eyewear(backend=backend, weights=weights) if has_weights("eyewear", weights=weights) else None
+    )
+    return FaceParser(function, eyewear=eyewear, size=int(config.get("input_size", 224)))
+
+
+def load_eyewear(*, backend: Backend = "torch", weights: Path | None = None) -> EyewearNetwork:
+    """Our network of spectacles.
+
+    Args:
+        backend: ``torch`` or ``onnx``.
+        weights: folder of ``eyewear.safetensors``; None takes the shipped ones.
+
+    Raises:
+        ModelFileError: the weight file is missing, damaged, or does not fit.
+        UsageError: a package that the backend needs is not installed.
+    """
+    function, card = _function("eyewear", backend, weights)
+    config, file = card.architecture_config, weights_file("eyewear", weights)
+    _expect(file, card, "margin", card.preprocessing.get("margin", EYEWEAR_MARGIN), EYEWEAR_MARGIN)
+    _expect(file, card, "parts", config.get("parts", len(EyewearPart)), len(EyewearPart))
+    width, height = int(config.get("input_width", 320)), int(config.get("input_height", 160))
+    return EyewearNetwork(function, width=width, height=height)
 
 
 def _function(

@@ -19,6 +19,7 @@ RESULT_FILES = (
     "face.ply",
     "face_region.png",
     "face_texture.png",
+    "lens.png",
     "occluder.png",
     "preview.png",
     "provenance.png",

@@ -35,6 +35,7 @@ def reconstruction_of(face: FaceState, method: str, tools: Tools) -> Reconstruct
         completed=texture,
         image=face.image,
         relief=face.relief,
+        spectacles=mask.spectacles,
         quality=judge(
             face_px=face_px,
             landmark_error=0.0 if np.isnan(fit.landmark_rms) else fit.landmark_rms / max(face_px, 1.0),

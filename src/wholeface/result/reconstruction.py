@@ -23,7 +23,7 @@ from ..morphable.expression_names import check_weights
 from ..perceive import FaceLandmarks
 from ..photo import Photo
 from ..render import Camera, HeadView, vertex_normals
-from ..stages import DeoccludedImage, ReliefMap
+from ..stages import DeoccludedImage, ReliefMap, Spectacles
 from ..stages.deocclude import deocclude
 from ..stages.posed import PosedFace
 from ..stages.texture import CompletedTexture
@@ -58,6 +58,8 @@ class Reconstruction:
             no UV coordinates.
         image: the photo without the occluder, where the method makes it itself; see :attr:`deoccluded`.
         relief: wrinkles and folds on the head, where the method finds any.
+        spectacles: their frames and lenses, where the face wears any: frames and dark lenses are part of
+            ``occluder``, a clear lens is face that is seen through glass.
         quality: verdict in one word and the reasons.
         method: the system that ran.
         face_number: 1 = the largest face of the photo; ``face_count``: how many faces the photo shows.
@@ -81,6 +83,7 @@ class Reconstruction:
     quality: Quality
     image: DeoccludedImage | None = None
     relief: ReliefMap | None = None
+    spectacles: Spectacles | None = None
     method: str = "auto"
     face_number: int = 1
     face_count: int = 1
@@ -261,9 +264,9 @@ class Reconstruction:
 
         An earlier result in the folder is replaced as a whole; files of other names stay. The names that are ours:
         ``face.glb``, ``face.obj``, ``face.mtl``, ``face_texture.png``, ``face.ply``, ``texture.png``,
-        ``provenance.png``, ``occluder.png``, ``face_region.png``, ``deoccluded.png``, ``preview.png`` and
-        ``face.json``. A folder with ``face.json`` holds a complete result. Units: GLB is in metres, as glTF wants;
-        OBJ, PLY and ``face.json`` are in millimetres.
+        ``provenance.png``, ``occluder.png``, ``face_region.png``, ``lens.png``, ``deoccluded.png``, ``preview.png``
+        and ``face.json``. A folder with ``face.json`` holds a complete result. Units: GLB is in metres, as glTF
+        wants; OBJ, PLY and ``face.json`` are in millimetres.
 
         Args:
             folder: where to.

@@ -66,6 +66,7 @@ def face_record(
         },
         "pose_degrees": {"yaw": yaw, "pitch": pitch, "roll": roll},
         "hidden_fraction": face.hidden_fraction,
+        "spectacles": _spectacles(face),
         "outside_fraction": face.quality.outside_fraction,
         "certainty": face.landmarks.certainty,
         "quality": {"verdict": face.quality.verdict, "reasons": list(face.quality.reasons)},
@@ -79,3 +80,17 @@ def face_record(
         )
         record["landmarks_3d"] = points
     return record
+
+
+def _spectacles(face: Reconstruction) -> dict[str, Any] | None:
+    """Their kind, how sure that is, and which shares of the projected face lie behind their parts."""
+    worn = face.spectacles
+    if worn is None:
+        return None
+    area = max(int(face.face_region.sum()), 1)
+    shares = {"frame": worn.frame, "clear_lens": worn.lens, "dark_lens": worn.dark}
+    return {
+        "kind": worn.kind.name.lower(),
+        "presence": worn.presence,
+        **{f"{name}_fraction": float((m > 0.5)[face.face_region].sum() / area) for name, m in shares.items()},
+    }

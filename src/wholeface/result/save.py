@@ -62,6 +62,8 @@ def save(
             jobs.append(pool.submit(write_ply, new / "face.ply", mesh))
         image("occluder", np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)))
         image("face_region", np.where(face.face_region, np.uint8(255), np.uint8(0)))
+        if face.spectacles is not None:
+            image("lens", np.where(face.spectacles.lens > 0.5, np.uint8(255), np.uint8(0)))
         image("deoccluded", face.deoccluded)
         image("preview", face.preview)
         for job in jobs:

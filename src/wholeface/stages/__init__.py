@@ -2,7 +2,7 @@
 
 from .pipeline import Where, check_stages, run_stages
 from .stage import FunctionStage, Stage, face_by_face, stage
-from .state import SLOTS, DeoccludedImage, FaceFit, FaceState, MaskEstimate, ReliefMap
+from .state import SLOTS, DeoccludedImage, FaceFit, FaceState, MaskEstimate, ReliefMap, Spectacles
 from .tools import Networks, Tools
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "MaskEstimate",
     "Networks",
     "ReliefMap",
+    "Spectacles",
     "Stage",
     "Tools",
     "Where",

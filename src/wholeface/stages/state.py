@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ..core.short_repr import short_repr
 from ..morphable import MorphableModel, Parameters
-from ..perceive import FaceLandmarks
+from ..perceive import FaceLandmarks, OccluderKind
 from ..perceive.face_parser import FaceParsing
 from ..photo import Photo
 from ..render import Camera
 from .posed import PosedFace
 from .texture import CompletedTexture
 
-__all__ = ["SLOTS", "DeoccludedImage", "FaceFit", "FaceState", "MaskEstimate", "ReliefMap"]
+__all__ = ["SLOTS", "DeoccludedImage", "FaceFit", "FaceState", "MaskEstimate", "ReliefMap", "Spectacles"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,31 @@ class FaceFit:
 
 
 @dataclass(frozen=True)
+class Spectacles:
+    """Spectacles that a face wears, at the photo's size.
+
+    Args:
+        frame: (H, W) float32 in [0, 1], probability of rims, bridge and temples, beyond the face, too.
+        lens: (H, W) float32 in [0, 1], of a lens through which the face is seen; it counts as face.
+        dark: (H, W) float32 in [0, 1], of a tinted or mirroring lens; with the frame it counts as occluder.
+        presence: how sure it is that there are any, in [0, 1].
+    """
+
+    frame: NDArray[np.float32]
+    lens: NDArray[np.float32]
+    dark: NDArray[np.float32]
+    presence: float
+
+    __repr__ = short_repr
+
+    @property
+    def kind(self) -> OccluderKind:
+        """``SUNGLASSES`` where more of the lenses is dark than clear, else ``GLASSES``."""
+        dark = float(self.dark.sum()) > float(self.lens.sum())
+        return OccluderKind.SUNGLASSES if dark else OccluderKind.GLASSES
+
+
+@dataclass(frozen=True)
 class MaskEstimate:
     """What is in front of the face.
 
@@ -70,10 +95,12 @@ class MaskEstimate:
         occluder: (H, W) float32 in [0, 1], probability of something in front of the face; 0 where neither the fit
             nor the parsing network holds the photo for face.
         face_region: (H, W) bool, the projected face from chin to hairline, hidden parts included.
+        spectacles: where frames and lenses are, or None where the face wears none or nobody looked.
     """
 
     occluder: NDArray[np.float32]
     face_region: NDArray[np.bool_]
+    spectacles: Spectacles | None = None
 
     __repr__ = short_repr
 

@@ -19,6 +19,7 @@ when a photo shows several) receives:
   deoccluded.png    the photo with whatever hid the face replaced
   occluder.png      255 = something in front of the face        (size of the photo)
   face_region.png   255 = the face, hidden parts included       (size of the photo)
+  lens.png          255 = seen through a clear lens; only where spectacles are worn
   texture.png       the complete texture
   provenance.png    which texels were seen (green), mirrored (yellow) or made up by the model (red)
   face.json         parameters, camera, pose, landmarks (in millimetres), timings, warnings, quality verdict

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..stage import face_by_face
 from ..state import FaceState, MaskEstimate
 from ..tools import Tools
+from .spectacles import prior_with, spectacles_of, with_spectacles
 from .synthesis import OccluderSettings, estimate_occluder
 
 __all__ = ["MaskBySynthesis", "beyond_the_fit"]
@@ -24,7 +25,8 @@ class MaskBySynthesis:
     ``fit``.
 
     Where ``parsing`` is there, the network's opinion joins the evidence, and the mask goes on where the network sees
-    the face go on beyond the fitted one.
+    the face go on beyond the fitted one. Where it found spectacles, their frames and dark lenses are occluders and
+    their clear lenses are face.
 
     Args:
         settings: working size and weights.
@@ -43,6 +45,9 @@ class MaskBySynthesis:
         pixels, parsing = face.photo.pixels, face.parsing
         height, width = pixels.shape[:2]
         network = None if parsing is None else parsing.patch(parsing.occluder, height, width, outside=np.nan)
+        spectacles = None if parsing is None else spectacles_of(parsing.eyewear, height, width)
+        if network is not None and spectacles is not None:
+            network = prior_with(network, spectacles)
         found = estimate_occluder(
             pixels,
             face.fit.model,
@@ -60,8 +65,13 @@ class MaskBySynthesis:
             occluder[part] = beyond_the_fit(
                 occluder[part], found.face_region[part], network.values, whole.values
             )
+            if spectacles is not None:
+                face_there = found.face_region.copy()
+                face_there[part] |= whole.values > _PERHAPS_FACE
+                occluder = with_spectacles(occluder, face_there, spectacles)
         return face.with_(
-            mask=MaskEstimate(occluder, found.face_region), fit=face.fit.with_(parameters=found.parameters)
+            mask=MaskEstimate(occluder, found.face_region, spectacles),
+            fit=face.fit.with_(parameters=found.parameters),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from ..stage import face_by_face
@@ -41,12 +42,15 @@ class TextureCompletion:
         """See :class:`wholeface.stages.Stage`."""
         assert face.fit is not None
         assert face.mask is not None
+        hidden, spectacles = face.mask.occluder, face.mask.spectacles
+        if spectacles is not None:  # temples beside the face, too, leave no colour on the head
+            hidden = np.maximum(hidden, np.maximum(spectacles.frame, spectacles.dark))
         texture = complete_texture(
             face.fit.model,
             face.photo.pixels,
             face.fit.parameters,
             face.fit.camera,
-            face.mask.occluder,
+            hidden,
             size=self.size,
             settings=self.settings,
             landmarks=face.landmarks,

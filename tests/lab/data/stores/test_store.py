@@ -225,3 +225,21 @@ def test_a_damaged_manifest_is_one_error(tmp_path: Path) -> None:
         file.write_bytes(text.encode("latin1"))
         with pytest.raises(DataError, match=r"manifest\.json"):
             SampleStore(folder)
+
+
+class _Worn:
+    """Samples of which the even ones know their spectacles."""
+
+    settings = {"kind": "worn"}  # noqa: RUF012
+
+    def __getitem__(self, index: int) -> FaceSample:
+        sample = make_sample(index)
+        parts = np.full((SIZE, SIZE), index % 4, np.uint8)
+        return sample.with_(eyewear=parts) if index % 2 == 0 else sample
+
+
+def test_spectacles_are_kept_and_unknown_ones_are_said_to_be(tmp_path: Path) -> None:
+    store = build_store(_Worn(), range(4), tmp_path / "worn", workers=0, fields=("image", "eyewear"))
+    assert [store[i]["eyewear"][0, 0] for i in range(4)] == [0, 255, 2, 255]
+    plain = build_store(_Worn(), range(4), tmp_path / "plain", workers=0)  # as those of earlier versions
+    assert "eyewear" not in plain[0]

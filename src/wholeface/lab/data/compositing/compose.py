@@ -12,7 +12,7 @@ from ....core.errors import UsageError
 from ....core.jit import njit
 from ....core.spherical_harmonics import C0
 from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
-from ....perceive import OccluderKind
+from ....perceive import EyewearPart, OccluderKind
 from ..samples.sample import FaceSample
 from .layer import Layer
 
@@ -86,9 +86,10 @@ _RATIOS, _SIGMAS = (0.085, 0.1, 0.123, 0.19, 0.21), (1.6, 1.0, 0.7, 0.4, 0.0)
 def apply_layer(sample: FaceSample, layer: Layer, rng: np.random.Generator) -> FaceSample:
     """Lay something over a face and update what is seen, not what is there.
 
-    Changed: ``image``; ``parsing`` and ``occluder`` where the layer's alpha > 127. ``clean``, ``face``, landmarks
-    and geometry stay. Hair and hats mark ``occluder`` only inside ``face``; where they cover an earlier occluder
-    outside the face, nothing of it is left to see, so it becomes NONE there.
+    Changed: ``image``; ``parsing``, ``occluder`` and ``eyewear`` where the layer's alpha > 127, for spectacles where
+    their frames and dark lenses are. ``clean``, ``face``, landmarks and geometry stay. Hair and hats mark
+    ``occluder`` only inside ``face``; where they cover an earlier occluder outside the face, nothing of it is left
+    to see, so it becomes NONE there.
 
     Args:
         sample: the face.
@@ -126,19 +127,28 @@ def apply_layer(sample: FaceSample, layer: Layer, rng: np.random.Generator) -> F
         strength,
         np.asarray(shift, np.float32),
         float(height),
+        float(layer.softness),
         sigma,
     )
+    covered = layer.rgba[..., 3] > 127
+    if layer.eyewear is not None:
+        covered = np.isin(layer.eyewear, (EyewearPart.FRAME, EyewearPart.DARK_LENS))
     parsing, occluder = _relabel(
         sample.parsing,
         sample.occluder,
         sample.face,
-        layer.rgba,
+        covered,
         layer.parsing_map if layer.parsing_map is not None else np.zeros((0, 0), np.uint8),
         np.uint8(layer.parsing),
         np.uint8(layer.kind),
         layer.kind in _FACE_ONLY,
     )
-    return sample.with_(image=image, parsing=parsing, occluder=occluder)
+    eyewear = sample.eyewear
+    if eyewear is not None:
+        worn = np.uint8(EyewearPart.NONE) if layer.eyewear is None else layer.eyewear
+        seen = covered if layer.eyewear is None else layer.eyewear != EyewearPart.NONE
+        eyewear = np.where(seen, worn, eyewear)
+    return sample.with_(image=image, parsing=parsing, occluder=occluder, eyewear=eyewear)
 
 
 def _without_colour(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -285,7 +295,7 @@ def box_blur(plane, out, radius):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _shadow_plane(rgba, height):  # type: ignore[no-untyped-def]
+def _shadow_plane(rgba, height, softness):  # type: ignore[no-untyped-def]
     """Coverage at half size, blurred as by a light of some breadth."""
     half = rgba.shape[0] // 2
     plane = np.empty((half, half), np.float32)
@@ -298,7 +308,7 @@ def _shadow_plane(rgba, height):  # type: ignore[no-untyped-def]
                 + np.float32(rgba[2 * y + 1, 2 * x + 1, 3])
             )
             plane[y, x] = total / np.float32(1020.0)
-    radius = max(1, int(np.rint(0.3 * height)))
+    radius = max(1, int(np.rint(softness * height)))
     other = np.empty_like(plane)
     box_blur(plane, other, radius)
     box_blur(other, plane, radius)
@@ -306,7 +316,7 @@ def _shadow_plane(rgba, height):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _blend(image, rgba, parsing, table, slope, strength, shift, height, sigma):  # type: ignore[no-untyped-def]
+def _blend(image, rgba, parsing, table, slope, strength, shift, height, softness, sigma):  # type: ignore[no-untyped-def]
     size = image.shape[0]
     out = image.copy()
     # What the layer covers, with a margin for blur.
@@ -321,7 +331,7 @@ def _blend(image, rgba, parsing, table, slope, strength, shift, height, sigma): 
     if bottom < 0:
         return out
     if strength > 0.01:
-        plane = _shadow_plane(rgba, height)
+        plane = _shadow_plane(rgba, height, softness)
         half = plane.shape[0]
         reach = int(np.ceil(abs(shift[0]) + abs(shift[1]) + 1.5 * height)) + 4
         for y in range(max(0, top - reach), min(size, bottom + reach + 1)):
@@ -416,14 +426,14 @@ def _blur(planes, sigma, radius):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _relabel(parsing, occluder, face, rgba, classes, label, kind, face_only):  # type: ignore[no-untyped-def]
+def _relabel(parsing, occluder, face, covered, classes, label, kind, face_only):  # type: ignore[no-untyped-def]
     new_parsing = parsing.copy()
     new_occluder = occluder.copy()
     mapped = classes.shape[0] > 0
     size = parsing.shape[0]
     for y in range(size):
         for x in range(size):
-            if rgba[y, x, 3] > 127:
+            if covered[y, x]:
                 new_parsing[y, x] = classes[y, x] if mapped else label
                 new_occluder[y, x] = kind if (face[y, x] or not face_only) else 0
     return new_parsing, new_occluder

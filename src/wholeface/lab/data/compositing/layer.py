@@ -30,6 +30,9 @@ class Layer:
         shadow: strength in [0, 1] of the soft contact shadow that it casts on what lies behind.
         height: typical distance in front of the skin in pixels; sets the width of the shadow.
         parsing_map: (S, S) uint8, a class of its own for each pixel (a hat with hair below it), or None.
+        softness: blur of the shadow over ``height``; small under a small, strong light.
+        eyewear: (S, S) uint8, :class:`EyewearPart` of each pixel, for spectacles; None for all else. Their frames
+            and dark lenses count as occluder, whatever their coverage.
 
     Raises:
         UsageError: ``rgba`` has another shape or dtype.
@@ -42,6 +45,8 @@ class Layer:
     shadow: float = 0.4
     height: float = 4.0
     parsing_map: NDArray[np.uint8] | None = None
+    softness: float = 0.3
+    eyewear: NDArray[np.uint8] | None = None
 
     __repr__ = short_repr
 

@@ -145,6 +145,7 @@ class PortraitFaces:
             normals=None,
             source=Path(str(t.names[which])).stem,
             seed=seed,
+            eyewear=np.zeros((size, size), np.uint8),
         )
 
 

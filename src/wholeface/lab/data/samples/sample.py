@@ -40,6 +40,8 @@ class FaceSample:
         normals: (S, S, 3) float32 camera space, or None.
         source: what this is, e.g. ``synthetic`` or ``portrait_0012``.
         seed: what makes this very sample again.
+        eyewear: (S, S) uint8, :class:`EyewearPart` of what is seen, ``IGNORE`` where unknown; None where nothing is
+            known of it.
 
     Raises:
         UsageError: arrays that do not fit each other.
@@ -60,6 +62,7 @@ class FaceSample:
     normals: NDArray[np.float32] | None
     source: str
     seed: tuple[int, ...]
+    eyewear: NDArray[np.uint8] | None = None
 
     __repr__ = short_repr
 
@@ -76,6 +79,7 @@ class FaceSample:
             ("facing_dense", self.facing_dense, (len(self.dense),)),
             ("depth", self.depth, (size, size)),
             ("normals", self.normals, (size, size, 3)),
+            ("eyewear", self.eyewear, (size, size)),
         ):
             if array is not None and array.shape != shape:
                 raise UsageError(f"{self.source}: {name} must have shape {shape}, got {array.shape}")

@@ -30,8 +30,16 @@ _MOST_BYTES, _MOST_PIXELS = 256 << 20, 4096 * 4096
 """Of one file of a sample."""
 _MAPS = ("parsing", "occluder", "face")
 _IMAGES = ("clean", *_MAPS)
+_EYEWEAR = "eyewear.png"
 _GEOMETRY = ("depth", "normals")
-_EXTENSIONS = {"png", "jpg", "json", *(f"{n}.png" for n in _IMAGES), *(f"{n}.npy" for n in _GEOMETRY)}
+_EXTENSIONS = {
+    "png",
+    "jpg",
+    "json",
+    _EYEWEAR,
+    *(f"{n}.png" for n in _IMAGES),
+    *(f"{n}.npy" for n in _GEOMETRY),
+}
 
 
 def encode_sample(
@@ -40,8 +48,8 @@ def encode_sample(
     """The files of one sample, by extension.
 
     ``png`` (or ``jpg``) is the image, ``clean.png``, ``parsing.png``, ``occluder.png`` and ``face.png`` (0, 255)
-    are the fields of the same names, ``json`` holds points, flags, parameters, source and seed, ``depth.npy`` and
-    ``normals.npy`` are float32 arrays where the sample has them.
+    are the fields of the same names, ``json`` holds points, flags, parameters, source and seed; ``eyewear.png``,
+    and ``depth.npy`` and ``normals.npy`` of float32, are there where the sample has them.
 
     Args:
         sample: the sample.
@@ -51,6 +59,8 @@ def encode_sample(
     image = encode_png(sample.image) if photo == "png" else encode_jpeg(sample.image, quality=95)
     files: dict[str, bytes] = {photo: image}
     files |= {f"{name}.png": encode_png(getattr(sample, name)) for name in _IMAGES}
+    if sample.eyewear is not None:
+        files[_EYEWEAR] = encode_png(sample.eyewear)
     files["json"] = labels_json(sample)
     for name in _GEOMETRY if geometry else ():
         array = getattr(sample, name)
@@ -302,6 +312,7 @@ def _decode(path: Path, key: str, files: dict[str, bytes]) -> FaceSample:
             normals=geometry["normals"],
             source=source,
             seed=seed,
+            eyewear=_image(path, key, _EYEWEAR, files, grey=True) if _EYEWEAR in files else None,
         )
     except UsageError as error:
         raise DataError(f"{path}: key {key}: {error}") from error

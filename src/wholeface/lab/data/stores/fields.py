@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....core.errors import DataError
+from ....perceive import IGNORE
 from .. import FaceSample
 
 __all__ = ["KNOWN", "OPTIONAL_FIELDS", "STANDARD_FIELDS", "Fields", "layout_of", "row_of"]
@@ -33,7 +34,7 @@ STANDARD_FIELDS = (
     "source",
     "seed",
 )
-OPTIONAL_FIELDS = ("depth", "normals")
+OPTIONAL_FIELDS = ("depth", "normals", "eyewear")
 _SOURCE_BYTES = 64
 _SEED_LENGTH = 4
 
@@ -75,6 +76,7 @@ def layout_of(
         "seed": ("<i8", (_SEED_LENGTH,)),
         "depth": ("<f4", (size, size)),
         "normals": ("<f4", (size, size, 3)),
+        "eyewear": ("|u1", (size, size)),
     }
     return {name: every[name] for name in every if name in names}, blocks
 
@@ -82,7 +84,7 @@ def layout_of(
 def row_of(
     sample: FaceSample, fields: Fields, blocks: Mapping[str, tuple[int, ...]]
 ) -> dict[str, NDArray[Any]]:
-    """One row per field; what the sample does not know is NaN (numbers), False (flags) or −1 (seed).
+    """One row per field; what the sample does not know is NaN (numbers), False (flags), −1 (seed) or ``IGNORE``.
 
     Raises:
         DataError: the sample does not fit the layout.
@@ -111,12 +113,14 @@ def row_of(
         "seed": np.array([*sample.seed, *[-1] * (_SEED_LENGTH - len(sample.seed))], dtype=np.int64),
         "depth": sample.depth,
         "normals": sample.normals,
+        "eyewear": sample.eyewear,
     }
     row = {}
     for name, (dtype, shape) in fields.items():
         value = values[name]
         if value is None or (name.endswith("dense") and len(value) < shape[0]):
-            filled = np.full(shape, np.nan if dtype == "<f4" else 0, dtype=dtype)
+            empty = IGNORE if name == "eyewear" else np.nan if dtype == "<f4" else 0
+            filled = np.full(shape, empty, dtype=dtype)
             if value is not None:
                 filled[: len(value)] = value
             value = filled

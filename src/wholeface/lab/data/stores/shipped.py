@@ -28,6 +28,7 @@ class StorePlan:
         size: edge of the images in pixels.
         settings: of :class:`wholeface.lab.data.engine.EngineSettings`.
         framing: of :class:`wholeface.lab.data.synthetic.faces.SyntheticSettings`.
+        arrays: fields of the store, or None for the usual ones.
     """
 
     count: int
@@ -36,6 +37,14 @@ class StorePlan:
     size: int = 224
     settings: Mapping[str, Any] = field(default_factory=dict)
     framing: Mapping[str, Any] = field(default_factory=dict)
+    arrays: tuple[str, ...] | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What the store says of itself."""
+        told = asdict(self)
+        if self.arrays is None:
+            del told["arrays"]
+        return told
 
     def engine(self, data: Path) -> FaceEngine:
         """The engine that makes the samples."""
@@ -57,6 +66,21 @@ _HARD = {
 }
 
 _BESIDE_HATS = {"hands": 0.1, "glasses": 0.05, "sunglasses": 0.1, "scarves": 0.05}
+# Spectacles of every kind, and what is easily taken for them: brows under hats, strands of hair, fingers
+_WORN = {
+    "clean": 0.22,
+    "occluders": {
+        "glasses": 0.5,
+        "sunglasses": 0.22,
+        "hair": 0.12,
+        "hats": 0.06,
+        "hands": 0.06,
+        "objects": 0.02,
+        "patches": 0.02,
+    },
+}
+_LARGE = {"scale": 0.62}
+_EYEWEAR = ("image", "eyewear", "dense", "source", "seed", "parameters")
 
 STORES: Mapping[str, StorePlan] = {
     # rendered faces alone
@@ -135,6 +159,27 @@ STORES: Mapping[str, StorePlan] = {
         settings={"portraits": 0.0, "clean": 0.05, "occluders": {"hats": 0.6, "hair": 0.1, **_BESIDE_HATS}},
         framing={"scale": 0.42, "scale_range": (0.5, 1.7), "shift": 0.25, "turned": 0.9, "shadow": 0.5},
     ),
+    # spectacles, on rendered faces and on portraits, large enough for thin frames
+    "e0": StorePlan(
+        1500,
+        301,
+        size=448,
+        settings={"portraits": 0.0, **_WORN},
+        framing={**_LARGE, "shadow": 0.3},
+        arrays=_EYEWEAR,
+    ),
+    "e1": StorePlan(
+        2000, 311, size=448, settings={"portraits": 1.0, **_WORN}, framing=_LARGE, arrays=_EYEWEAR
+    ),
+    "ev": StorePlan(
+        240,
+        321,
+        "held_out",
+        size=448,
+        settings={"portraits": 1.0, **_WORN},
+        framing=_LARGE,
+        arrays=(*_EYEWEAR, "occluder", "face"),
+    ),
     # for validation (held-out subjects behind held-out occluders) and for the landmarks' calibration (held-out
     # subjects)
     "c1": StorePlan(300, 41, "held_out", settings={"portraits": 0.5, "clean": 0.1}),
@@ -145,6 +190,7 @@ STORES: Mapping[str, StorePlan] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the stores; one that is whole already stays, one that was cut off goes on. Returns the exit code."""
+    from .fields import STANDARD_FIELDS
     from .store import build_store
 
     parser = argparse.ArgumentParser(prog="python -m wholeface.lab.data.stores.shipped", description=__doc__)
@@ -169,7 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 range(count),
                 options.out / name,
                 workers=options.workers,
-                settings={**asdict(plan), "count": count},
+                fields=STANDARD_FIELDS if plan.arrays is None else plan.arrays,
+                settings={**plan.told(), "count": count},
             )
             print(f"{options.out / name}  {count} samples", flush=True)
     except WholeFaceError as error:

@@ -195,6 +195,7 @@ class SyntheticFaces:
             normals=canvas.normals if settings.geometry else None,
             source="synthetic",
             seed=(self.seed, index) if person is None else (self.seed, index, person),
+            eyewear=np.zeros((size, size), np.uint8),
         )
 
     def _camera(

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ....core.jit import njit
-from ....perceive.frames import face_pose
+from ....perceive.frames import band_pose, face_pose
 
 __all__ = [
     "NO_JITTER",
     "CropJitter",
+    "band_matrices",
     "crop_images",
     "crop_labels",
     "crop_matrices",
@@ -90,6 +91,44 @@ def crop_matrices(
     return torch.from_numpy(matrices).float(), torch.from_numpy(mirrored)
 
 
+def band_matrices(
+    dense: NDArray[np.floating[Any]],
+    width: int,
+    height: int,
+    rng: np.random.Generator,
+    jitter: CropJitter = NO_JITTER,
+) -> tuple[Tensor, Tensor]:
+    """Random bands about the eyes, as :func:`wholeface.perceive.frames.eye_band` places them.
+
+    Args:
+        dense: (N, ≥478, 2) image pixels, the 478 points first.
+        width, height: of the bands in pixels.
+        rng: randomness.
+        jitter: how far they miss; shifts over the width.
+
+    Returns:
+        (N, 2, 3) float32 from image to crop pixels, and (N,) bool, which are mirrored.
+    """
+    count = len(dense)
+    matrices = np.zeros((count, 2, 3))
+    mirrored = rng.random(count) < jitter.mirror
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    for i, points in enumerate(dense):
+        centre, scale, angle = band_pose(points[:478])
+        wild = rng.random() < jitter.wild
+        scale *= width * np.exp(rng.normal(0, jitter.scale * (2 if wild else 1)))
+        angle += rng.normal(0, jitter.roll * (5 if wild else 1))
+        shift = rng.normal(0, jitter.shift * width * (2 if wild else 1), 2)
+        cos, sin = scale * np.cos(-angle), scale * np.sin(-angle)
+        turn = np.array([[cos, -sin], [sin, cos]])
+        matrices[i, :, :2] = turn
+        matrices[i, :, 2] = middle + shift - turn @ centre
+        if mirrored[i]:
+            matrices[i, 0] = -matrices[i, 0]
+            matrices[i, 0, 2] += width - 1
+    return torch.from_numpy(matrices).float(), torch.from_numpy(mirrored)
+
+
 def move_points(points: Tensor, matrices: Tensor) -> Tensor:
     """(N, L, 2) image pixels -> crop pixels by (N, 2, 3)."""
     return points @ matrices[:, :, :2].transpose(1, 2) + matrices[:, None, :, 2]
@@ -144,37 +183,43 @@ def shuffle_tiles(images: Tensor, chosen: NDArray[np.bool_], rng: np.random.Gene
         inner.copy_(mixed.reshape(3, cell * parts, cell * parts))
 
 
-def crop_images(images: Sequence[NDArray[np.uint8]], matrices: Tensor, size: int) -> Tensor:
+def crop_images(images: Sequence[NDArray[np.uint8]], matrices: Tensor, size: int | tuple[int, int]) -> Tensor:
     """Bilinear crops, averaged over 2 × 2 or 3 × 3 samples where they shrink; the border is repeated outside.
 
     Args:
         images: N images (S, S, 3) uint8.
         matrices: (N, 2, 3) from image to crop pixels.
-        size: edge of the crop.
+        size: edge of the crop, or its height and width.
 
     Returns:
-        (N, 3, size, size) float32 in [0, 1].
+        (N, 3, height, width) float32 in [0, 1].
     """
-    result = np.empty((len(images), 3, size, size), dtype=np.float32)
+    result = np.empty((len(images), 3, *_shape(size)), dtype=np.float32)
     for image, inverse, target in zip(images, _inverse(matrices), result):
         step = float(np.hypot(inverse[0, 0], inverse[1, 0]))  # image pixels per crop pixel
         _crop_image(image, inverse, 1 if step < 1.3 else 2 if step < 2.6 else 3, target)
     return torch.from_numpy(result)
 
 
-def crop_labels(labels: Sequence[NDArray[Any]], matrices: Tensor, size: int, outside: int) -> Tensor:
+def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def crop_labels(
+    labels: Sequence[NDArray[Any]], matrices: Tensor, size: int | tuple[int, int], outside: int
+) -> Tensor:
     """Nearest-pixel crops of label maps.
 
     Args:
         labels: N maps (S, S) uint8 or bool.
         matrices: (N, 2, 3) from image to crop pixels.
-        size: edge of the crop.
+        size: edge of the crop, or its height and width.
         outside: label where the image ends.
 
     Returns:
-        (N, size, size) int64.
+        (N, height, width) int64.
     """
-    result = np.empty((len(labels), size, size), dtype=np.int64)
+    result = np.empty((len(labels), *_shape(size)), dtype=np.int64)
     for label, inverse, target in zip(labels, _inverse(matrices), result):
         _crop_label(label.view(np.uint8) if label.dtype == bool else label, inverse, outside, target)
     return torch.from_numpy(result)

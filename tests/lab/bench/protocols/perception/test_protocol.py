@@ -82,7 +82,7 @@ def test_a_landmark_network_alone_gets_the_true_crop(tmp_path: Path) -> None:
     # Random points are not those of the face, whether they are taken for one or not.
     assert all(row["failed at 8 %"] == 1.0 for row in rows)
     assert (
-        "left out, because there are no weights in the folder of weights: detector, parsing"
+        "left out, because there are no weights in the folder of weights: detector, eyewear, parsing"
         in record["settings"]["notes"]
     )
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from wholeface.lab.data import FaceSample
+from wholeface.lab.data import FaceSample, Layer
 from wholeface.lab.data.compositing.compose import apply_layer
 from wholeface.lab.data.occluders.glasses.frames import LENS, OUTLINES, build_frame, random_frame
 from wholeface.lab.data.occluders.glasses.source import GlassesSource
 from wholeface.lab.data.occluders.placing.head import head_frame
 from wholeface.lab.data.synthetic.faces import SyntheticFaces
-from wholeface.perceive import OccluderKind, ParsingClass
+from wholeface.perceive import EyewearPart, OccluderKind, ParsingClass
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_the_same_seed_makes_the_same_glasses(samples: list[FaceSample]) -> None
 
 
 def test_sunglasses_hide_the_eyes_and_sit_on_the_bridge(samples: list[FaceSample]) -> None:
-    checked = 0
+    checked = near = dark = eyes = 0
     for index, sample in enumerate(samples):
         if _yaw(sample) > 25:
             continue
@@ -46,21 +46,28 @@ def test_sunglasses_hide_the_eyes_and_sit_on_the_bridge(samples: list[FaceSample
                 continue
             assert layer.kind == OccluderKind.SUNGLASSES
             assert layer.parsing == ParsingClass.EYEGLASSES
-            covered = layer.rgba[..., 3] > 127
+            assert layer.eyewear is not None
+            covered = np.isin(layer.eyewear, (EyewearPart.FRAME, EyewearPart.DARK_LENS))
             seen = apply_layer(sample, layer, rng)
+            assert seen.eyewear is not None
+            np.testing.assert_array_equal(seen.eyewear, layer.eyewear)
             assert (seen.occluder[covered] == OccluderKind.SUNGLASSES).all()
             assert (seen.parsing[covered] == ParsingClass.EYEGLASSES).all()
             pupils = np.stack([sample.landmarks_68[36:42].mean(0), sample.landmarks_68[42:48].mean(0)])
             column, row = np.rint(pupils).astype(int).T
-            if ((column > 2) & (column < 189) & (row > 2) & (row < 189)).all():
-                assert covered[row, column].all()
+            inside = ((column > 2) & (column < 189) & (row > 2) & (row < 189)).all()
+            if inside and layer.rgba[row, column, 3].min() > 200:  # neither tinted only nor on the forehead
+                dark += covered[row, column].all()
+                eyes += 1
             unit = float(np.linalg.norm(pupils[1] - pupils[0]))
             bridge = sample.landmarks_68[27:29].mean(0)
             rows, columns = np.nonzero(covered)
             nearest = np.hypot(columns - bridge[0], rows - bridge[1]).min()
-            assert nearest < 0.2 * unit
+            near += nearest < 0.2 * unit
             checked += 1
     assert checked > 8
+    assert near > 0.85 * checked  # the others were slid down or pushed up
+    assert dark == eyes > 4
 
 
 def test_clear_lenses_are_face_and_frames_are_not(samples: list[FaceSample]) -> None:
@@ -120,6 +127,37 @@ def test_held_out_frames_are_not_met_in_training(samples: list[FaceSample]) -> N
     assert not bare["train"] & bare["held_out"]
 
 
+def test_parts_of_clear_spectacles(samples: list[FaceSample]) -> None:
+    """Their frames hide, through most of their lenses the eyes are seen, and what covers them hides them."""
+    clear, both = 0, 0
+    for index, sample in enumerate(samples):
+        if _yaw(sample) > 25:
+            continue
+        rng = np.random.default_rng([index, 9])
+        layer = GlassesSource(sunglasses=False).layer(sample, rng, "train")
+        if layer is None:
+            continue
+        assert layer.eyewear is not None
+        frame, lens = layer.eyewear == EyewearPart.FRAME, layer.eyewear == EyewearPart.CLEAR_LENS
+        assert 0.001 < frame.mean() < 0.12
+        assert (layer.rgba[..., 3][lens] <= 127).all()
+        seen = apply_layer(sample, layer, rng)
+        assert (seen.occluder[frame] == OccluderKind.GLASSES).all()
+        assert (seen.occluder[lens] == OccluderKind.NONE).all()
+        eyes = np.rint(sample.landmarks_68[36:48]).astype(int).clip(0, 191)
+        clear += int(lens[eyes[:, 1], eyes[:, 0]].mean() > 0.8)
+        both += 1
+        cover = np.zeros((192, 192, 4), np.uint8)
+        cover[:, :96] = 255
+        hand = Layer(cover, OccluderKind.HAND, ParsingClass.OBJECT, "test/hand")
+        hidden = apply_layer(seen, hand, rng)
+        assert hidden.eyewear is not None
+        assert (hidden.eyewear[:, :96] == EyewearPart.NONE).all()
+        np.testing.assert_array_equal(hidden.eyewear[:, 96:], layer.eyewear[:, 96:])
+    assert both > 4
+    assert clear > 0.5 * both
+
+
 @pytest.mark.parametrize("name", sorted(OUTLINES))
 def test_frames_are_symmetric_and_their_lenses_stand_before_the_eyes(name: str) -> None:
     shape = random_frame(name, np.random.default_rng(7))
@@ -137,6 +175,7 @@ def test_frames_are_symmetric_and_their_lenses_stand_before_the_eyes(name: str) 
 def test_the_artists_models_are_seated_too(samples: list[FaceSample], shared: Path) -> None:
     sample = min(samples, key=_yaw)
     source = GlassesSource(shared / "data" / "occluders", sunglasses=True)
+    hidden: list[bool] = []
     seen = {"train": set(), "held_out": set()}  # type: dict[str, set[str]]
     for split, found in seen.items():
         for index in range(48):
@@ -148,6 +187,7 @@ def test_the_artists_models_are_seated_too(samples: list[FaceSample], shared: Pa
             eyes = np.rint(
                 np.stack([sample.landmarks_68[36:42].mean(0), sample.landmarks_68[42:48].mean(0)])
             ).astype(int)
-            assert (layer.rgba[eyes[:, 1], eyes[:, 0], 3] > 127).all()
+            hidden.append((layer.rgba[eyes[:, 1], eyes[:, 0], 3] > 127).all())
+    assert np.mean(hidden) > 0.75  # the others are tinted only, slid down or pushed up
     assert seen["train"] == {f"sunglasses/glasses-0{n}" for n in (1, 3, 4)}
     assert seen["held_out"] == {"sunglasses/glasses-05"}

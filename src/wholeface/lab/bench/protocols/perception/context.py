@@ -48,7 +48,7 @@ class Context:
     ) -> None:
         self.systems, self.data, self.count = systems, data, count
         self.seed = _SEED + seed
-        self._occluded: Occluded = occluded
+        self.occluded: Occluded = occluded
         self.model: MorphableModel = load_model()
         self.finders = systems.finders()
         self._samples: dict[str, list[FaceSample]] = {}
@@ -74,7 +74,7 @@ class Context:
             settings = EngineSettings(
                 portraits=1.0 if name == "portraits" else 0.0, clean=1.0 if name == "clean" else 0.0
             )
-            split = "test" if name == "clean" else self._occluded
+            split = "test" if name == "clean" else self.occluded
             engine = FaceEngine(self.data, seed=self.seed, split=split, settings=settings)
             self._samples[name] = [engine.sample(i) for i in range(self.count)]
         return self._samples[name]

@@ -22,7 +22,7 @@ from .systems import load_systems
 
 __all__ = ["PARTS", "PROTOCOL", "run", "table_metrics"]
 
-PARTS = ("detector", "landmarks", "shape", "parsing", "speed")
+PARTS = ("detector", "landmarks", "shape", "parsing", "eyewear", "speed")
 
 
 def run(
@@ -109,6 +109,10 @@ def _tables(part: str, context: Context, *, teacher: bool) -> list[Table]:
         from .parsing import parsing_tables
 
         return parsing_tables(context)
+    if part == "eyewear":
+        from .eyewear import eyewear_tables
+
+        return eyewear_tables(context)
     from .speed import speed_tables
 
     return speed_tables(context.systems.weights.folder, teacher=teacher)

@@ -99,11 +99,14 @@ def random_frame(name: str, rng: np.random.Generator) -> FrameShape:
     size = float(rng.normal(1.0, 0.05))
     kind = rng.random()
     if kind < 0.4:
-        rim, depth, temple = rng.uniform(0.45, 0.9), rng.uniform(0.5, 1.0), rng.uniform(0.7, 1.8)
-    elif kind < 0.92:
-        rim, depth, temple = rng.uniform(1.1, 3.2), rng.uniform(1.2, 2.2), rng.uniform(2.0, 7.0)
+        rim, depth, temple = rng.uniform(0.35, 0.9), rng.uniform(0.4, 1.0), rng.uniform(0.7, 1.8)
+    elif kind < 0.75:
+        rim, depth, temple = rng.uniform(1.0, 2.4), rng.uniform(1.2, 2.2), rng.uniform(1.8, 5.0)
+    elif kind < 0.87:
+        rim, depth, temple = rng.uniform(2.2, 3.8), rng.uniform(1.6, 2.8), rng.uniform(3.0, 8.0)
     else:
-        rim, depth, temple = 0.12, 0.5, rng.uniform(0.7, 1.4)  # rimless
+        rim, depth, temple = 0.15, 0.5, rng.uniform(0.7, 1.4)  # rimless
+    half = shape.half or (kind < 0.75 and rng.random() < 0.1)
     return replace(
         shape,
         width=shape.width * size * float(rng.normal(1, 0.03)),
@@ -115,6 +118,7 @@ def random_frame(name: str, rng: np.random.Generator) -> FrameShape:
         lift=shape.lift + float(rng.normal(0, 0.7)),
         wrap=shape.wrap * float(rng.uniform(0.6, 1.3)),
         bar=shape.bar and rng.random() < 0.8,
+        half=half,
     )
 
 

@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["clear_materials", "dark_materials", "surroundings"]
+__all__ = ["clear_materials", "dark_materials", "surroundings", "tinted_materials"]
 
 Array = NDArray[np.float32]
 _ACETATE = (
@@ -61,12 +61,12 @@ def dark_materials(rng: np.random.Generator) -> Array:
     bottom, mirror, metal = top, float(rng.uniform(0.02, 0.12)), 0.0
     if kind < 0.3:  # gradient
         bottom = float(rng.uniform(0.55, 0.9))
-    elif kind < 0.5:  # mirrored, of any colour
+    elif kind < 0.6:  # mirrored, of any colour
         colour = np.array(
             colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.1, 0.8), rng.uniform(0.6, 1)), np.float32
         )
         mirror, metal = float(rng.uniform(0.45, 0.9)), 1.0
-    elif kind < 0.65:  # coloured
+    elif kind < 0.75:  # coloured
         colour = np.array(
             colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.4, 1), rng.uniform(0.15, 0.6)), np.float32
         )
@@ -76,17 +76,72 @@ def dark_materials(rng: np.random.Generator) -> Array:
     return np.array([frame, lens, frame if rng.random() < 0.8 else _frame(rng)], np.float32)
 
 
-def clear_materials(rng: np.random.Generator) -> Array:
-    """(3, 11) materials of frame, lens and temple of clear glasses: their lenses only mirror a little."""
+def _scene(photo: NDArray[np.uint8], rng: np.random.Generator) -> Array:
+    """(96, 96, 3) a part of a photo, on its side or mirrored, of another contrast: something with real detail."""
+    edge = int(photo.shape[0] * rng.uniform(0.3, 1.0))
+    y, x = (int(rng.integers(0, photo.shape[0] - edge + 1)) for _ in range(2))
+    rows = np.linspace(0, edge - 1, 96).astype(int)
+    part = photo[y : y + edge, x : x + edge][np.ix_(rows, rows)].astype(np.float32) / 255
+    part = np.rot90(part, int(rng.integers(4)))[:, :: int(rng.choice([-1, 1]))]
+    cast = rng.uniform(0.6, 1.4, 3) if rng.random() < 0.6 else np.ones(3)
+    gained = (part - 0.5) * rng.uniform(0.7, 2.0) + rng.uniform(0.3, 0.8)
+    return np.clip(gained * cast, 0, 1.2).astype(np.float32)
+
+
+def tinted_materials(rng: np.random.Generator) -> Array:
+    """(3, 11) materials of spectacles whose lenses are tinted, evenly or from above, and let the eyes be seen."""
     frame = _frame(rng)
-    tint = float(rng.uniform(0.0, 0.05)) if rng.random() < 0.85 else float(rng.uniform(0.05, 0.25))
-    mirror = float(rng.uniform(0.0, 0.12)) if rng.random() < 0.85 else float(rng.uniform(0.12, 0.35))
-    lens = [*_pick(_LENS, rng), tint, mirror, 0.4, tint, float(rng.uniform(0, 0.6)), 400.0, 0.0, 0.0]
+    hue = (
+        rng.random() if rng.random() < 0.6 else float(rng.choice([0.07, 0.1, 0.58]))
+    )  # fashion, or brown and grey
+    colour = np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.7)), np.float32)
+    top = float(rng.uniform(0.4, 0.8))
+    bottom = float(rng.uniform(0.0, 0.35)) if rng.random() < 0.5 else top
+    lens = [
+        *colour,
+        top,
+        float(rng.uniform(0.0, 0.2)),
+        0.5,
+        bottom,
+        float(rng.uniform(0, 0.5)),
+        300.0,
+        0.0,
+        0.0,
+    ]
     return np.array([frame, lens, frame if rng.random() < 0.8 else _frame(rng)], np.float32)
 
 
-def surroundings(rng: np.random.Generator) -> Array:
-    """(24, 24, 3) what lies behind the camera: sky or ceiling, ground, a few windows or lamps."""
+def clear_materials(rng: np.random.Generator) -> Array:
+    """(3, 11) materials of frame, lens and temple of clear glasses: they mirror a little, some of them much.
+
+    Coatings against reflections leave green, violet or blue ones.
+    """
+    frame = _frame(rng)
+    tint = float(rng.uniform(0.0, 0.05)) if rng.random() < 0.85 else float(rng.uniform(0.05, 0.2))
+    kind = rng.random()
+    mirror = float(rng.uniform(0.0, 0.12) if kind < 0.7 else rng.uniform(0.12, 0.35))
+    grazing, metal, colour = 0.4, 0.0, _pick(_LENS, rng)
+    if kind > 0.82:  # coated, or facing a window
+        mirror = float(rng.uniform(0.2, 0.7))
+        if rng.random() < 0.6:
+            hue = float(rng.choice([0.35, 0.6, 0.78])) + float(rng.normal(0, 0.03))
+            colour = np.array(
+                colorsys.hsv_to_rgb(hue % 1.0, rng.uniform(0.3, 0.8), rng.uniform(0.5, 1)), np.float32
+            )
+            metal, tint = 1.0, min(tint, 0.03)
+    lens = [*colour, tint, mirror, grazing, tint, float(rng.uniform(0, 0.6)), 400.0, 0.0, metal]
+    return np.array([frame, lens, frame if rng.random() < 0.8 else _frame(rng)], np.float32)
+
+
+def surroundings(rng: np.random.Generator, photo: NDArray[np.uint8] | None = None) -> Array:
+    """(h, w, 3) what lies behind the camera: sky or ceiling, ground, a few windows or lamps; or a scene in detail.
+
+    Args:
+        rng: randomness.
+        photo: (S, S, 3) uint8 sRGB, of which every other scene is made, or None.
+    """
+    if photo is not None and rng.random() < 0.5:
+        return _scene(photo, rng)
     row = np.linspace(0, 1, 24, dtype=np.float32)[:, None, None]
     sky = rng.uniform(0.3, 0.95, 3) * (0.9, 0.95, 1.0) * rng.uniform(0.5, 1.0)
     ground = rng.uniform(0.05, 0.45, 3) * rng.uniform(0.4, 1.0)

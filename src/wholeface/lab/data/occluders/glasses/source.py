@@ -20,7 +20,9 @@ from ..placing.head import HeadFrame, HeadShape, head_frame
 from ..placing.scene import scene_light, to_rgba
 from .frames import FRAME, LENS, OUTLINES, FrameMesh, build_frame, random_frame
 from .gltf import read_gltf, simplified
-from .materials import clear_materials, dark_materials, surroundings
+from .materials import clear_materials, dark_materials, surroundings, tinted_materials
+from .parts import eyewear_map
+from .seating import ear_of, fitted, seated
 
 __all__ = ["GlassesSource"]
 
@@ -61,41 +63,51 @@ class GlassesSource:
         dark = self.sunglasses if self.sunglasses is not None else bool(rng.random() < 0.5)
         name, mesh = self._mesh(frame.shape, rng, split)
         light = scene_light(sample, rng)
-        canvas = np.zeros((sample.size, sample.size, 4), np.float32)
-        points, turn = _seated(mesh, frame.shape, rng)
+        points, turn = seated(mesh, frame.shape, rng)
         pixels, cam = frame.project(points)
-        pixels = pixels + _onto_bridge(sample, frame)
-        normals = (mesh.normals @ turn.T) @ frame.rotation.T
-        materials = dark_materials(rng) if dark else clear_materials(rng)
+        pixels = (pixels + _onto_bridge(sample, frame)).astype(np.float32)
+        normals = np.ascontiguousarray((mesh.normals @ turn.T) @ frame.rotation.T, np.float32)
+        # a few of those that are sold as sunglasses are tinted so lightly that the eyes are seen
+        tinted = rng.random() < (0.2 if dark else 0.12)
+        materials = (tinted_materials if tinted else dark_materials if dark else clear_materials)(rng)
         # temples may lie close to the skull that is only guessed
         slack = np.where(mesh.vertices[:, 2] < -15, 4.0, 14.0).astype(np.float32)
-        draw_mesh(
-            canvas,
-            pixels.astype(np.float32),
-            -cam[:, 2],
-            np.ascontiguousarray(normals, np.float32),
-            mesh.uv,
-            mesh.triangles,
-            mesh.part,
-            materials,
-            (mesh.part == LENS).astype(np.int32),
-            slack,
-            frame.depth_map(),
-            light.direction,
-            np.ones(3, np.float32),
-            surroundings(rng),
-        )
-        rgba = to_rgba(canvas)
+        head = frame.depth_map()
+
+        def drawn(materials: Array, towards: Array, behind: Array) -> Array:
+            canvas = np.zeros((sample.size, sample.size, 4), np.float32)
+            draw_mesh(
+                canvas,
+                pixels,
+                -cam[:, 2],
+                normals,
+                mesh.uv,
+                mesh.triangles,
+                mesh.part,
+                materials,
+                (mesh.part == LENS).astype(np.int32),
+                slack,
+                head,
+                towards,
+                np.ones(3, np.float32),
+                behind,
+            )
+            return canvas
+
+        rgba = to_rgba(drawn(materials, light.direction, surroundings(rng, sample.image)))
         if rgba is None:
             return None
         kind = OccluderKind.SUNGLASSES if dark else OccluderKind.GLASSES
+        sharp = rng.random() < 0.3  # a small, strong light throws a dark, sharp shadow
         return Layer(
             rgba,
             kind,
             ParsingClass.EYEGLASSES,
             f"{'sunglasses' if dark else 'glasses'}/{name}",
-            shadow=float(rng.uniform(0.1, 0.45)),
-            height=float(frame.scale * rng.uniform(3, 8)),
+            shadow=float(rng.uniform(0.5, 1.0) if sharp else rng.uniform(0.1, 0.5)),
+            height=float(frame.scale * rng.uniform(3, 12 if sharp else 8)),
+            softness=float(rng.uniform(0.05, 0.2) if sharp else 0.3),
+            eyewear=eyewear_map(drawn, rgba[..., 3]),
         )
 
     def _mesh(self, shape: HeadShape, rng: np.random.Generator, split: Split) -> tuple[str, FrameMesh]:
@@ -108,45 +120,11 @@ class GlassesSource:
         if models and rng.random() < 0.25:
             name = str(rng.choice(models))
             assert self.folder is not None
-            return name, _fitted(_model(self.folder / name / "scene.gltf", name), shape)
+            return name, fitted(_model(self.folder / name / "scene.gltf", name), shape)
         names = [name for name, item in OUTLINES.items() if item[2] == split]
         weights = np.array([OUTLINES[name][1] for name in names])
         name = str(rng.choice(names, p=weights / weights.sum()))
-        return name, build_frame(random_frame(name, rng), _ear(shape))
-
-
-def _origin(shape: HeadShape) -> Array:
-    """Where the bridge rests: on the nose, between landmarks 27 and 28."""
-    bridge: Array = 0.55 * shape.landmarks_68[27] + 0.45 * shape.landmarks_68[28]
-    return bridge
-
-
-def _ear(shape: HeadShape) -> tuple[float, float, float]:
-    """Where the left temple meets the ear, relative to the bridge."""
-    side = float(shape.landmarks_68[16, 0] - shape.landmarks_68[0, 0]) / 2
-    return side + 5.5, 12.0, -104.0
-
-
-def _seated(mesh: FrameMesh, shape: HeadShape, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Vertices in head space, and the rotation of the glasses in it."""
-    tilt, roll, turn = np.radians([rng.uniform(2, 9), rng.normal(0, 1.0), rng.normal(0, 0.8)])
-    cx, sx, cz, sz, cy, sy = (
-        np.cos(tilt),
-        np.sin(tilt),
-        np.cos(roll),
-        np.sin(roll),
-        np.cos(turn),
-        np.sin(turn),
-    )
-    matrix = (
-        np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-        @ np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-        @ np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    ).astype(np.float32)
-    slide = float(max(0.0, rng.normal(0, 2.0)))  # down the nose
-    forward = shape.landmarks_68[28] - shape.landmarks_68[27]
-    place = _origin(shape) + slide * forward / np.linalg.norm(forward) + np.array([0, 0, 1.5], np.float32)
-    return (mesh.vertices @ matrix.T + place).astype(np.float32), matrix
+        return name, build_frame(random_frame(name, rng), ear_of(shape))
 
 
 def _onto_bridge(sample: FaceSample, frame: HeadFrame) -> Array:
@@ -181,16 +159,3 @@ def _model(path: Path, name: str) -> FrameMesh:
         part,
         width,
     )
-
-
-def _fitted(mesh: FrameMesh, shape: HeadShape) -> FrameMesh:
-    """The model with temples spread or narrowed to the person's head."""
-    ear = _ear(shape)
-    vertices = mesh.vertices.copy()
-    near = np.abs(vertices[:, 2] + 85.0) < 15.0
-    if near.any():
-        side = np.abs(vertices[near, 0]).mean()
-        back = np.clip(-(vertices[:, 2] + 8.0) / 70.0, 0, 1)
-        vertices[:, 0] += np.sign(vertices[:, 0]) * back * (ear[0] - side)
-        vertices[:, 1] += back * (ear[1] - vertices[near, 1].mean())
-    return FrameMesh(vertices, mesh.normals, mesh.uv, mesh.triangles, mesh.part, mesh.width)

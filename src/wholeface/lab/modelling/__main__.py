@@ -2,9 +2,9 @@
 
 Five stages, each resting on the one before: ``geometry`` (mesh, UV, statistics), ``landmarks`` (where the
 detector's 478 points lie on the mesh), ``lips`` (the same of the lower lip's inner edge, measured with open jaws),
-``albedo`` (colour statistics) and ``noise`` (how the detector errs on renderings with that albedo). A stage reads
-the model that the stage before it wrote, so one can be run again; ``lips`` leaves a finished model as it is, to the
-bit, but for the places of nine points and the detector's response there.
+``albedo`` (statistics of skin's colour and roughness) and ``noise`` (how the detector errs on renderings with that
+albedo). A stage reads the model that the stage before it wrote, so one can be run again; ``lips`` leaves a finished
+model as it is, to the bit, but for the places of nine points and the detector's response there.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def _albedo(
 ) -> tuple[MorphableModel, dict[str, Any]]:
     from .albedo.stage import learn_albedo
 
-    albedo, report = learn_albedo(_needed(model), source, seed)
-    return replace(_needed(model), albedo=albedo), report
+    albedo, extras, report = learn_albedo(_needed(model), source, seed)
+    return replace(_needed(model), albedo=albedo, extras={**_needed(model).extras, **extras}), report
 
 
 def _noise(

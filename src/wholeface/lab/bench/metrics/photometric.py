@@ -7,18 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....core.cielab import lab_from_linear
 from ....core.errors import UsageError
 from ....core.srgb import decode_srgb
 
 __all__ = ["delta_e", "lab_from_srgb", "visible_mae", "visible_rmse"]
 
 Array = NDArray[np.float64]
-
-# Linear sRGB to XYZ, and the white of D65 (IEC 61966-2-1)
-_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
-_WHITE = _XYZ.sum(axis=1)
 
 
 def _difference(photo: NDArray[Any], rendered: NDArray[Any], visible: NDArray[np.bool_], name: str) -> Array:
@@ -80,13 +75,7 @@ def lab_from_srgb(colours: NDArray[Any]) -> Array:
 
     Source: IEC 61966-2-1 and CIE 15:2004.
     """
-    linear = decode_srgb(np.asarray(colours, dtype=np.float64) / 255)
-    ratio = linear @ _XYZ.T / _WHITE
-    limit = 6 / 29
-    f = np.where(ratio > limit**3, np.cbrt(ratio), ratio / (3 * limit**2) + 4 / 29)
-    return np.stack(
-        [116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1
-    )
+    return lab_from_linear(decode_srgb(np.asarray(colours, dtype=np.float64) / 255))
 
 
 def delta_e(one: NDArray[Any], other: NDArray[Any]) -> Array:

@@ -14,7 +14,7 @@ from ....core.errors import UsageError
 from ....morphable.model import MorphableModel
 from ....render import Camera, rasterize
 
-__all__ = ["Atlas", "build_atlas", "pad_texture", "sample_rows_cols", "texture_at_vertices"]
+__all__ = ["Atlas", "build_atlas", "pad_texture", "sample_rows_cols", "texture_at_vertices", "to_grid"]
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -57,6 +57,13 @@ def sample_rows_cols(image: NDArray[Any], where: NDArray[Any], order: int = 1) -
         for c in range(image.shape[-1])
     ]
     return np.stack(channels, axis=-1)
+
+
+def to_grid(values: NDArray[Any], zone: Bools) -> NDArray[Any]:
+    """(S, S, …) texture from (T, …) values of the zone, 0 elsewhere."""
+    grid: NDArray[Any] = np.zeros(zone.shape + values.shape[1:], dtype=values.dtype)
+    grid[zone] = values
+    return grid
 
 
 def pad_texture(texture: NDArray[Any], covered: Bools) -> NDArray[Any]:

@@ -11,17 +11,16 @@ from scipy import ndimage
 
 from ....morphable.albedo import AlbedoModel
 from ....morphable.model import MorphableModel
-from .atlas import Atlas, pad_texture, sample_rows_cols, texture_at_vertices
+from .atlas import Atlas, pad_texture, sample_rows_cols, texture_at_vertices, to_grid
 from .extend import extend_field
 from .interior import Eyes, mouth_colours, paint_eyes
-from .skins.subjects import to_grid
 from .statistics import Modes
 
 __all__ = ["compose_albedo", "crisp_detail", "zone_feather"]
 
 Array = NDArray[Any]
 Bools = NDArray[np.bool_]
-_MARGIN_MM = 18.0
+_MARGIN_MM = 22.0
 
 
 def zone_feather(model: MorphableModel, atlas: Atlas, zone: Bools) -> tuple[Array, Array]:
@@ -40,7 +39,7 @@ def zone_feather(model: MorphableModel, atlas: Atlas, zone: Bools) -> tuple[Arra
     # Hair is never told from skin without fail: towards the scalp the statistics fade over a wider strip.
     if "scalp" in atlas.regions:
         hairline = rim & ndimage.binary_dilation(atlas.regions["scalp"], iterations=2)
-        far = np.minimum(far, 0.6 * ndimage.distance_transform_edt(~hairline) * texel_mm)
+        far = np.minimum(far, 0.55 * ndimage.distance_transform_edt(~hairline) * texel_mm)
     texels = np.where(zone, np.clip(far / _MARGIN_MM, 0, 1), 0.0)
     texels = texels * texels * (3 - 2 * texels)
     vertices = texture_at_vertices(model, pad_texture(texels[..., None], zone | skin))[:, 0]

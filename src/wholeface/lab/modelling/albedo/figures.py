@@ -62,8 +62,10 @@ def modes_image(model: MorphableModel, size: int = 180, count: int = 7) -> Array
     return np.vstack(rows)
 
 
-def samples_image(model: MorphableModel, size: int = 240, seed: int = 1) -> Array:
-    """Twelve random subjects, shape and skin drawn independently from the model's own statistics."""
+def samples_image(
+    model: MorphableModel, size: int = 190, seed: int = 1, count: int = 32, columns: int = 8
+) -> Array:
+    """Random subjects, shape and skin drawn independently from the model's own statistics."""
     generator = torch.Generator().manual_seed(seed)
     faces = [
         _image(
@@ -73,9 +75,9 @@ def samples_image(model: MorphableModel, size: int = 240, seed: int = 1) -> Arra
             size,
             float(torch.rand((), generator=generator) * 50 - 25),
         )
-        for _ in range(12)
+        for _ in range(count)
     ]
-    return np.vstack([np.hstack(faces[:6]), np.hstack(faces[6:])])
+    return np.vstack([np.hstack(faces[i : i + columns]) for i in range(0, count, columns)])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....morphable.model import MorphableModel
-from .atlas import Atlas, pad_texture, texture_at_vertices
+from .atlas import Atlas, pad_texture, texture_at_vertices, to_grid
 from .extend import extend_field
-from .skins.subjects import to_grid
 
 __all__ = ["outer_pattern"]
 

@@ -17,7 +17,7 @@ ROW, COLUMN = np.mgrid[0:S, 0:S]
 ZONE = (ROW - 48) ** 2 + (COLUMN - 48) ** 2 < 44**2
 CORE = (ROW - 48) ** 2 + (COLUMN - 48) ** 2 < 20**2
 FREE = (ROW - 50) ** 2 + (COLUMN - 48) ** 2 < 30**2
-FACE = FaceMap(ZONE, CORE, FREE, ZONE, ZONE & False)
+FACE = FaceMap(ZONE, CORE, FREE, ZONE, ZONE & False, CORE, ZONE & False)
 SKIN = np.log([0.45, 0.28, 0.2])
 
 
@@ -45,7 +45,7 @@ def test_skin_coloured_background_beyond_hair_is_not_reached() -> None:
     texture = _skin(np.random.default_rng(1))
     band = (ROW >= 20) & (ROW < 26)
     texture[band] = np.log([0.02, 0.02, 0.02])
-    face = FaceMap(ZONE, CORE, CORE, ZONE, ZONE & False)
+    face = FaceMap(ZONE, CORE, CORE, ZONE, ZONE & False, CORE, ZONE & False)
     weight = skin_weight(texture, np.zeros((S, S, 3)), ZONE.astype(float), face)
     assert weight[ROW < 26].max() == 0
     assert weight[ZONE & (ROW > 34)].mean() > 0.9

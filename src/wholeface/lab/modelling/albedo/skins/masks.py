@@ -24,6 +24,7 @@ OVAL = (
 BROW_TOP = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 _LUMA_FLOOR, _CHROMA_FLOOR = 0.12, 0.05
 _WET_MM = 6.5
+_SUBNASAL = 2  # of MediaPipe's points
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class FaceMap:
             outline and below the upper edge of the brows.
         outside: all but the wet rims of the lips, on which a smile shows teeth.
         lips: the red of the lips.
+        plain: skin without brows, eyes, nostrils, lips: what is much brighter or darker there is light.
+        beard: where beards grow.
     """
 
     zone: Bools
@@ -45,6 +48,8 @@ class FaceMap:
     free: Bools
     outside: Bools
     lips: Bools
+    plain: Bools
+    beard: Bools
 
     def cropped(self, margin: int = 8) -> FaceMap:
         """The same map without empty borders, still symmetric about its middle column."""
@@ -53,7 +58,8 @@ class FaceMap:
         size = self.zone.shape[1]
         side = max(min(int(columns[0]), size - 1 - int(columns[-1])) - margin, 0)
         box = (slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + 1 + margin), slice(side, size - side))
-        return FaceMap(self.zone[box], self.core[box], self.free[box], self.outside[box], self.lips[box])
+        parts = (self.zone, self.core, self.free, self.outside, self.lips, self.plain, self.beard)
+        return FaceMap(*(part[box] for part in parts))
 
 
 def face_map(model: MorphableModel, atlas: Atlas, zone: Bools) -> FaceMap:
@@ -79,7 +85,14 @@ def face_map(model: MorphableModel, atlas: Atlas, zone: Bools) -> FaceMap:
         if name in atlas.regions:
             core &= ~ndimage.binary_dilation(atlas.regions[name], iterations=2)
     lips = zone & atlas.regions.get("lips", np.zeros_like(zone))
-    return FaceMap(zone, core, free, zone & ~_wet_lips(atlas, zone), lips)
+    plain = zone.copy()
+    for name in ("brows", "lips", "lids"):
+        if name in atlas.regions:
+            plain &= ~ndimage.binary_dilation(atlas.regions[name], iterations=2)
+    subnasal = float(points[_SUBNASAL, 1])
+    side = np.abs(position[..., 0]) - 0.5 * float(np.ptp(oval[:, 0])) * 0.72
+    beard = zone & ((position[..., 1] < subnasal + 2) | ((side > 0) & (position[..., 1] < subnasal + 45)))
+    return FaceMap(zone, core, free, zone & ~_wet_lips(atlas, zone), lips, plain, beard)
 
 
 def _wet_lips(atlas: Atlas, zone: Bools) -> Bools:

@@ -46,11 +46,10 @@ class Unwrapped:
     weight: Array
     error_px: Array
 
-    def __getitem__(self, some: slice) -> Unwrapped:
-        """A part of the portraits."""
-        return Unwrapped(
-            self.names[some], self.colour[some], self.normals[some], self.weight[some], self.error_px[some]
-        )
+    def __getitem__(self, some: slice | Array) -> Unwrapped:
+        """A part of the portraits: a slice, or (N,) bool."""
+        names = tuple(np.array(self.names)[some].tolist())
+        return Unwrapped(names, self.colour[some], self.normals[some], self.weight[some], self.error_px[some])
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,8 @@ class Unwrapper:
     rows: Any
     warp: Array
 
-    def unwrap(self, pixels: Array, points: Array) -> tuple[Array, Array, Array, HeadFit]:
-        """Colours (T, 3), normals (T, 3) and weights (T,) of a portrait.
+    def unwrap(self, pixels: Array, points: Array) -> tuple[Array, Array, Array, HeadFit, Array]:
+        """Colours (T, 3), normals (T, 3), weights (T,), the fit, and pixel positions (T, 2) of a portrait.
 
         Args:
             pixels: (H, W, 3) uint8 sRGB.
@@ -95,7 +94,7 @@ class Unwrapper:
         )
         linear = decode_srgb(pixels.astype(np.float32) / 255).astype(np.float32)
         colour = np.maximum(sample_rows_cols(linear, where[:, ::-1], order=3), 0)
-        return colour, normal.astype(np.float32), (weight * inside).astype(np.float32), fit
+        return colour, normal.astype(np.float32), (weight * inside).astype(np.float32), fit, where
 
     def _in_outline(self, where: Array, points: Array) -> Array:
         """(T,) in [0, 1]: 1 within 95 % of the outline of the face.
@@ -185,7 +184,7 @@ def unwrap_portraits(
         path, points = job
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))
-        colour, normal, weight, fit = unwrapper.unwrap(pixels, points)
+        colour, normal, weight, fit, _ = unwrapper.unwrap(pixels, points)
         error = float(np.sqrt((fit.residual**2).sum(1).mean()) / np.ptp(points[:468, 1]))
         return colour, normal, weight, error
 

@@ -145,6 +145,38 @@ def test_irises_take_the_photo_s_colour_where_they_are_seen(portrait: Any) -> No
     assert seen[2] > seen[0] + 10  # the photo's are blue
 
 
+def _white_level(portrait: Any, level: int | None) -> float:
+    """Median linear brightness of the front of the whites; the photo's have that sRGB level, or are hidden."""
+    model, parameters, camera, photo, pixels = portrait
+    points = to_camera(model.mean, parameters.rotation, parameters.translation)
+    triangle = rasterize(points, model.triangles, camera).triangle[0].numpy()
+    white = (surface_of(model).kind[np.maximum(triangle, 0)] == EYEBALL) & (photo[..., 0] > 200)
+    photo, mask = photo.copy(), np.zeros(photo.shape[:2], np.float32)
+    if level is None:
+        low, high = pixels[468:478].min(axis=0).astype(int) - 30, pixels[468:478].max(axis=0).astype(int) + 30
+        mask[low[1] : high[1], low[0] : high[0]] = 1
+    else:
+        photo[white] = level
+    result = complete_texture(model, photo, parameters, camera, mask, size=512)
+    atlas = atlas_of(model, 512)
+    corners = model.triangles.numpy()[atlas.triangle]
+    rest = np.einsum("tj,tjc->tc", atlas.barycentric, model.mean.numpy()[corners])
+    iris = model.landmarks_478.points(model.mean, model.triangles).numpy()[[468, 473]]
+    away = np.linalg.norm(rest[:, None] - iris, axis=2).min(axis=1)
+    front = (surface_of(model).kind[atlas.triangle] == EYEBALL) & (away > 7.5) & (away < 9.5)
+    assert front.sum() > 20
+    return float(np.median((result.texture.reshape(-1, 3)[atlas.texel][front] / 255.0) ** 2.2))
+
+
+def test_whites_are_as_dark_as_the_photo_shows_them(portrait: Any) -> None:
+    light, shaded = _white_level(portrait, 180), _white_level(portrait, 140)
+    assert shaded / light == pytest.approx((140 / 180) ** 2.2, rel=0.15)
+
+
+def test_unseen_whites_do_not_stare(portrait: Any) -> None:
+    assert _white_level(portrait, None) < 0.75 * _white_level(portrait, 225)
+
+
 def test_a_membrane_with_two_parts_leaves_the_part_without_data_at_zero() -> None:
     rows, columns = np.array([0, 1, 2, 3, 4], np.int32), np.array([1, 0, 3, 2], np.int32)
     found = mesh_membrane(rows, columns, np.array([1.0, 0, 0, 0]), np.full((4, 1), 2.0), stiffness=3.0)

@@ -162,6 +162,40 @@ def test_mirrored_texels_are_the_true_albedo_of_a_symmetric_face(
     assert np.quantile(_errors(scene, without)[mirrored], 0.95) > np.quantile(errors[mirrored], 0.95)
 
 
+@pytest.mark.parametrize("factor", [0.15, 1.9])
+def test_spots_of_one_side_are_hardly_mirrored(
+    factor: float, head: MorphableModel, scene_of: Callable[..., Any]
+) -> None:
+    """Gloss, a mole, a look into a nostril: mirrored, they would be on a side that never had them."""
+    scene = scene_of(head, yaw=35)
+    plain = _complete(scene)
+    atlas, face = atlas_of(head, SIZE), _on_face(scene)
+    mirrored = np.zeros(SIZE * SIZE, bool)
+    mirrored[atlas.texel[face & (_codes(scene, plain) == MIRRORED)]] = True
+    source = mirrored.reshape(SIZE, SIZE)[:, ::-1].ravel()[atlas.texel]  # the egg's atlas is symmetric in u
+    _, pixels, _ = _geometry(scene)
+    middle = np.median(pixels[source], axis=0)
+    rows, columns = np.mgrid[: scene.photo.shape[0], : scene.photo.shape[1]]
+    spot = np.hypot(columns - middle[0], rows - middle[1]) < 9
+    photo = scene.photo.copy()
+    linear = (photo[spot] / 255.0) ** 2.2
+    photo[spot] = np.round(255 * np.clip(linear * factor, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+    spotted = _complete(scene, photo=photo)
+    under = np.hypot(*(pixels - middle).T) < 5
+    there = np.zeros(SIZE * SIZE, bool)
+    there[atlas.texel[source & under]] = True
+    copies = there.reshape(SIZE, SIZE)[:, ::-1].ravel() & mirrored
+
+    def change(of: np.ndarray) -> float:
+        before, after = (((r.texture.reshape(-1, 3)[of] / 255.0) ** 2.2).mean() for r in (plain, spotted))
+        return float(np.log(after / before))
+
+    assert there.sum() > 10
+    assert copies.sum() > 10
+    assert abs(change(there)) > 0.3  # where the photo shows it, it is
+    assert abs(change(copies)) < 0.55 * abs(change(there))  # 0.9 where it is mirrored as it is
+
+
 def test_hidden_texels_continue_the_tone_of_a_face_darker_than_the_model(
     head: MorphableModel, scene_of: Callable[..., Any]
 ) -> None:

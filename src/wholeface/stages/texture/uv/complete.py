@@ -22,6 +22,7 @@ from .atlas import Array, Atlas, Surface, atlas_of, surface_of
 from .defaults import texel_albedo, vertex_albedo
 from .eyes import tint_eyes
 from .fields import Fields, Landscape, estimate_fields, luminance
+from .mouth import tone_teeth
 from .noise import texel_noise
 from .view import Pose, View, pose, view_of
 
@@ -136,6 +137,18 @@ def _dull(value, base):  # type: ignore[no-untyped-def]
     return limit * (value / limit) ** 0.35
 
 
+@njit(cache=True, nogil=True)
+def _even(value, base):  # type: ignore[no-untyped-def]
+    """Compress what is much brighter or darker than its surroundings: a face has its gloss, its moles and what one
+    looks into through a nostril on one side only."""
+    high, low = 1.12 * base, 0.6 * base
+    if value > high:
+        return high * (value / high) ** 0.25
+    if value < low:
+        return low * (max(value, 1e-4) / low) ** 0.35
+    return value
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def _compose(  # type: ignore[no-untyped-def]
     first, last, triangle, barycentric, mirror_triangle, mirror_barycentric, triangles, kind,
@@ -166,7 +179,7 @@ def _compose(  # type: ignore[no-untyped-def]
             base = model[n, ch] * np.exp(here)
             value = np.sqrt(base * fine)
             if over_rest < 1.0 and over_model > 0.0:
-                value += over_model * (np.sqrt(_dull(image[n, ch] * np.exp(here - there), base)) - value)
+                value += over_model * (np.sqrt(_even(image[n, ch] * np.exp(here - there), base)) - value)
             if over_rest > 0.0:
                 value += over_rest * (np.sqrt(_dull(seen[n, ch], base)) - value)
             value *= np.sqrt(gain[ch])
@@ -206,8 +219,9 @@ def complete_texture(
        their low frequencies, the blend has no seams: gradient-domain cloning, solved on the mesh.
 
     Scalp, neck and back of the head are never sampled: they continue the face's colour (heads are bald).
-    Gloss, more than 1.4 times as bright as its surroundings, is compressed.
-    Eyeballs, teeth and inner mouth always come from the model; iris and sclera are tinted like the photo's
+    Gloss, more than 1.4 times as bright as its surroundings, is compressed; of mirrored texels whatever is much
+    brighter or darker than its surroundings.
+    Eyeballs, teeth and inner mouth always come from the model; iris, sclera and teeth are tinted like the photo's
     where it shows them.
 
     Args:
@@ -255,6 +269,7 @@ def complete_texture(
     )
     points = landmarks.points_478 if landmarks is not None else None
     texels = tint_eyes(model, surface, atlas, head, view, fields, texels, points)
+    texels = tone_teeth(surface, atlas, view, fields, texels)
     gain = np.clip(fields.tone, 0.05, 20.0) ** settings.tone
     texture, provenance, confidence, share = _blend(
         surface, atlas, head, view, fields, texels, gain, settings

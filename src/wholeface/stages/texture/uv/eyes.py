@@ -17,6 +17,8 @@ __all__ = ["tint_eyes"]
 _RINGS = ((468, 469, 473), (473, 474, 478))  # centre, first and last + 1 of the ring, of the 478 landmarks
 _SMALLEST = 3.0  # pixels of iris radius from which a colour is read
 _AWAY = 0.8  # iris radii by which the photo's iris may lie beside the model's
+# Log luminance of the white over the model's: lids and lashes shade it; of made-up portraits the median is -0.7.
+_WHITE_UNSEEN, _WHITE_DARKEST, _WHITE_LIGHTEST = -0.6, -0.9, 0.1
 
 
 def tint_eyes(
@@ -29,7 +31,7 @@ def tint_eyes(
     texels: Array,
     landmarks: Array | None,
 ) -> Array:
-    """Albedo of the texels with irises and scleras tinted by the photo's; unchanged where it shows none.
+    """Albedo of the texels with irises and scleras tinted by the photo's; in the shade of lids where it shows none.
 
     Photo pixels never land on the eyeballs themselves: lids, lashes and highlights would roll with them. A
     colour is read where the rendered eyeball is seen, a millimetre from the lids, if the photo's iris lies
@@ -63,8 +65,6 @@ def tint_eyes(
     ]
     iris = np.concatenate([s[0] for s in samples])
     sclera = np.concatenate([s[1] for s in samples])
-    if len(iris) < 12:
-        return texels
     eyes = np.flatnonzero(surface.kind[atlas.triangle] == EYEBALL)
     mean = model.mean.detach().cpu().float().numpy()
     points = np.einsum("tj,tjc->tc", atlas.barycentric[eyes], mean[surface.triangles[atlas.triangle[eyes]]])
@@ -78,12 +78,14 @@ def tint_eyes(
     white = inner < 0.1
     if ring.sum() < 8 or not white.any():
         return texels
-    log_iris = _ratio(np.median(iris, axis=0), np.median(colour[ring], axis=0), 0.9, 1.0)
-    log_white = np.zeros(3)
+    log_iris, log_white = np.zeros(3), np.full(3, _WHITE_UNSEEN)
+    if len(iris) >= 12:
+        log_iris = _ratio(np.median(iris, axis=0), np.median(colour[ring], axis=0), (-0.9, 0.9), 1.0)
     if len(sclera) >= 12:
         # Only the front of the eyeball is ever seen; its rim is red, so the brighter half is compared.
         bright = colour[white][luminance(colour[white]) >= np.median(luminance(colour[white]))]
-        log_white = 0.7 * _ratio(np.median(sclera, axis=0), np.median(bright, axis=0), 0.25, 0.12)
+        limits = (_WHITE_DARKEST, _WHITE_LIGHTEST)
+        log_white = _ratio(np.median(sclera, axis=0), np.median(bright, axis=0), limits, 0.12)
     tint = inner[:, None] * log_iris + (1 - inner[:, None]) * log_white
     result = texels.copy()
     result[eyes] = np.clip(colour * np.exp(tint), 0.003, 1.0)
@@ -121,8 +123,8 @@ def _read(
     return iris / fields.tone, sclera / fields.tone
 
 
-def _ratio(observed: Array, fitted: Array, luma: float, chroma: float) -> Array:
+def _ratio(observed: Array, fitted: Array, luma: tuple[float, float], chroma: float) -> Array:
     """Log ratio of two colours, its luminance and its chroma limited."""
     ratio = np.log(np.maximum(observed, 2e-3) / np.maximum(fitted, 2e-3))
     level = float(np.log(np.maximum(luminance(observed), 2e-3) / np.maximum(luminance(fitted), 2e-3)))
-    return np.asarray(np.clip(level, -luma, luma) + np.clip(ratio - level, -chroma, chroma))
+    return np.asarray(np.clip(level, *luma) + np.clip(ratio - level, -chroma, chroma))

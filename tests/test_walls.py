@@ -33,7 +33,8 @@ WALLS: dict[str, set[str]] = {
     "result": {"core", "photo", "morphable", "render", "perceive", "stages", "export"},
     "app": _RECONSTRUCTING,
     "lab/modelling": _RECONSTRUCTING,
-    "lab/data": _RECONSTRUCTING,
+    # Heads of other origins are registered by the modelling of the geometry.
+    "lab/data": _RECONSTRUCTING | {"lab/modelling"},
     "lab/train": _RECONSTRUCTING | {"lab/data"},
     "lab/bench": _RECONSTRUCTING | {"lab/modelling", "lab/data", "lab/train"},
 }

@@ -30,7 +30,7 @@ def model():
 
 def test_shapes_and_names(model):
     assert 9_500 <= model.vertex_count <= 10_500
-    assert model.identity.shape == (80, model.vertex_count, 3)
+    assert model.identity.shape == (112, model.vertex_count, 3)
     assert model.expression.shape == (55, model.vertex_count, 3)
     assert len(set(model.expression_names)) == 55
     assert {"jawOpen", "eyeBlink_L", "eyeBlink_R", "mouthSmile_L"} <= set(model.expression_names)
@@ -296,3 +296,25 @@ def test_own_models_are_checked_although_their_hash_is_right(
     for read in (load_model, read_asset):
         with pytest.raises(ModelFileError, match=r"own\.safetensors"):
             read(path)
+
+
+def test_named_directions_change_age_and_nothing_is_lopsided(model):
+    assert set(model.directions) == {"age", "childhood"}
+    marks = model.landmarks_68
+
+    def face(**years: float) -> torch.Tensor:
+        identity = sum(amount * model.directions[name] for name, amount in years.items())
+        return model.vertices(identity)
+
+    adult, child, old = face(age=0.0), face(childhood=12.0), face(age=5.0)
+    for shape in (child, old):
+        assert float((shape[model.mirror] * FLIP - shape).abs().max()) < 0.05
+    sizes = [float(shape[model.regions["face"]][:, 1].std()) for shape in (child, adult, old)]
+    assert sizes[0] < 0.93 * sizes[1]
+    # The lower face of a child is short beside the distance of its eyes.
+    ratio = []
+    for shape in (child, adult):
+        points = marks.points(shape, model.triangles)
+        ratio.append(float((points[[36, 45], 1].mean() - points[8, 1]) / (points[45, 0] - points[36, 0])))
+    assert ratio[0] < 0.95 * ratio[1]
+    assert float((old - adult)[model.regions["face"]].norm(dim=1).mean()) > 1.0

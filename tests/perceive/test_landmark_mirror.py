@@ -23,7 +23,8 @@ def test_points_and_their_mirror_images() -> None:
 
 
 def test_the_mirrored_head_is_that_of_the_signed_coefficients() -> None:
-    model, signs = load_model("wholeface"), torch.from_numpy(IDENTITY_SIGNS)
+    model, signs = load_model("wholeface"), torch.ones(load_model("wholeface").identity_size)
+    signs[: len(IDENTITY_SIGNS)] = torch.from_numpy(IDENTITY_SIGNS)
     person = torch.linspace(-1, 1, model.identity_size)
     mirrored = model.vertices(person)[model.mirror] * torch.tensor([-1.0, 1.0, 1.0])
     torch.testing.assert_close(model.vertices(person * signs), mirrored, atol=2e-3, rtol=0)

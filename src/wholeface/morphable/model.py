@@ -117,6 +117,15 @@ class MorphableModel:
         """What the model knows of its albedo coefficients: modes are one standard deviation each."""
         return GaussianPrior.unit(self.albedo_size)
 
+    @property
+    def directions(self) -> Mapping[str, Tensor]:
+        """Named changes of the identity, (K,) coefficients each: what is added to somebody's identity to change them.
+
+        The shipped model knows ``age``, per ten years of an adult, and ``childhood``, per year younger than 18.
+        """
+        start = "direction_"
+        return {name[len(start) :]: v for name, v in self.extras.items() if name.startswith(start)}
+
     def table(self, kind: str, build: Callable[[MorphableModel], _T], key: Hashable = None) -> _T:
         """Something derived from this model alone, made once and kept with it; safe to call from several threads.
 

@@ -29,4 +29,4 @@ MIRROR_668: NDArray[np.int64] = np.concatenate(
 """(668,) index."""
 
 IDENTITY_SIGNS: NDArray[np.float32] = np.where(np.isin(np.arange(80), _ODD), -1.0, 1.0).astype(np.float32)
-"""(80,) ±1, the factor of each identity coefficient in a mirrored photo."""
+"""(80,) ±1, the factor of each of the first identity coefficients in a mirrored photo; the others do not change."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ class EngineSettings:
             ones for ``train`` and ``test``, held-out ones for ``held_out``.
         camera: strength of the camera effects; 0 for none.
         synthetic: how synthetic faces vary; its ``scale``, ``scale_range`` and ``shift`` hold for portraits too.
+        origins: weight of each origin of synthetic heads, instead of those of ``synthetic``.
 
     Raises:
         UsageError: a share outside [0, 1] or a negative strength.
@@ -55,8 +56,11 @@ class EngineSettings:
     occluder_split: Split | None = None
     camera: float = 1.0
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+    origins: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.origins is not None:
+            object.__setattr__(self, "synthetic", replace(self.synthetic, origins=self.origins))
         for name in ("portraits", "clean", "hair"):
             value = getattr(self, name)
             if value is not None and not 0.0 <= value <= 1.0:

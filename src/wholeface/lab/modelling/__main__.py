@@ -1,6 +1,7 @@
 """``python -m wholeface.lab.modelling``: build the shipped face model from the source material.
 
-Five stages, each resting on the one before: ``geometry`` (mesh, UV, statistics), ``landmarks`` (where the
+Six stages, each resting on the one before: ``geometry`` (mesh, UV, statistics), ``origins`` (further identity modes
+from MakeHuman's heads and directions of age; it leaves everything else as it is), ``landmarks`` (where the
 detector's 478 points lie on the mesh), ``lips`` (the same of the lower lip's inner edge, measured with open jaws),
 ``albedo`` (statistics of skin's colour and roughness) and ``noise`` (how the detector errs on renderings with that
 albedo). A stage reads the model that the stage before it wrote, so one can be run again; ``lips`` leaves a finished
@@ -37,6 +38,14 @@ def _geometry(
 
     built, card = learn_geometry(source)
     return built, card["geometry"]
+
+
+def _origins(
+    model: MorphableModel | None, source: Path, out: Path, seed: int
+) -> tuple[MorphableModel, dict[str, Any]]:
+    from .geometry.origins_stage import learn_second_origin
+
+    return learn_second_origin(_needed(model), seed)
 
 
 def _landmarks(
@@ -79,6 +88,7 @@ def _noise(
 
 STAGES: dict[str, Stage] = {
     "geometry": _geometry,
+    "origins": _origins,
     "landmarks": _landmarks,
     "lips": _lips,
     "albedo": _albedo,

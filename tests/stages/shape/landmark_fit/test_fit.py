@@ -388,6 +388,6 @@ def test_an_estimate_without_its_sigma_is_refused() -> None:
     with pytest.raises(UsageError, match="identity and identity_sigma of landmarks come together"):
         replace(landmarks, identity_sigma=None)
     with pytest.raises(UsageError, match="identity_sigma of wholeface668 landmarks must be positive"):
-        replace(landmarks, identity_sigma=np.zeros(80))
-    with pytest.raises(UsageError, match=r"identity_sigma .* shape \(80,\), got \(3,\)"):
+        replace(landmarks, identity_sigma=np.zeros(len(landmarks.identity)))
+    with pytest.raises(UsageError, match=r"identity_sigma .* shape \(112,\), got \(3,\)"):
         replace(landmarks, identity_sigma=np.ones(3))

@@ -81,6 +81,7 @@ _WORN = {
 }
 _LARGE = {"scale": 0.62}
 _EYEWEAR = ("image", "eyewear", "dense", "source", "seed", "parameters")
+_ORIGINS = {"model": 0.4, "makehuman": 0.35, "stretched": 0.25}
 
 STORES: Mapping[str, StorePlan] = {
     # rendered faces alone
@@ -137,6 +138,9 @@ STORES: Mapping[str, StorePlan] = {
         settings={"portraits": 0.5, "clean": 0.35},
         framing={"scale": 0.3, "scale_range": (0.4, 1.9), "shift": 0.3},
     ),
+    # heads of several origins: the model's, MakeHuman's (children among them), stretched ones
+    "shape_r": StorePlan(5000, 331, size=160, settings={"portraits": 0.0, "origins": _ORIGINS}),
+    "shape_check": StorePlan(300, 341, "held_out", 192, settings={"portraits": 0.0, "origins": _ORIGINS}),
     # heads turned up to profiles behind hands, hats and hair, in sharp shadows: large ones, and small ones in wide
     # surroundings for the detector
     "v1": StorePlan(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from .skin import Skin, plain_skin, random_albedo, random_shade, random_skin
 
 if TYPE_CHECKING:
     from ....morphable import MorphableModel
+    from .origins import Heads
 
 __all__ = ["SyntheticFaces", "SyntheticSettings"]
 
@@ -59,6 +61,11 @@ class SyntheticSettings:
         shift: largest distance of the box's centre from the image's, as a share of the edge.
         geometry: give depth and normals too.
         turned: share of heads that are turned anywhere up to profiles; the others are mostly frontal.
+        origins: weight of each origin of heads (``model``, ``makehuman``, ``stretched``; see
+            :mod:`wholeface.lab.data.synthetic.origins`).
+
+    Raises:
+        UsageError: an unknown origin, or weights that say nothing.
     """
 
     identity: float = 1.0
@@ -71,6 +78,12 @@ class SyntheticSettings:
     shift: float = 0.1
     geometry: bool = False
     turned: float = 0.0
+    origins: Mapping[str, float] = field(default_factory=lambda: {"model": 1.0})
+
+    def __post_init__(self) -> None:
+        from .origins import check_origins
+
+        check_origins(self.origins)
 
 
 class SyntheticFaces:
@@ -108,6 +121,8 @@ class SyntheticFaces:
         self.settings = settings or SyntheticSettings()
         self._model = model
         self._head: Head | None = None
+        self._testing = split != "train" or seed >= TEST_SEED
+        self._heads: Heads | None = None
 
     @property
     def head(self) -> Head:
@@ -117,7 +132,7 @@ class SyntheticFaces:
         return self._head
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_head": None}  # workers build their own
+        return {**self.__dict__, "_head": None, "_heads": None}  # workers build their own
 
     def sample(self, index: int, *, person: int | None = None, depth: bool = False) -> FaceSample:
         """The face number ``index``.
@@ -133,10 +148,8 @@ class SyntheticFaces:
         head, size, settings = self.head, self.size, self.settings
         rng = np.random.default_rng([self.seed, index])
         who = rng if person is None else np.random.default_rng([self.seed, person, _PERSON])
-        identity = np.clip(who.normal(0, settings.identity, len(head.identity)), -3, 3).astype(np.float32)
+        identity, vertices = self._person(who)
         expression = random_expression(head.names, rng)
-        vertices = head.mean.copy()
-        add_modes(head.identity, identity, vertices)
         add_modes(head.expression, expression, vertices)
         shape = vertices.reshape(-1, 3)
         yaw, pitch, roll = random_pose(rng, settings.turned)
@@ -197,6 +210,27 @@ class SyntheticFaces:
             seed=(self.seed, index) if person is None else (self.seed, index, person),
             eyewear=np.zeros((size, size), np.uint8),
         )
+
+    def _person(self, who: np.random.Generator) -> tuple[Floats, Floats]:
+        """Identity coefficients (K,) and vertices (3V,) of a head without expression."""
+        head, settings = self.head, self.settings
+        origin = "model"
+        if set(settings.origins) != {"model"}:
+            names = sorted(settings.origins)
+            weights = np.array([settings.origins[name] for name in names])
+            origin = names[int(who.choice(len(names), p=weights / weights.sum()))]
+        if origin != "model":
+            if self._heads is None:
+                from ....morphable import load_model
+                from .origins import Heads
+
+                self._heads = Heads(self._model or load_model("wholeface"), self._testing)
+            shape, amounts = self._heads.draw(origin, who, settings.identity)
+            return amounts.astype(np.float32), shape.astype(np.float32).ravel()
+        identity = np.clip(who.normal(0, settings.identity, len(head.identity)), -3, 3).astype(np.float32)
+        vertices = head.mean.copy()
+        add_modes(head.identity, identity, vertices)
+        return identity, vertices
 
     def _camera(
         self, points: Floats, roll: float, rng: np.random.Generator

@@ -13,7 +13,14 @@ from .eye import GAZE_DEGREES, gaze_offsets
 from .head import HeadMesh
 from .source import IctSource, mirrored_name
 
-__all__ = ["ShapeStatistics", "learn_statistics", "reduction_cost", "vertex_areas"]
+__all__ = [
+    "ShapeStatistics",
+    "learn_statistics",
+    "reduction_cost",
+    "rest_weights",
+    "vertex_areas",
+    "without_rigid",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,7 +59,13 @@ def vertex_areas(points: Floats, triangles: Ints) -> Floats:
     return total
 
 
-def _without_rigid(offsets: Floats, mean: Floats, weight: Floats) -> Floats:
+def rest_weights(points: Floats, triangles: Ints, face: Bools, skin: Bools) -> Floats:
+    """(V,) weights in the principal components: the area on the face, a little of it on other skin."""
+    area = vertex_areas(points, triangles)
+    return np.where(face, area, np.where(skin, _REST_WEIGHT * area, 0.0))
+
+
+def without_rigid(offsets: Floats, mean: Floats, weight: Floats) -> Floats:
     """Offsets (K, V, 3) less their best common turn and shift (weighted, linearised): pose."""
     axes = np.eye(3)
     motions = np.stack([np.broadcast_to(e, mean.shape) for e in axes] + [np.cross(e, mean) for e in axes])
@@ -80,9 +93,9 @@ def learn_statistics(
     """
     mean = _symmetric(head.combine @ source.mean, head.mirror)
     area = vertex_areas(mean, head.triangles)
-    weight = np.where(face, area, np.where(skin, _REST_WEIGHT * area, 0.0))
+    weight = rest_weights(mean, head.triangles, face, skin)
     offsets = np.stack([head.combine @ mode for mode in source.identity])
-    offsets = _without_rigid(offsets, mean, np.where(face, area, 0.0))
+    offsets = without_rigid(offsets, mean, np.where(face, area, 0.0))
     flipped = offsets[:, head.mirror] * _FLIP
     root = np.sqrt(weight)[None, :, None]
     weighted = (offsets * root).reshape(len(offsets), -1)

@@ -77,9 +77,16 @@ class LandmarkRecipeConfig(TrainConfig):
 
 
 def identity_weights() -> NDArray[np.float32]:
-    """(K,) how far each identity mode moves the face, root of the mean square, over the mean of all modes."""
+    """(80,) how far each identity mode moves the face, root of the mean square, over the mean of these modes."""
     model = load_model("wholeface")
-    moved = model.identity[:, model.regions["face"]].double().square().sum(dim=2).mean(dim=1).sqrt()
+    moved = (
+        model.identity[: len(IDENTITY_SIGNS), model.regions["face"]]
+        .double()
+        .square()
+        .sum(dim=2)
+        .mean(dim=1)
+        .sqrt()
+    )
     return (moved / moved.mean()).float().numpy()
 
 

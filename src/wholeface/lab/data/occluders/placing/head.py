@@ -282,6 +282,9 @@ def _scaled_orthographic(model: Array, seen: Array, weight: Array) -> tuple[Arra
     return rotation.astype(np.float32), float(s.mean()), offset.astype(np.float32)
 
 
+_FIRST_MODES = 80  # of samples that know the model's first modes alone
+
+
 def _person(identity: NDArray[Any]) -> HeadShape:
     """The head with these identity coefficients; its ``vertices`` stay those of the mean."""
     return _cached_person(np.asarray(identity, np.float32).tobytes())
@@ -291,9 +294,9 @@ def _person(identity: NDArray[Any]) -> HeadShape:
 def _cached_person(identity: bytes) -> HeadShape:
     mean, basis = head_shape(), _identity_basis()
     weights = np.frombuffer(identity, np.float32)
-    if len(weights) != len(basis):
+    if len(weights) not in (len(basis), _FIRST_MODES):
         return mean
-    moved = weights @ basis
+    moved = weights @ basis[: len(weights)]
     points = 3 * len(mean.dense)
     radius = np.maximum(mean.radius + moved[points + 204 :].reshape(mean.radius.shape), 40.0)
     shape = replace(

@@ -23,6 +23,7 @@ PROTOCOL_HELP = {
     "verification": "are two photos the same person: LFW protocol on identity coefficients",
     "identity": "spread between subjects over spread within, and the best factor on the identity",
     "likeness": "is a person still recognised in the head that was made of an occluded photo",
+    "same-person": "what several photos of one person are worth, in one fit",
     "scaling": "speed and memory of each stage: cold, warm, 1 and 32 photos, 1 and 2 threads",
     "occluders": "occluder masks against hand-drawn ones",
     "shrinkage": "does the fitted identity beat the mean face, and at what factor",

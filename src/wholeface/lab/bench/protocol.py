@@ -168,6 +168,7 @@ PROTOCOL_MODULES: Mapping[str, str] = {
     "verification": "protocols.verification",
     "identity": "protocols.identity",
     "likeness": "protocols.likeness",
+    "same-person": "protocols.same_person",
     "scaling": "protocols.scaling",
     "occluders": "protocols.occluders",
     "shrinkage": "protocols.shrinkage",

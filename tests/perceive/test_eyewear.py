@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wholeface.perceive import Eyewear, EyewearNetwork, EyewearPart, FaceParser
+from wholeface.perceive import (
+    Eyewear,
+    EyewearNetwork,
+    EyewearPart,
+    FaceParser,
+    OccluderKind,
+    ParsingClass,
+)
 from wholeface.perceive.frames import DENSE_478, EYEWEAR_MARGIN, eye_band, face_pose
 from wholeface.photo import Similarity
 
@@ -98,6 +105,27 @@ def test_the_parser_tells_spectacles_when_it_can(place, ramps, read_place):
     found = FaceParser(parsing, eyewear=EyewearNetwork(Knows(read_place))).parse(pixels, points).eyewear
     assert found is not None
     assert found.worn
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_glass_without_a_face_behind_it_is_dark(place, ramps, read_place, hidden):
+    pixels, points = ramps(240, 320), place(160.0, 120.0, 110.0)[DENSE_478]
+
+    def parsing(images):
+        raw = np.zeros((len(images), 20 + 10 + 1, 112, 112), np.float32)
+        raw[:, ParsingClass.EYEGLASSES if hidden else ParsingClass.SKIN] = 9.0
+        raw[:, 20 + (OccluderKind.SUNGLASSES if hidden else OccluderKind.NONE)] = 9.0
+        return raw
+
+    network = EyewearNetwork(Knows(read_place))
+    alone, joined = network.find(pixels, points), FaceParser(parsing, eyewear=network).parse(pixels, points)
+    assert joined.eyewear is not None
+    np.testing.assert_array_equal(joined.eyewear.frame, alone.frame)
+    if hidden:
+        assert joined.eyewear.lens.max() == 0.0
+        np.testing.assert_allclose(joined.eyewear.dark, alone.dark + alone.lens)
+    else:
+        np.testing.assert_array_equal(joined.eyewear.parts, alone.parts)
 
 
 def test_more_dark_than_clear_glass_makes_sunglasses():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..core.short_repr import short_repr
 from ..networks.backend import NetworkFunction
 from ..photo import Patch, Similarity, patch_of_crop, unwarp, warp
-from .eyewear import Eyewear, EyewearNetwork
+from .eyewear import Eyewear, EyewearNetwork, judged
 from .frames import PARSING_MARGIN, face_frame
 from .labels import FACE_CLASSES, OccluderKind, ParsingClass
 
@@ -140,7 +140,8 @@ class FaceParser:
             results += self._read(images, frames)
         if self.eyewear is None:
             return results
-        return [replace(r, eyewear=e) for r, e in zip(results, self.eyewear.find_many(photos, points))]
+        worn = self.eyewear.find_many(photos, points)
+        return [replace(r, eyewear=judged(e, r.occluder, r.frame)) for r, e in zip(results, worn)]
 
     def _read(self, images: Array, frames: Sequence[Similarity]) -> list[FaceParsing]:
         """What the network says of (N, 3, S, S) crops in [0, 1]."""

@@ -67,18 +67,9 @@ _HARD = {
 
 _BESIDE_HATS = {"hands": 0.1, "glasses": 0.05, "sunglasses": 0.1, "scarves": 0.05}
 # Spectacles of every kind, and what is easily taken for them: brows under hats, strands of hair, fingers
-_WORN = {
-    "clean": 0.22,
-    "occluders": {
-        "glasses": 0.5,
-        "sunglasses": 0.22,
-        "hair": 0.12,
-        "hats": 0.06,
-        "hands": 0.06,
-        "objects": 0.02,
-        "patches": 0.02,
-    },
-}
+_BESIDE = {"hats": 0.06, "hands": 0.06, "objects": 0.02, "patches": 0.02}
+_WORN = {"clean": 0.22, "occluders": {"glasses": 0.5, "sunglasses": 0.22, "hair": 0.12, **_BESIDE}}
+_DARK = {"clean": 0.22, "occluders": {"glasses": 0.38, "sunglasses": 0.36, "hair": 0.1, **_BESIDE}}
 _LARGE = {"scale": 0.62}
 _EYEWEAR = ("image", "eyewear", "dense", "source", "seed", "parameters")
 _ORIGINS = {"model": 0.4, "makehuman": 0.35, "stretched": 0.25}
@@ -174,6 +165,14 @@ STORES: Mapping[str, StorePlan] = {
     ),
     "e1": StorePlan(
         2000, 311, size=448, settings={"portraits": 1.0, **_WORN}, framing=_LARGE, arrays=_EYEWEAR
+    ),
+    "e2": StorePlan(
+        368,
+        331,
+        size=448,
+        settings={"portraits": 1.0, **_DARK},
+        framing=_LARGE,
+        arrays=_EYEWEAR,
     ),
     "ev": StorePlan(
         240,

@@ -57,7 +57,7 @@ def children(monkeypatch):
             "photos": PHOTOS,
             "faceless": ["face_004.png"],
             "detector": "MediapipeDetector",
-            "networks": [{"network": "parsing", "size": 160, "1": 30.0, "32": 12.0}],
+            "networks": [{"network": "parsing", "size": [160, 160], "1": 30.0, "32": 12.0}],
         },
         "systems": {
             "wholeface": {"samples": [900.0, 1100.0, 1000.0], "faceless": [], "error": ""},

@@ -117,9 +117,14 @@ def _rows(photo: Path, weights: Path, *, teacher: bool) -> list[tuple[str, str, 
             rows.append((f"ours, {backend}", both, *_time(lambda d=ours: d.detect(pixels))))  # type: ignore[misc]
         if has_weights("parsing", weights=weights) and faces and faces[0].points_478 is not None:
             parser, points = load_parser(backend=backend, weights=weights), faces[0].points_478
+            worn, parser.eyewear = parser.eyewear, None
             rows.append(
                 (f"ours, {backend}", "parsing", *_time(lambda p=parser, q=points: p.parse(pixels, q)))  # type: ignore[misc]
             )
+            if worn is not None:
+                rows.append(
+                    (f"ours, {backend}", "spectacles", *_time(lambda w=worn, q=points: w.find(pixels, q)))  # type: ignore[misc]
+                )
     return sorted(rows, key=lambda row: (row[1], row[0]))
 
 

@@ -137,11 +137,13 @@ def _networks(batch: int) -> list[dict[str, Any]]:
         if not has_weights(name):
             continue
         module, card = load_network(name)
-        size = int(card.architecture_config.get("input_size", 128))
+        config = card.architecture_config
+        size = int(config.get("input_size", 128))
+        width, height = (int(config.get(f"input_{side}", size)) for side in ("width", "height"))
         network = TorchNetwork(module)
-        row: dict[str, Any] = {"network": str(name), "size": size}
+        row: dict[str, Any] = {"network": str(name), "size": (width, height)}
         for count in sorted({1, batch}):
-            images = np.random.default_rng(0).random((count, 3, size, size), dtype=np.float32)
+            images = np.random.default_rng(0).random((count, 3, height, width), dtype=np.float32)
             network(images)
             samples = []
             for _ in range(_REPEATS):

@@ -239,7 +239,7 @@ def _network_table(stages: Mapping[int, Answer]) -> Table:
         for network in answer["networks"]:
             batches = sorted(int(key) for key in network if key.isdigit())
             cells = [network[str(b)] for b in batches]
-            rows.append((network["network"], f"{network['size']}²", _count(n, "thread"), *cells))
+            rows.append((network["network"], _crop(*network["size"]), _count(n, "thread"), *cells))
     columns = [("network", ""), ("crop", ""), ("threads", "")]
     columns += [(f"ms per crop, batch {b}", ".2f") for b in batches]
     return Table("Networks alone", columns, rows, ["median of 5 runs after one that is not counted"])
@@ -294,6 +294,10 @@ def _images(stages: Mapping[int, Answer]) -> dict[str, Any]:
 
 def _median(samples: Sequence[float]) -> float:
     return statistics.median(samples) if samples else float("nan")
+
+
+def _crop(width: int, height: int) -> str:
+    return f"{width}²" if width == height else f"{width}×{height}"
 
 
 def _count(n: int, what: str) -> str:

@@ -11,7 +11,12 @@ from wholeface.lab.data.stores.shipped import STORES, main
 
 
 def test_training_and_held_out_samples_are_kept_apart() -> None:
-    assert {name for name, plan in STORES.items() if plan.split != "train"} == {"c1", "cal", "ev", "shape_check"}
+    assert {name for name, plan in STORES.items() if plan.split != "train"} == {
+        "c1",
+        "cal",
+        "ev",
+        "shape_check",
+    }
     assert len({plan.seed for plan in STORES.values()}) == len(STORES)
 
 

@@ -168,7 +168,7 @@ STORES: Mapping[str, StorePlan] = {
     ),
     "e2": StorePlan(
         368,
-        331,
+        371,
         size=448,
         settings={"portraits": 1.0, **_DARK},
         framing=_LARGE,

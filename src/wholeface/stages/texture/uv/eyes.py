@@ -127,4 +127,4 @@ def _ratio(observed: Array, fitted: Array, luma: tuple[float, float], chroma: fl
     """Log ratio of two colours, its luminance and its chroma limited."""
     ratio = np.log(np.maximum(observed, 2e-3) / np.maximum(fitted, 2e-3))
     level = float(np.log(np.maximum(luminance(observed), 2e-3) / np.maximum(luminance(fitted), 2e-3)))
-    return np.asarray(np.clip(level, *luma) + np.clip(ratio - level, -chroma, chroma))
+    return np.asarray(np.clip(level, luma[0], luma[1]) + np.clip(ratio - level, -chroma, chroma))

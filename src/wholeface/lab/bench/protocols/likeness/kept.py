@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ def _read(file: Path) -> Pictures | None:
 
 
 def _write(file: Path, pictures: Pictures) -> None:
-    images = {f"image_{k}": image for k, image in enumerate(pictures.images.values())}
+    images: dict[str, Any] = {f"image_{k}": image for k, image in enumerate(pictures.images.values())}
     partial = file.with_suffix(".partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

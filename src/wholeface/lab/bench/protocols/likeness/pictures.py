@@ -113,4 +113,5 @@ def _over(drawn: Rendering, background: Pixels) -> Pixels:
 
 def _reduced(planes: Tensor) -> Tensor:
     """(C, H · f, W · f) -> (C, H, W), means of blocks."""
-    return torch.nn.functional.avg_pool2d(planes[None], _FINER)[0]
+    reduced: Tensor = torch.nn.functional.avg_pool2d(planes[None], _FINER)[0]
+    return reduced

@@ -46,7 +46,7 @@ def combined_identity(
     base = np.diag(prior)
     information = base + share * sum((each - base for each in informations), np.zeros_like(base))
     evidence = share * sum((each @ mean for each, mean in zip(informations, means)), np.zeros(len(prior)))
-    return np.linalg.solve(information, evidence), information
+    return np.asarray(np.linalg.solve(information, evidence), np.float64), information
 
 
 @dataclass(frozen=True)

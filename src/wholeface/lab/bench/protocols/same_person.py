@@ -91,7 +91,7 @@ def run(options: RunOptions, *, whole: bool = True) -> Report:
     base = float(np.mean(errors["mean face", 1]))
     rows, metrics = [], []
     for (name, n), values in errors.items():
-        width = half_width(np.array(values), seed=options.seed)
+        width = half_width(values, seed=options.seed)
         mean = float(np.mean(values))
         rows.append((name, n, len(values), mean, width, mean / base))
         metrics.append(

@@ -73,14 +73,14 @@ class _PersonFaces(SyntheticFaces):
         super().__init__(seed=person.seed, size=_SIZE, split=person.split, settings=still)
         head = super().head
         mean = head.mean + (person.identity.astype(np.float64) @ head.identity).astype(np.float32)
-        self._person = replace(head, mean=mean)
+        self._own_head = replace(head, mean=mean)
         if neutral:
-            self._person = replace(self._person, expression=np.zeros_like(head.expression))
+            self._own_head = replace(self._own_head, expression=np.zeros_like(head.expression))
 
     @property
     def head(self) -> Head:
         """The person's."""
-        return self._person
+        return self._own_head
 
 
 def subjects(

@@ -132,7 +132,8 @@ def stretched(
         eyeballs: (V,) bool: these move as a whole and stay round.
         mirror: (V,) index.
     """
-    length = np.exp(rng.uniform(*np.log(_LEAST), _WAVES))
+    shortest, longest = (float(value) for value in np.log(_LEAST))
+    length = np.exp(rng.uniform(shortest, longest, _WAVES))
     ways = rng.normal(size=(_WAVES, 3))
     waves = ways / np.linalg.norm(ways, axis=1, keepdims=True) / length[:, None]
     amounts = rng.normal(size=(_WAVES, 3)) * (length / _LEAST[1])[:, None]
@@ -140,9 +141,10 @@ def stretched(
     sides = [eyeballs & (mean[:, 0] * side > 0) for side in (-1.0, 1.0)]
     for eye in sides:
         places[eye] = mean[eye].mean(axis=0)
-    near = np.minimum(
-        *(np.linalg.norm(mean - mean[eye].mean(axis=0), axis=1) if eye.any() else np.inf for eye in sides)
-    )
+    near = np.full(len(mean), np.inf)
+    for eye in sides:
+        if eye.any():
+            near = np.minimum(near, np.linalg.norm(mean - mean[eye].mean(axis=0), axis=1))
     field = np.sin(places @ waves.T + rng.uniform(0, 2 * np.pi, _WAVES)) @ amounts
     # Lids follow the eyeball that they lie on.
     close = np.exp(-0.5 * (np.maximum(near - _EYE, 0.0) / 8.0) ** 2)[:, None]

@@ -84,8 +84,8 @@ def main_table(found: Found, seed: int, notes: Sequence[str]) -> tuple[Table, li
         ("AUC %", ".2f"), ("±  ", ".2f"), ("people", ""),
     )  # fmt: skip
     shown = [c for c in found.conditions if found.hidden.get(c)]
-    shares = ", ".join(f"{c} {np.mean(found.hidden[c]):.0%}" for c in shown)
-    more = [f"share of the face behind the occluder, mean: {shares}"] if shares else []
+    told = ", ".join(f"{c} {np.mean(found.hidden[c]):.0%}" for c in shown)
+    more = [f"share of the face behind the occluder, mean: {told}"] if told else []
     order = sorted(metrics, key=lambda m: (m.system != HEAD, m.name != "likeness, rank-1"))  # stable
     return Table("Likeness by face recognition", columns, rows, [*notes, *more]), order
 

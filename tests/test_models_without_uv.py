@@ -134,7 +134,7 @@ def test_mesh_files_hold_the_colours(head: wholeface.Reconstruction, tmp_path: P
 def test_a_pickled_result_names_its_model_and_renders_the_same(textured: wholeface.Reconstruction) -> None:
     assert textured.preview.any()  # what can be computed again is left out
     data = pickle.dumps(textured)
-    assert len(data) < 6_000_000
+    assert len(data) < 9_000_000  # the texture, whose grain hardly packs; the model has 30 MB
     again = pickle.loads(data)
     assert again.model is textured.model
     np.testing.assert_array_equal(again.render("left", size=96), textured.render("left", size=96))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from wholeface.lab.modelling.geometry.origins_stage import with_room
 from wholeface.lab.modelling.geometry.second_origin import (
     Faces,
     age_directions,
@@ -73,3 +75,14 @@ def test_age_is_found_where_it_is_and_only_there() -> None:
     assert min(correlations.values()) > 0.8
     _, none = age_directions(rng.permutation(c), years, held)
     assert max(abs(value) for value in none.values()) < 0.3
+
+
+def test_a_detectors_response_keeps_to_the_modes_that_it_was_measured_for() -> None:
+    """Constant, first identity modes and expression stay; further identity modes have none."""
+    measured = torch.arange(1.0, 1 + 1 + 80 + 5).expand(3, 3, -1)
+    widened = with_room(measured, 80, 112)
+    assert widened.shape == (3, 3, 1 + 112 + 5)
+    assert torch.equal(widened[..., :81], measured[..., :81])
+    assert torch.equal(widened[..., -5:], measured[..., -5:])
+    assert not widened[..., 81:-5].any()
+    assert torch.equal(with_room(widened, 112, 112), widened)

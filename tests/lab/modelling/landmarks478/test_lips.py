@@ -158,7 +158,7 @@ def test_the_stage_measures_on_open_jaws(model, mistaken, monkeypatch):
     assert min(report["moved_mm"]) > 0.5
     with pytest.raises(UsageError, match="found only 30 of 100"):
         lips.measure_lips(mistaken, None, count=100)
-    assert list(command.STAGES) == ["geometry", "landmarks", "lips", "albedo", "noise"]
+    assert list(command.STAGES) == ["geometry", "origins", "landmarks", "lips", "albedo", "noise"]
 
 
 def test_views_open_the_jaw_and_change_nothing_else(small_model):

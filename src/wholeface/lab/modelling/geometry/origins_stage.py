@@ -18,7 +18,7 @@ from .makehuman.registration import Topology
 from .second_origin import Faces, age_directions, coefficients_of, further_modes, reconstruction_error
 from .statistics import rest_weights, vertex_areas, without_rigid
 
-__all__ = ["FIRST_MODES", "faces_of", "learn_second_origin", "topology_of"]
+__all__ = ["FIRST_MODES", "faces_of", "learn_second_origin", "topology_of", "with_room"]
 
 Floats = NDArray[np.float64]
 
@@ -120,6 +120,9 @@ def learn_second_origin(model: MorphableModel, seed: int) -> tuple[MorphableMode
     }
     extras = {name: v for name, v in model.extras.items() if not name.startswith("direction_")}
     extras |= {f"direction_{name}": torch.from_numpy(v).float() for name, v in directions.items()}
+    if "landmarks_478_response" in extras:
+        response = extras["landmarks_478_response"]
+        extras["landmarks_478_response"] = with_room(response, model.identity_size, len(identity))
     built = replace(
         model,
         version=_VERSION,
@@ -128,6 +131,23 @@ def learn_second_origin(model: MorphableModel, seed: int) -> tuple[MorphableMode
         extras=extras,
     )
     return built, report
+
+
+def with_room(response: torch.Tensor, before: int, after: int) -> torch.Tensor:
+    """A detector's response to constant, identity and expression, with other identity modes behind the first.
+
+    To modes that it was not measured for, the detector answers as the surface moves: with nothing of its own.
+
+    Args:
+        response: (L, 3, 1 + before + E) mm per unit.
+        before, after: identity modes, at least :data:`FIRST_MODES`.
+
+    Returns:
+        (L, 3, 1 + after + E).
+    """
+    constant_and_first = response[..., : 1 + FIRST_MODES]
+    unknown = response.new_zeros(*response.shape[:2], after - FIRST_MODES)
+    return torch.cat([constant_and_first, unknown, response[..., 1 + before :]], dim=2)
 
 
 def _errors(heads: Floats, before: Floats, after: Floats, faces: Faces) -> dict[str, dict[str, float]]:

@@ -132,9 +132,15 @@ def _build(model: MorphableModel, scheme: LandmarkScheme) -> LandmarkBasis:
     mean, basis = _embed(model, embedding)
     response = _extra(model, f"landmarks_{count}_response", (count, 3, None))
     if response is not None:  # the detector's own mean shift and its response to each mode
+        if (
+            response.shape[2] != 1 + basis.shape[2]
+        ):  # its columns would meet other modes than they were measured for
+            raise UsageError(
+                f"landmarks_{count}_response of face model {model.name!r} is for {response.shape[2] - 1} modes of "
+                f"identity and expression, the model has {basis.shape[2]}; measure the landmarks on it anew"
+            )
         mean = mean + response[:, :, 0]
-        size = min(basis.shape[2], response.shape[2] - 1)
-        basis[:, :, :size] += response[:, :, 1 : 1 + size]
+        basis += response[:, :, 1:]
     # Measured on renderings: MediaPipe's oval points keep their place on the head when it turns, they do not slide.
     names = IBUG68_CONTOUR if scheme == "ibug68" else ()
     contour = np.array([i for i in names if valid[i]], dtype=np.int64)

@@ -33,9 +33,9 @@ class CertaintyModel:
         bias: constant.
     """
 
-    score: float = 1.8466
-    sigma: float = -2.5199
-    bias: float = -11.2693
+    score: float = 1.5259
+    sigma: float = -2.2862
+    bias: float = -10.2353
 
     def __call__(self, score: float, sigma: float) -> float:
         """In (0, 1).

@@ -153,6 +153,8 @@ class NetworkDetector:
         """Of each candidate, why a glance at it is enough, or None where it is not."""
         unsure = [i for i, face in enumerate(faces) if face.score < _SURE]
         found: list[RefusedFace | None] = [None] * len(faces)
+        if not unsure:
+            return found
         for i, points in zip(unsure, self.landmarks.glance(pixels, [self._frame(faces[i]) for i in unsure])):
             certainty = self._certainty(faces[i], points)
             if certainty < _HOPELESS * self.certainty:

@@ -94,7 +94,7 @@ def test_one_failure_is_reported_and_the_rest_goes_on(processes, tmp_path):
     assert "segmentation, other rows: finds nothing 0.82; both -" in text
     assert "florence failed: the scans are missing" in text
     assert "items left out: 1;" in text
-    assert "13 of 14 protocols ran" in text
+    assert f"{len(ran) - 1} of {len(ran)} protocols ran" in text
     whole = result.record()
     json.dumps(whole, allow_nan=False)
     assert whole["failed"] == {"florence": "the scans are missing"}

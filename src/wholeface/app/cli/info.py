@@ -38,8 +38,8 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{name} network: {_network(name)}")
     print("faces are found by wholeface's own networks, unless --detector names another")
     print(
-        "learned from ICT-FaceKit (MIT), portraits of the US Congress (public domain) "
-        "and the VALID avatars (MIT);"
+        "learned from ICT-FaceKit (MIT), MakeHuman's heads (CC0), portraits of the US Congress (public domain), "
+        "computer-made and stock portraits (CC0) and the VALID avatars (MIT);"
     )
     print("see NOTICE and docs/model-card.md for licences, and for whom the data under-represent")
     print("not for identifying or unmasking people: the hidden part of a face is an estimate")

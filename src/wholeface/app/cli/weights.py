@@ -164,7 +164,7 @@ def _summary(card: Mapping[str, Any]) -> str:
         ("geometry", f"{geometry['source']}; licence: {geometry['licence']}"),
         (
             "albedo",
-            f"{albedo['modes']} modes from {albedo['portraits']['used']} portraits and "
+            f"{albedo['modes']} modes from {sum(albedo['photographs']['sources'].values())} photographs and "
             f"{albedo['avatars']['used']} avatars; seed {albedo['seed']}",
         ),
     )

@@ -85,7 +85,8 @@ def perturbed(truth):
         light=ambient_light(0.8),
         rotation=truth.rotation + torch.tensor([0.02, -0.025, 0.01]),
         translation=truth.translation + torch.tensor([1.5, -1.0, 0.0]),
-        identity=truth.identity + torch.cat([0.3 * torch.randn(30, generator=g), torch.zeros(50)]),
+        identity=truth.identity
+        + torch.cat([0.3 * torch.randn(30, generator=g), torch.zeros(len(truth.identity) - 30)]),
     )
 
 

@@ -73,6 +73,13 @@ SECTIONS = (
         needs_data=True,
     ),
     Section(
+        "Several photos of one person in one fit",
+        "Rendered subjects who were never trained on, each in four images with other expressions, poses and light: "
+        "the neutral shape of one photo's fit and of one fit of two and of four photos (`--same-person`), against "
+        "the truth.",
+        ("bench", "same-person"),
+    ),
+    Section(
         "Does the fitted identity beat the mean face?",
         "Held-out synthetic faces, rendered, found by the shipped detector and fitted; distances as in NoW. Identity "
         "scaled by each factor; 0 is the mean face. The last table compares subjects in real video frames.",

@@ -23,7 +23,7 @@ from .defaults import texel_albedo, vertex_albedo
 from .eyes import tint_eyes
 from .fields import Fields, Landscape, estimate_fields, luminance
 from .mouth import tone_teeth
-from .noise import texel_noise
+from .noise import SkinNoise, matched_noise, skin_noise
 from .view import Pose, View, pose, view_of
 
 if TYPE_CHECKING:
@@ -272,8 +272,9 @@ def complete_texture(
     texels = tone_teeth(surface, atlas, view, fields, texels)
     gain = np.clip(fields.tone, 0.05, 20.0) ** settings.tone
     texture, provenance, confidence, share = _blend(
-        surface, atlas, head, view, fields, texels, gain, settings
-    )
+        surface, atlas, head, view, fields, texels, gain, settings,
+        skin_noise(model, surface, atlas, settings.seed),
+    )  # fmt: skip
     return CompletedTexture(
         texture,
         provenance,
@@ -323,6 +324,7 @@ def _blend(
     texels: Array,
     gain: Array,
     settings: CompleteSettings,
+    skin: SkinNoise,
 ) -> tuple[Array, Array, Array, float]:
     count = len(atlas.texel)
     intrinsics = np.array([float(v) for v in (view.camera.focal, view.camera.cx, view.camera.cy)])
@@ -332,7 +334,7 @@ def _blend(
     colour = np.empty((count, 3), np.uint8)
     provenance = np.empty(count, np.uint8)
     confidence = np.empty(count, np.float32)
-    noise = texel_noise(atlas, settings.seed)
+    noise = matched_noise(skin, view, fields.weight, surface, fields.grain)
 
     def work(a: int, b: int) -> None:
         common = (surface.triangles, surface.kind, atlas.uv_area, head.points, head.normals, intrinsics)
@@ -345,7 +347,7 @@ def _blend(
             )  # fmt: skip
         _compose(
             a, b, atlas.triangle, atlas.barycentric, atlas.mirror_triangle, atlas.mirror_barycentric,
-            surface.triangles, surface.kind, texels, noise, settings.grain * fields.grain, fields.offset,
+            surface.triangles, surface.kind, texels, noise, settings.grain, fields.offset,
             seen, quality, resolution, image, image_quality, image_resolution, gain,
             table, colour, provenance, confidence,
         )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....morphable import MorphableModel
 from .atlas import atlas_of, surface_of
 from .complete import CompleteSettings
-from .noise import texel_noise
+from .noise import skin_noise
 
 __all__ = ["prepare"]
 
@@ -21,5 +21,6 @@ def prepare(model: MorphableModel, size: int = 1024, *, seed: int = CompleteSett
     Raises:
         UsageError: the model has UV coordinates, but none inside [0, 1].
     """
-    _ = surface_of(model).solver
-    texel_noise(atlas_of(model, size), seed)
+    surface = surface_of(model)
+    _ = surface.solver
+    skin_noise(model, surface, atlas_of(model, size), seed)

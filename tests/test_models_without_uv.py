@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from PIL import Image
 
 import wholeface
 from wholeface.morphable import load_model
@@ -140,3 +141,17 @@ def test_a_pickled_result_names_its_model_and_renders_the_same(textured: wholefa
     np.testing.assert_array_equal(again.render("left", size=96), textured.render("left", size=96))
     np.testing.assert_array_equal(again.deoccluded, textured.deoccluded)
     assert copy.deepcopy(textured).model is textured.model
+
+
+def test_the_pickled_result_of_a_megapixel_stays_small() -> None:
+    with Image.open(_photo()) as photo:
+        pixels = np.asarray(photo.convert("RGB").resize((1000, 1172)).crop((0, 0, 1000, 1000)))
+    found = wholeface.reconstruct(pixels)
+    assert found.spectacles is not None
+    data = pickle.dumps(found)
+    assert len(data) <= 6_000_000
+    again = pickle.loads(data)
+    np.testing.assert_array_equal(again.photo.pixels, pixels)
+    np.testing.assert_array_equal(again.occluder, found.occluder)
+    np.testing.assert_array_equal(again.face_region, found.face_region)
+    np.testing.assert_array_equal(again.spectacles.lens, found.spectacles.lens)

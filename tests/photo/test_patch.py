@@ -1,7 +1,9 @@
+import pickle
+
 import numpy as np
 import pytest
 
-from wholeface.photo import Similarity, patch_of_crop, unwarp
+from wholeface.photo import Patch, Similarity, patch_of_crop, unwarp
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.35])
@@ -20,3 +22,23 @@ def test_a_patch_is_what_unwarp_pastes(turn):
 def test_a_crop_beside_the_photo_gives_an_empty_patch():
     patch = patch_of_crop(np.ones((8, 8), np.float32), Similarity(tx=500.0), 20, 30, outside=0.0)
     assert patch.values.size == 0
+
+
+def test_a_patch_laid_into_the_photo():
+    patch = Patch(np.arange(1, 7, dtype=np.float32).reshape(2, 3), left=2, top=1)
+    whole = np.zeros((5, 6), np.float32)
+    whole[1, 2:5], whole[2, 2:5] = (1, 2, 3), (4, 5, 6)
+    np.testing.assert_array_equal(patch.whole(5, 6), whole)
+    np.testing.assert_array_equal(patch.whole(2, 4), whole[:2, :4])  # a photo that ends within it
+    np.testing.assert_array_equal(patch.within((slice(2, 4), slice(3, 6))), [[5, 6, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(patch.within((slice(3, 5), slice(0, 2))), np.zeros((2, 2)))
+
+
+def test_a_pickled_patch_is_the_same_and_small():
+    values = np.zeros((300, 400), np.float32)
+    values[20:30, 50:60] = np.random.default_rng(1).random((10, 10))
+    data = pickle.dumps(Patch(values, 7, 9))
+    assert len(data) < values.nbytes / 50
+    again = pickle.loads(data)
+    assert (again.left, again.top) == (7, 9)
+    np.testing.assert_array_equal(again.values, values)

@@ -18,6 +18,7 @@ import trimesh
 
 from wholeface import Reconstruction, UsageError, read_photo
 from wholeface.core.errors import OutputError
+from wholeface.photo import Patch
 from wholeface.result import save as saving
 from wholeface.result.files import RESULT_FILES, belongs_to_a_result
 from wholeface.result.swap import clear_leftovers, replaced_whole
@@ -64,6 +65,11 @@ def test_the_parts_of_a_result(plain_head: Head, tmp_path: Path) -> None:
     assert _names(tmp_path / "a") == {"b"}  # nothing temporary stays
 
 
+def _spectacles(*maps: np.ndarray) -> Spectacles:
+    frame, lens, dark = (Patch(each, 0, 0) for each in maps)
+    return Spectacles(frame, lens, dark, *maps[0].shape, presence=0.97)
+
+
 def test_lenses_are_saved_and_named(plain_head: Head, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -73,7 +79,7 @@ def test_lenses_are_saved_and_named(plain_head: Head, tmp_path: Path) -> None:
     rows, columns = np.nonzero(head.face_region)
     lens[rows[: len(rows) // 2], columns[: len(rows) // 2]] = 0.8
     frame[rows[-1], columns[-1]] = 0.9
-    worn = replace(head, spectacles=Spectacles(frame, lens, empty, presence=0.97))
+    worn = replace(head, spectacles=_spectacles(frame, lens, empty))
     folder = worn.save(tmp_path / "out")
     record = json.loads((folder / "face.json").read_text())
     assert "lens.png" in record["files"]

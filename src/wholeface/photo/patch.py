@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.packing import packed, unpacked
 from ..core.short_repr import short_repr
 from .similarity import Similarity
 
@@ -34,6 +36,32 @@ class Patch:
         """Rows and columns of the photo that it covers."""
         height, width = self.values.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    def within(self, part: tuple[slice, slice]) -> NDArray[np.float32]:
+        """The values over a part of the photo; 0 where the part reaches beyond the patch.
+
+        Args:
+            part: rows and columns, each from a start to a stop.
+        """
+        (rows, columns), (own_rows, own_columns) = part, self.slices
+        result = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+        top, bottom = max(rows.start, own_rows.start), min(rows.stop, own_rows.stop)
+        left, right = max(columns.start, own_columns.start), min(columns.stop, own_columns.stop)
+        if top < bottom and left < right:
+            result[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = (
+                self.values[top - self.top : bottom - self.top, left - self.left : right - self.left]
+            )
+        return result
+
+    def whole(self, height: int, width: int) -> NDArray[np.float32]:
+        """(height, width) float32, the values over the whole photo; 0 beyond the patch."""
+        return self.within((slice(0, height), slice(0, width)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "values": packed(self.values)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, values=unpacked(state["values"]))
 
 
 def patch_of_crop(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..core.errors import PhotoError
+from ..core.packing import packed, unpacked
 from ..core.quiet import quiet
 from ..core.short_repr import short_repr
 from ._arrays import array_to_uint8, check_array_shape, plain_array, row_blocks
@@ -68,6 +69,12 @@ class Photo:
     def height(self) -> int:
         """Height in pixels."""
         return int(self.pixels.shape[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "pixels": packed(self.pixels)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, pixels=unpacked(state["pixels"]))
 
 
 def read_photo(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import UsageError
+from ..core.packing import packed, unpacked
 from ..core.srgb_torch import srgb_to_linear
 from ..export import Mesh, encode_jpeg, encode_png
 from ..morphable import MorphableModel, Parameters
@@ -41,6 +42,8 @@ VIEWS: dict[str, tuple[float, float]] = {
     "below": (0.0, 30.0),
 }
 """Named views: (yaw, pitch) of the head in degrees."""
+
+_PACKED = ("occluder", "face_region")  # of a pickle, without loss
 
 
 @dataclass(frozen=True)
@@ -249,7 +252,11 @@ class Reconstruction:
         return {**uv, "texture": self.completed.texture}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {f.name: None if f.name == "posed" else getattr(self, f.name) for f in fields(self)}
+        state = {f.name: None if f.name == "posed" else getattr(self, f.name) for f in fields(self)}
+        return state | {name: packed(getattr(self, name)) for name in _PACKED}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, **{name: unpacked(state[name]) for name in _PACKED})
 
     def save(
         self,

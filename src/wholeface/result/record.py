@@ -88,9 +88,10 @@ def _spectacles(face: Reconstruction) -> dict[str, Any] | None:
     if worn is None:
         return None
     area = max(int(face.face_region.sum()), 1)
-    shares = {"frame": worn.frame, "clear_lens": worn.lens, "dark_lens": worn.dark}
+    within = face.face_region[worn.slices]
+    parts = {"frame": worn.frame_patch, "clear_lens": worn.lens_patch, "dark_lens": worn.dark_patch}
     return {
         "kind": worn.kind.name.lower(),
         "presence": worn.presence,
-        **{f"{name}_fraction": float((m > 0.5)[face.face_region].sum() / area) for name, m in shares.items()},
+        **{f"{name}_fraction": float((p.values > 0.5)[within].sum() / area) for name, p in parts.items()},
     }

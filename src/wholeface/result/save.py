@@ -63,7 +63,11 @@ def save(
         image("occluder", np.where(face.occluder > 0.5, np.uint8(255), np.uint8(0)))
         image("face_region", np.where(face.face_region, np.uint8(255), np.uint8(0)))
         if face.spectacles is not None:
-            image("lens", np.where(face.spectacles.lens > 0.5, np.uint8(255), np.uint8(0)))
+            lens = np.zeros(face.occluder.shape, np.uint8)
+            lens[face.spectacles.slices] = np.where(
+                face.spectacles.lens_patch.values > 0.5, np.uint8(255), np.uint8(0)
+            )
+            image("lens", lens)
         image("deoccluded", face.deoccluded)
         image("preview", face.preview)
         for job in jobs:

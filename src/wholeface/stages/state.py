@@ -14,7 +14,7 @@ from ..core.short_repr import short_repr
 from ..morphable import MorphableModel, Parameters
 from ..perceive import FaceLandmarks, OccluderKind
 from ..perceive.face_parser import FaceParsing
-from ..photo import Photo
+from ..photo import Patch, Photo
 from ..render import Camera
 from .posed import PosedFace
 from .texture import CompletedTexture
@@ -64,26 +64,53 @@ class FaceFit:
 
 @dataclass(frozen=True)
 class Spectacles:
-    """Spectacles that a face wears, at the photo's size.
+    """Spectacles that a face wears.
+
+    The maps at the photo's size, :attr:`frame`, :attr:`lens` and :attr:`dark`, are made when they are asked for, and
+    not kept: of a large photo they are mostly empty, and heavy.
 
     Args:
-        frame: (H, W) float32 in [0, 1], probability of rims, bridge and temples, beyond the face, too.
-        lens: (H, W) float32 in [0, 1], of a lens through which the face is seen; it counts as face.
-        dark: (H, W) float32 in [0, 1], of a tinted or mirroring lens; with the frame it counts as occluder.
+        frame_patch: probability of rims, bridge and temples, beyond the face, too, in the band of the eyes.
+        lens_patch: of a lens through which the face is seen; it counts as face.
+        dark_patch: of a tinted or mirroring lens; with the frame it counts as occluder. All three cover one part
+            of the photo.
+        height, width: of the photo.
         presence: how sure it is that there are any, in [0, 1].
     """
 
-    frame: NDArray[np.float32]
-    lens: NDArray[np.float32]
-    dark: NDArray[np.float32]
+    frame_patch: Patch
+    lens_patch: Patch
+    dark_patch: Patch
+    height: int
+    width: int
     presence: float
 
     __repr__ = short_repr
 
     @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the photo that the patches cover."""
+        return self.frame_patch.slices
+
+    @property
+    def frame(self) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1], probability of rims, bridge and temples."""
+        return self.frame_patch.whole(self.height, self.width)
+
+    @property
+    def lens(self) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1], probability of a lens through which the face is seen."""
+        return self.lens_patch.whole(self.height, self.width)
+
+    @property
+    def dark(self) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1], probability of a tinted or mirroring lens."""
+        return self.dark_patch.whole(self.height, self.width)
+
+    @property
     def kind(self) -> OccluderKind:
         """``SUNGLASSES`` where more of the lenses is dark than clear, else ``GLASSES``."""
-        dark = float(self.dark.sum()) > float(self.lens.sum())
+        dark = float(self.dark_patch.values.sum()) > float(self.lens_patch.values.sum())
         return OccluderKind.SUNGLASSES if dark else OccluderKind.GLASSES
 
 

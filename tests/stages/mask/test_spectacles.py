@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 
 from wholeface.perceive import Eyewear, EyewearPart, OccluderKind
@@ -60,3 +62,13 @@ def test_the_prior_keeps_what_the_network_does_not_see() -> None:
     assert (found[2, :7] == 1).all()
     assert (found[3:6, :3] == 0).all()
     assert (found[8:, :7] == values[8:, :7]).all()
+
+
+def test_only_the_band_of_the_eyes_is_kept() -> None:
+    small, large = spectacles_of(_eyewear(), 10, 10), spectacles_of(_eyewear(), 3000, 4000)
+    assert small is not None
+    assert large is not None
+    assert len(pickle.dumps(large)) < len(pickle.dumps(small)) + 200
+    assert large.frame.shape == (3000, 4000)
+    np.testing.assert_array_equal(large.frame[:9, :9], small.frame[:9, :9])
+    assert large.frame[9:].max() == large.frame[:, 9:].max() == 0.0

@@ -19,15 +19,8 @@ def spectacles_of(eyewear: Eyewear | None, height: int, width: int) -> Spectacle
     if eyewear is None or not eyewear.worn:
         return None
 
-    def in_photo(field: _Map) -> _Map:
-        whole = np.zeros((height, width), np.float32)
-        patch = eyewear.patch(field, height, width)
-        whole[patch.slices] = patch.values
-        return whole
-
-    return Spectacles(
-        in_photo(eyewear.frame), in_photo(eyewear.lens), in_photo(eyewear.dark), eyewear.presence
-    )
+    frame, lens, dark = (eyewear.patch(f, height, width) for f in (eyewear.frame, eyewear.lens, eyewear.dark))
+    return Spectacles(frame, lens, dark, height, width, eyewear.presence)
 
 
 def prior_with(network: Patch, spectacles: Spectacles) -> Patch:
@@ -38,8 +31,8 @@ def prior_with(network: Patch, spectacles: Spectacles) -> Patch:
         spectacles: of the same photo.
     """
     part = network.slices
-    hiding = spectacles.frame[part] + spectacles.dark[part]
-    values = network.values * (1.0 - spectacles.lens[part])
+    hiding = spectacles.frame_patch.within(part) + spectacles.dark_patch.within(part)
+    values = network.values * (1.0 - spectacles.lens_patch.within(part))
     return Patch(np.maximum(values, hiding).astype(np.float32), network.left, network.top)
 
 
@@ -54,7 +47,9 @@ def with_spectacles(occluder: _Map, face: NDArray[np.bool_], spectacles: Spectac
         face: (H, W) where the mask may speak: the face, hidden parts included.
         spectacles: what the face wears.
     """
-    hiding = np.minimum(spectacles.frame + spectacles.dark, 1.0)
-    clear = spectacles.lens > 0.5
-    lifted = np.where(clear, np.minimum(occluder, 1.0 - spectacles.lens), occluder)
-    return np.where(face, np.maximum(lifted, hiding), occluder).astype(np.float32)
+    part, lens = spectacles.slices, spectacles.lens_patch.values
+    hiding = np.minimum(spectacles.frame_patch.values + spectacles.dark_patch.values, 1.0)
+    lifted = np.where(lens > 0.5, np.minimum(occluder[part], 1.0 - lens), occluder[part])
+    result = occluder.copy()
+    result[part] = np.where(face[part], np.maximum(lifted, hiding), occluder[part])
+    return result

@@ -44,7 +44,9 @@ class TextureCompletion:
         assert face.mask is not None
         hidden, spectacles = face.mask.occluder, face.mask.spectacles
         if spectacles is not None:  # temples beside the face, too, leave no colour on the head
-            hidden = np.maximum(hidden, np.maximum(spectacles.frame, spectacles.dark))
+            part, hidden = spectacles.slices, hidden.copy()
+            glass = np.maximum(spectacles.frame_patch.values, spectacles.dark_patch.values)
+            hidden[part] = np.maximum(hidden[part], glass)
         texture = complete_texture(
             face.fit.model,
             face.photo.pixels,

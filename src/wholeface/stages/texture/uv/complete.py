@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import torch
 from ....core.errors import UsageError
 from ....core.jit import njit
 from ....core.kernels import smoothstep_at
+from ....core.packing import packed, unpacked
 from ....core.short_repr import short_repr
 from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ....morphable import MorphableModel, Parameters
@@ -116,16 +116,10 @@ class CompletedTexture:
     def __getstate__(self) -> dict[str, Any]:
         """Pickled with its large arrays packed, without loss: most of a texture repeats its neighbours."""
         state = dict(vars(self))
-        for name in _PACKED:
-            array = np.ascontiguousarray(state[name])
-            state[name] = (array.dtype.str, array.shape, zlib.compress(array.tobytes(), 1))
-        return state
+        return state | {name: packed(state[name]) for name in _PACKED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name in _PACKED:
-            dtype, shape, data = state[name]
-            state[name] = np.frombuffer(bytearray(zlib.decompress(data)), dtype).reshape(shape)
-        vars(self).update(state)
+        vars(self).update(state, **{name: unpacked(state[name]) for name in _PACKED})
 
 
 @njit(cache=True, nogil=True)

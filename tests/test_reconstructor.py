@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import wholeface
-from wholeface.perceive import NETWORKS, has_weights
+from wholeface.perceive import NETWORKS, FaceLandmarks, has_weights, load_detector
 
 pytestmark = pytest.mark.skipif(not has_weights(*NETWORKS), reason="needs the shipped weights")
 
@@ -88,3 +88,28 @@ def test_photos_of_one_person_share_one_shape(
     np.testing.assert_allclose(single.parameters.identity, alone[0], atol=1e-5)
     with pytest.raises(wholeface.UsageError, match="at least one photo"):
         reconstructor.same_person([])
+
+
+class _Believer:
+    """A detector that does not know which of its points are hidden."""
+
+    def detect(self, pixels: np.ndarray) -> list[FaceLandmarks]:
+        return [
+            FaceLandmarks.from_points(face.as_scheme("ibug68").points, "ibug68")
+            for face in load_detector().detect(pixels)
+        ]
+
+
+def test_photos_that_were_fitted_twice_share_the_shape_too(photos: list[np.ndarray | Path]) -> None:
+    """Hidden points send one photo of the three through a second fit, alone."""
+    face = np.asarray(photos[0])
+    covered = face.copy()
+    covered[110:190, 90:180] = (70, 120, 60)
+    found = wholeface.Reconstructor(texture_size=64, refine=False, detector=_Believer()).same_person(
+        [face, np.asarray(photos[3]), covered]
+    )
+    assert all(isinstance(head, wholeface.Reconstruction) for head in found)
+    first, second, third = (head for head in found if isinstance(head, wholeface.Reconstruction))
+    assert third.hidden_fraction > first.hidden_fraction + 0.1
+    np.testing.assert_array_equal(third.parameters.identity, first.parameters.identity)
+    np.testing.assert_array_equal(third.parameters.identity, second.parameters.identity)

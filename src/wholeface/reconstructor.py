@@ -213,19 +213,9 @@ class Reconstructor:
         _check(face, None)
         if not photos:
             raise UsageError("same_person() needs at least one photo")
-        starts = [self._perceive(photo, face or 1, None) for photo in photos]
-        flat = [
-            state.with_(subject="the person")
-            for start in starts
-            if not isinstance(start, WholeFaceError)
-            for state in start
-        ]
-        done = iter(run_stages(self.stages, flat, self.tools))
-        results: list[Reconstruction | WholeFaceError] = []
-        for start in starts:
-            found = start if isinstance(start, WholeFaceError) else self._results([next(done) for _ in start])
-            results.append(found if isinstance(found, WholeFaceError) else found[0])
-        return results
+        perceived = (self._perceive(photo, face or 1, None, subject="the person") for photo in photos)
+        found = self._through_stages(perceived, len(photos))
+        return [heads if isinstance(heads, WholeFaceError) else heads[0] for heads in found]
 
     def _batches(
         self,
@@ -253,7 +243,12 @@ class Reconstructor:
                     yield self._results([next(done) for _ in start])
 
     def _perceive(
-        self, photo: PhotoSource | Photo, face: int | None, max_faces: int | None
+        self,
+        photo: PhotoSource | Photo,
+        face: int | None,
+        max_faces: int | None,
+        *,
+        subject: str | None = None,
     ) -> list[FaceState] | WholeFaceError:
         """The photo, read, and the faces in it."""
         clock = Stopwatch()
@@ -272,6 +267,7 @@ class Reconstructor:
             FaceState(
                 photo=read,
                 landmarks=landmarks,
+                subject=subject,
                 face_number=number,
                 face_count=len(found),
                 warnings=tuple(read.warnings),

@@ -52,7 +52,11 @@ def fit_and_mask(focal: float | None = None, *, parse: bool = True) -> tuple[Sta
         focal: focal length in pixels when known.
         parse: let the parsing network join the evidence; without it the mask is training-free.
     """
-    again = (MapFit(focal=focal, from_mask=True), SharedIdentity(focal=focal), MaskBySynthesis())
+    again = (
+        MapFit(focal=focal, from_mask=True),
+        SharedIdentity(focal=focal, from_mask=True),
+        MaskBySynthesis(),
+    )
     return (
         MapFit(focal=focal),
         SharedIdentity(focal=focal),
@@ -63,12 +67,18 @@ def fit_and_mask(focal: float | None = None, *, parse: bool = True) -> tuple[Sta
 
 
 def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
-    return (
-        *fit_and_mask(options.focal),
-        PhotometricRefinement() if options.refine else PhotometricRefinement(_TONE, name="tone"),
-        *((Where(_of_a_subject, (MeanIdentity(), _AGAIN), name="one subject"),) if options.refine else ()),
-        TextureCompletion(size=options.texture_size),
-    )
+    refinement: tuple[Stage, ...]
+    if options.refine:
+        refinement = (
+            PhotometricRefinement(),
+            Where(_of_a_subject, (MeanIdentity(), _AGAIN), name="one subject"),
+        )
+    else:  # photos that were fitted twice, see fit_and_mask, may have left the shape of the others
+        refinement = (
+            Where(_of_a_subject, (MeanIdentity(),), name="one subject"),
+            PhotometricRefinement(_TONE, name="tone"),
+        )
+    return (*fit_and_mask(options.focal), *refinement, TextureCompletion(size=options.texture_size))
 
 
 METHOD = MethodSpec(

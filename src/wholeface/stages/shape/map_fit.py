@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...morphable import MorphableModel
 from ...perceive import FaceLandmarks
 from ..stage import face_by_face
 from ..state import FaceFit, FaceState, MaskEstimate
 from ..tools import Tools
 from .landmark_fit import LandmarkFitSettings, fit_landmarks
 
-__all__ = ["MapFit", "hidden_landmarks"]
+__all__ = ["MapFit", "fit_of_face", "hidden_landmarks"]
 
 
 @dataclass(frozen=True)
@@ -42,29 +43,53 @@ class MapFit:
     @face_by_face
     def __call__(self, face: FaceState, tools: Tools) -> FaceState:
         """See :class:`wholeface.stages.Stage`."""
-        height, width = face.photo.pixels.shape[:2]
-        occluded = None
-        if self.from_mask:
-            assert face.mask is not None
-            occluded = hidden_landmarks(face.landmarks, face.mask)
-        found = fit_landmarks(
-            tools.model,
-            face.landmarks,
-            width,
-            height,
-            focal=self.focal if self.focal is not None else face.photo.focal_px,
-            occluded=occluded,
-            settings=self.settings,
+        return face.with_(
+            fit=fit_of_face(
+                tools.model, face, focal=self.focal, from_mask=self.from_mask, settings=self.settings
+            )
         )
-        fit = FaceFit(
-            model=tools.model,
-            parameters=found.parameters,
-            camera=found.camera,
-            landmark_rms=found.rms,
-            converged=found.converged,
-            identity_information=found.identity_information,
-        )
-        return face.with_(fit=fit)
+
+
+def fit_of_face(
+    model: MorphableModel,
+    face: FaceState,
+    *,
+    focal: float | None = None,
+    from_mask: bool = False,
+    identity: NDArray[np.float64] | None = None,
+    settings: LandmarkFitSettings | None = None,
+) -> FaceFit:
+    """The model laid over a face's landmarks by :func:`wholeface.stages.shape.fit_landmarks`.
+
+    Args:
+        model: face model.
+        face: with ``photo`` and ``landmarks``, and ``mask`` for ``from_mask``.
+        focal, from_mask, settings: see :class:`MapFit`.
+        identity: (K,) the subject's coefficients where they are known.
+    """
+    height, width = face.photo.pixels.shape[:2]
+    occluded = None
+    if from_mask:
+        assert face.mask is not None
+        occluded = hidden_landmarks(face.landmarks, face.mask)
+    found = fit_landmarks(
+        model,
+        face.landmarks,
+        width,
+        height,
+        focal=focal if focal is not None else face.photo.focal_px,
+        occluded=occluded,
+        identity=identity,
+        settings=settings,
+    )
+    return FaceFit(
+        model=model,
+        parameters=found.parameters,
+        camera=found.camera,
+        landmark_rms=found.rms,
+        converged=found.converged,
+        identity_information=found.identity_information,
+    )
 
 
 def hidden_landmarks(landmarks: FaceLandmarks, mask: MaskEstimate) -> NDArray[np.float64]:

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...morphable import MorphableModel
 from ..state import FaceFit, FaceState
 from ..tools import Tools
-from .landmark_fit.fit import LandmarkFitSettings, fit_landmarks, shrinkage_of
+from .landmark_fit.fit import LandmarkFit, LandmarkFitSettings, shrinkage_of
+from .map_fit import fit_of_face
 
-__all__ = ["MeanIdentity", "SharedIdentity", "combined_identity"]
+__all__ = ["MeanIdentity", "SharedIdentity", "combined_identity", "identity_of_subject"]
 
 Array = NDArray[np.float64]
 _COMMON = 0.15
@@ -49,6 +51,38 @@ def combined_identity(
     return np.asarray(np.linalg.solve(information, evidence), np.float64), information
 
 
+def identity_of_subject(
+    model: MorphableModel,
+    fits: Sequence[FaceFit | LandmarkFit],
+    scheme: str,
+    *,
+    settings: LandmarkFitSettings | None = None,
+    common: float = _COMMON,
+) -> tuple[Array, Array]:
+    r"""Identity of a subject from the landmark fits of its photos, shrunk as n photos deserve it.
+
+    One photo's identity is shrunk for caution, by a factor s; n that agree deserve less of it, :math:`s^{1/n}`.
+
+    Args:
+        model: face model of all fits.
+        fits: n of them, each shrunk by s; one without ``identity_information`` counts as the prior alone.
+        scheme: of the landmarks, see :func:`shrinkage_of`.
+        settings: of the landmark fits.
+        common: see :func:`combined_identity`.
+
+    Returns:
+        Mean (K,) and precision (K, K).
+    """
+    weight = 1.0 if settings is None else settings.identity_prior_weight
+    prior = weight * model.identity_prior.precision.double().numpy()[: len(fits[0].parameters.identity)]
+    informations = [
+        np.diag(prior) if fit.identity_information is None else fit.identity_information for fit in fits
+    ]
+    means = [fit.parameters.identity.double().numpy() for fit in fits]
+    identity, information = combined_identity(means, informations, prior, common=common)
+    return identity * shrinkage_of(settings, scheme) ** (1 / len(fits) - 1), information
+
+
 @dataclass(frozen=True)
 class SharedIdentity:
     """Replaces ``fit`` where several faces have one ``subject``: identity from all of them, pose and expression anew.
@@ -57,17 +91,23 @@ class SharedIdentity:
 
     Args:
         focal: focal length in pixels; None takes that of each photo's EXIF, or estimates it.
+        from_mask: tell the fit which landmarks the mask hides, as :class:`MapFit` does.
         settings: of the landmark fit.
         common: see :func:`combined_identity`.
     """
 
     focal: float | None = None
+    from_mask: bool = False
     settings: LandmarkFitSettings | None = None
     common: float = _COMMON
 
     name: ClassVar[str] = "shared identity"
-    reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "fit"})
     writes: ClassVar[frozenset[str]] = frozenset({"fit"})
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """``mask`` too when the mask says which landmarks are hidden."""
+        return frozenset({"photo", "landmarks", "fit", *(("mask",) if self.from_mask else ())})
 
     def __call__(self, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
         """See :class:`wholeface.stages.Stage`."""
@@ -75,36 +115,20 @@ class SharedIdentity:
 
     def _share(self, faces: list[FaceState]) -> list[FaceState]:
         fits = [_fit_of(face) for face in faces]
-        weight = 1.0 if self.settings is None else self.settings.identity_prior_weight
-        prior = weight * fits[0].model.identity_prior.precision.double().numpy()
-        prior = prior[: len(fits[0].parameters.identity)]
-        told = [fit.identity_information for fit in fits]
-        informations = [np.diag(prior) if each is None else each for each in told]
-        means = [fit.parameters.identity.double().numpy() for fit in fits]
-        identity, information = combined_identity(means, informations, prior, common=self.common)
-        # One photo's identity is shrunk for caution; n that agree deserve less of it: the n-th root of the factor.
-        shrinkage = shrinkage_of(self.settings, faces[0].landmarks.scheme)
-        identity = identity * shrinkage ** (1 / len(faces) - 1)
+        identity, information = identity_of_subject(
+            fits[0].model, fits, faces[0].landmarks.scheme, settings=self.settings, common=self.common
+        )
         results = []
         for face, fit in zip(faces, fits):
-            height, width = face.photo.pixels.shape[:2]
-            found = fit_landmarks(
+            new = fit_of_face(
                 fit.model,
-                face.landmarks,
-                width,
-                height,
-                focal=self.focal if self.focal is not None else face.photo.focal_px,
+                face,
+                focal=self.focal,
+                from_mask=self.from_mask,
                 identity=identity,
                 settings=self.settings,
             )
-            new = fit.with_(
-                parameters=found.parameters,
-                camera=found.camera,
-                landmark_rms=found.rms,
-                converged=found.converged,
-                identity_information=information,
-            )
-            results.append(face.with_(fit=new))
+            results.append(face.with_(fit=new.with_(identity_information=information)))
         return results
 
 

@@ -19,8 +19,8 @@ from ....core.umeyama import umeyama
 from ....morphable import MorphableModel
 from ....photo import Photo
 from ....reconstructor import Reconstructor
-from ....stages.shape.landmark_fit.fit import fit_landmarks, shrinkage_of
-from ....stages.shape.shared_identity import combined_identity
+from ....stages.shape.landmark_fit.fit import fit_landmarks
+from ....stages.shape.shared_identity import identity_of_subject
 from ..metrics.discrepancy import half_width
 from ..protocol import Metric, Protocol, Report, RunOptions
 from ..report.table import Table
@@ -134,10 +134,7 @@ def _landmarks(reconstructor: Reconstructor, photos: Sequence[Photo]) -> Array:
         fit_landmarks(model, reconstructor.detector.detect(photo.pixels)[0], photo.width, photo.height)
         for photo in photos
     ]
-    prior = model.identity_prior.precision[: len(fits[0].parameters.identity)].double().numpy()
-    means = [fit.parameters.identity.double().numpy() for fit in fits]
-    shared, _ = combined_identity(means, [fit.identity_information for fit in fits], prior)
-    return shared * shrinkage_of(None, fits[0].scheme) ** (1 / len(fits) - 1)
+    return identity_of_subject(model, fits, fits[0].scheme)[0]
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ __all__ = [
     "SmallDepthwise",
     "SqueezeExcite",
     "channels_last",
+    "widened",
 ]
 
 _FEW_PIXELS = 16  # of a map, up to which depthwise convolutions train faster as matrix products
@@ -174,3 +176,12 @@ def channels_last(network: nn.Module) -> nn.Module:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return network
+
+
+def widened(width: float) -> Callable[[int], int]:
+    """How many channels a layer has, of how many it has at width 1: multiples of 8, at least 8."""
+
+    def channels(at_one: int) -> int:
+        return max(8, int(at_one * width + 4) // 8 * 8)
+
+    return channels

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .blocks import ConvNormAct, FusedResidual
+from .blocks import ConvNormAct, FusedResidual, widened
 
 __all__ = ["STRIDES", "DetectorNet", "DetectorNetConfig", "cell_centres", "decode"]
 
@@ -42,10 +42,7 @@ class DetectorNet(nn.Module):
     def __init__(self, config: DetectorNetConfig) -> None:
         super().__init__()
         self.config = config
-
-        def c(channels: int) -> int:
-            return max(8, int(channels * config.width + 4) // 8 * 8)
-
+        c = widened(config.width)
         self.stem = nn.Sequential(ConvNormAct(3, c(16), 3, 2), ConvNormAct(c(16), c(32), 3, 2))  # 1/4
         self.down_8 = nn.Sequential(ConvNormAct(c(32), c(48), 3, 2), FusedResidual(c(48), c(48)))
         self.down_16 = nn.Sequential(ConvNormAct(c(48), c(64), 3, 2), FusedResidual(c(64), c(64)))

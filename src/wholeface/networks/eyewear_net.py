@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.short_repr import short_repr
-from .blocks import ConvNormAct, InvertedResidual
+from .blocks import ConvNormAct, InvertedResidual, widened
 from .parsing_net import Up, encoder_to_16
 
 __all__ = ["EyewearNet", "EyewearNetConfig", "EyewearOutput"]
@@ -63,10 +63,7 @@ class EyewearNet(nn.Module):
     def __init__(self, config: EyewearNetConfig) -> None:
         super().__init__()
         self.config = config
-
-        def c(channels: int) -> int:
-            return max(8, int(channels * config.width + 4) // 8 * 8)
-
+        c = widened(config.width)
         self.stem, self.down_4, self.down_8, self.down_16 = encoder_to_16(c)
         self.down_32 = nn.Sequential(InvertedResidual(c(96), c(160), c(384), 5, 2))
         self.context = nn.Sequential(nn.Conv2d(c(160), c(160), 1), nn.ReLU())  # of the whole band

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.short_repr import short_repr
-from .blocks import ConvNormAct, InvertedResidual
+from .blocks import ConvNormAct, InvertedResidual, widened
 
 __all__ = ["LandmarkNet", "LandmarkNetConfig", "LandmarkOutput"]
 
@@ -93,10 +93,7 @@ class LandmarkNet(nn.Module):
         if config.looked_at and config.rounds < 1:
             raise ValueError(f"rounds must be at least 1 where looked_at is not 0, got {config.rounds}")
         self.config = config
-
-        def c(channels: int) -> int:
-            return max(8, int(channels * config.width + 4) // 8 * 8)
-
+        c = widened(config.width)
         relu, swish = nn.ReLU, nn.Hardswish
         self.stem = ConvNormAct(3, c(16), 3, 2, act=swish)
         self.scale_8 = nn.Sequential(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.short_repr import short_repr
-from .blocks import ConvNormAct, FusedResidual, InvertedResidual
+from .blocks import ConvNormAct, FusedResidual, InvertedResidual, widened
 
 __all__ = ["ParsingNet", "ParsingNetConfig", "ParsingOutput", "Up", "encoder_to_16"]
 
@@ -93,10 +93,7 @@ class ParsingNet(nn.Module):
     def __init__(self, config: ParsingNetConfig) -> None:
         super().__init__()
         self.config = config
-
-        def c(channels: int) -> int:
-            return max(8, int(channels * config.width + 4) // 8 * 8)
-
+        c = widened(config.width)
         self.stem, self.down_4, self.down_8, self.down_16 = encoder_to_16(c)
         self.down_32 = nn.Sequential(
             InvertedResidual(c(96), c(160), c(384), 5, 2),

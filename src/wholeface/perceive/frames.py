@@ -64,7 +64,7 @@ def face_frame(points: NDArray[np.floating[Any]], size: int, margin: float) -> S
         margin: edge of the crop over the longer side of the face.
     """
     centre, side, angle = face_pose(points)
-    return frame(centre, side * margin, angle, size)
+    return frame(centre, size / max(side * margin, 1e-6), angle, size, size)
 
 
 def eye_band(points: NDArray[np.floating[Any]], width: int, height: int) -> Similarity:
@@ -75,14 +75,7 @@ def eye_band(points: NDArray[np.floating[Any]], width: int, height: int) -> Simi
         width, height: of the band in pixels.
     """
     centre, scale, angle = band_pose(points)
-    scale *= width
-    cos, sin = scale * math.cos(-angle), scale * math.sin(-angle)
-    return Similarity(
-        scale,
-        -angle,
-        float((width - 1) / 2 - cos * centre[0] + sin * centre[1]),
-        float((height - 1) / 2 - sin * centre[0] - cos * centre[1]),
-    )
+    return frame(centre, scale * width, angle, width, height)
 
 
 def band_pose(points: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], float, float]:
@@ -113,17 +106,24 @@ def box_frame(
     cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
     side = float(np.sqrt(width * height / ((0.8 * cos + sin) * (0.8 * sin + cos))))
     centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
-    return frame(centre, side * margin, angle, size)
+    return frame(centre, size / max(side * margin, 1e-6), angle, size, size)
 
 
-def frame(centre: NDArray[np.floating[Any]], edge: float, angle: float, size: int) -> Similarity:
-    """From image to crop pixels: a square of ``edge`` image pixels about ``centre``, turned by ``angle``."""
-    scale = size / max(edge, 1e-6)
+def frame(
+    centre: NDArray[np.floating[Any]], scale: float, angle: float, width: int, height: int
+) -> Similarity:
+    """From image to crop pixels: the image about a point, upright.
+
+    Args:
+        centre: (2,) image pixels, comes to the middle of the crop.
+        scale: crop pixels per image pixel.
+        angle: radians by which the image is turned back.
+        width, height: of the crop in pixels.
+    """
     cos, sin = scale * math.cos(-angle), scale * math.sin(-angle)
-    middle = (size - 1) / 2
     return Similarity(
         scale,
         -angle,
-        float(middle - cos * centre[0] + sin * centre[1]),
-        float(middle - sin * centre[0] - cos * centre[1]),
+        float((width - 1) / 2 - cos * centre[0] + sin * centre[1]),
+        float((height - 1) / 2 - sin * centre[0] - cos * centre[1]),
     )

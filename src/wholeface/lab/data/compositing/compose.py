@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ....core.errors import UsageError
 from ....core.jit import njit
+from ....core.luminance import BLUE, GREEN, RED, luminance
 from ....core.spherical_harmonics import C0
 from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ....perceive import EyewearPart, OccluderKind
@@ -18,7 +19,6 @@ from .layer import Layer
 
 __all__ = ["SceneLight", "apply_layer", "box_blur", "encode", "scene_light"]
 
-_GREY = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _SKIN_REFERENCE = np.array([0.42, 0.25, 0.18], np.float32)  # linear; mean of well exposed studio portraits
 _FACE_ONLY = (OccluderKind.HAIR, OccluderKind.HAT)
 # How much of the photo's exposure and tint a layer takes on, at most. Hands bring their own match with the skin,
@@ -71,7 +71,7 @@ def scene_light(sample: FaceSample) -> SceneLight:
         gain = np.ones(3, np.float32)
     else:
         # Dark skin and little light look alike: take the square root of the exposure.
-        level = float(skin @ _GREY) / float(_SKIN_REFERENCE @ _GREY)
+        level = float(luminance(skin)) / float(luminance(_SKIN_REFERENCE))
         tint = (skin / _SKIN_REFERENCE) / max(level, 1e-3)
         gain = np.sqrt(max(level, 0.02)) * np.clip(tint, 0.3, 3.0) ** 0.7
     sigma = float(np.interp(ratio, _RATIOS, _SIGMAS))
@@ -153,7 +153,7 @@ def apply_layer(sample: FaceSample, layer: Layer, rng: np.random.Generator) -> F
 
 def _without_colour(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     out = rgba.copy()
-    out[..., :3] = (rgba[..., :3] @ _GREY).astype(np.uint8)[..., None]
+    out[..., :3] = luminance(rgba[..., :3].astype(np.float32)).astype(np.uint8)[..., None]
     return out
 
 
@@ -195,7 +195,7 @@ def _statistics(image, parsing, occluder, face, decode, step):  # type: ignore[n
                 skin[0] += r
                 skin[1] += g
                 skin[2] += b
-                value = np.log(0.2126 * r + 0.7152 * g + 0.0722 * b + 0.01)
+                value = np.log(RED * r + GREEN * g + BLUE * b + 0.01)
                 px = x / size - 0.5
                 py = y / size - 0.5
                 for i in range(3):
@@ -213,7 +213,7 @@ def _statistics(image, parsing, occluder, face, decode, step):  # type: ignore[n
         grey = np.full(3, 0.2, np.float32)
         return grey, grey, grey, np.zeros(2, np.float32), 1.0, 0
     skin /= count
-    middle = 0.2126 * skin[0] + 0.7152 * skin[1] + 0.0722 * skin[2]
+    middle = RED * skin[0] + GREEN * skin[1] + BLUE * skin[2]
     lows = 0
     highs = 0
     for y in range(2, size - 2, step):
@@ -233,7 +233,7 @@ def _statistics(image, parsing, occluder, face, decode, step):  # type: ignore[n
             r = decode[image[y, x, 0]]
             g = decode[image[y, x, 1]]
             b = decode[image[y, x, 2]]
-            if 0.2126 * r + 0.7152 * g + 0.0722 * b < middle:
+            if RED * r + GREEN * g + BLUE * b < middle:
                 low[0] += r
                 low[1] += g
                 low[2] += b

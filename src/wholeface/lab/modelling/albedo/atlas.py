@@ -14,7 +14,15 @@ from ....core.errors import UsageError
 from ....morphable.model import MorphableModel
 from ....render import Camera, rasterize
 
-__all__ = ["Atlas", "build_atlas", "pad_texture", "sample_rows_cols", "texture_at_vertices", "to_grid"]
+__all__ = [
+    "Atlas",
+    "build_atlas",
+    "halved",
+    "pad_texture",
+    "sample_rows_cols",
+    "texture_at_vertices",
+    "to_grid",
+]
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -64,6 +72,24 @@ def to_grid(values: NDArray[Any], zone: Bools) -> NDArray[Any]:
     grid: NDArray[Any] = np.zeros(zone.shape + values.shape[1:], dtype=values.dtype)
     grid[zone] = values
     return grid
+
+
+def halved(values: NDArray[Any], fine: Bools, zone: Bools) -> NDArray[np.float64]:
+    """Averages of 2 × 2 texels over those of them that a finer zone covers.
+
+    Args:
+        values: (T', C) of the finer zone's texels.
+        fine: (2S, 2S) the finer zone.
+        zone: (S, S) where averages are wanted.
+
+    Returns:
+        (T, C), 0 where none is covered.
+    """
+    size = zone.shape[0]
+    shares = fine.reshape(size, 2, size, 2).sum((1, 3))
+    total = to_grid(values.astype(np.float32), fine).reshape(size, 2, size, 2, -1).sum((1, 3))
+    result: NDArray[np.float64] = total[zone] / np.maximum(shares[zone], 1)[:, None]
+    return result
 
 
 def pad_texture(texture: NDArray[Any], covered: Bools) -> NDArray[Any]:

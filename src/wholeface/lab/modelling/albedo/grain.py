@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ....core.luminance import LUMINANCE
 from ....morphable.model import MorphableModel
 from .atlas import Atlas, pad_texture, texture_at_vertices, to_grid
 
@@ -18,7 +19,6 @@ Array = NDArray[Any]
 Bools = NDArray[np.bool_]
 BAND_MM = (0.6, 1.2, 2.4)
 """Scales of the bands: each is the difference of Gaussians of half and once this standard deviation, mm."""
-_LUMA = np.array([0.2126, 0.7152, 0.0722])
 _DARK = 2.5  # robust deviations: what differs more is a feature, not grain
 
 
@@ -60,7 +60,7 @@ def learn_grain(model: MorphableModel, atlas: Atlas, zone: Bools, log_colour: Ar
     own = np.empty((len(BAND_MM), len(log_colour)))
     third = np.empty_like(own)
     for n in range(len(log_colour)):
-        luma = to_grid(np.log(np.exp(log_colour[n].astype(np.float32)) @ _LUMA.astype(np.float32)), zone)
+        luma = to_grid(np.log(np.exp(log_colour[n].astype(np.float32)) @ LUMINANCE.astype(np.float32)), zone)
         seen = to_grid((weight[n] > 0.5).astype(np.float32), zone)
         inner = ndimage.binary_erosion(seen > 0, iterations=3)
         for b, scale in enumerate(BAND_MM):

@@ -13,7 +13,7 @@ from scipy import ndimage
 from ....core.srgb import encode_srgb
 from ....morphable.albedo import AlbedoModel
 from ....morphable.model import MorphableModel
-from .atlas import Atlas, to_grid
+from .atlas import Atlas, halved, to_grid
 from .compose import compose_albedo, crisp_detail
 from .interior import Eyes
 from .outer import outer_pattern
@@ -146,7 +146,7 @@ def _subjects(
 ) -> tuple[Subjects, Subjects]:
     """Photographs and avatars, both as deviations from the photographs' common pattern."""
     zone, face = ground.zone, ground.face
-    on_coarse = _halved(skins, ground.fine_skin)[:, zone]
+    on_coarse = np.stack([halved(skin, ground.fine_skin, zone) for skin in skins]).astype(np.float32)
     pattern = reference_pattern(avatar_subjects(on_coarse, face), zone)
     avatars = avatar_subjects(on_coarse, face, expected=pattern)
     avatar_pattern = reference_pattern(avatars, zone)
@@ -247,17 +247,6 @@ def _balanced(labels: Array, sources: list[str]) -> Array:
         importance[mine] = say[mine] / say[mine].sum()
     result: Array = importance * len(say) / importance.sum()
     return result
-
-
-def _halved(skins: Array, fine_skin: Bools) -> Array:
-    """(N, s, s, 3) averages over 2 × 2 covered texels of the fine skin."""
-    size = fine_skin.shape[0] // 2
-    covered = fine_skin.reshape(size, 2, size, 2).sum((1, 3))
-    out = np.zeros((len(skins), size, size, 3), dtype=np.float32)
-    for n, skin in enumerate(skins):
-        grid = to_grid(skin, fine_skin).reshape(size, 2, size, 2, 3).sum((1, 3))
-        out[n] = grid / np.maximum(covered, 1)[..., None]
-    return out
 
 
 def _mirror_filled(samples: Array, weight: Array, pairs: Array) -> tuple[Array, Array]:

@@ -27,6 +27,10 @@ __all__ = [
 ]
 
 
+_Place = tuple[NDArray[np.float64], float, float]
+"""Image point that comes to the middle of a crop, crop pixels per image pixel, roll in radians."""
+
+
 @dataclass(frozen=True)
 class CropJitter:
     """How far a crop misses the face.
@@ -72,23 +76,12 @@ def crop_matrices(
     Returns:
         (N, 2, 3) float32 from image to crop pixels, and (N,) bool, which are mirrored.
     """
-    count = len(dense)
-    matrices = np.zeros((count, 2, 3))
-    mirrored = rng.random(count) < jitter.mirror
-    for i, points in enumerate(dense):
-        centre, side, angle = face_pose(points[:478])
-        wild = rng.random() < jitter.wild
-        scale = size / (margin * side) * np.exp(rng.normal(0, jitter.scale * (2 if wild else 1)))
-        angle += rng.normal(0, jitter.roll * (5 if wild else 1))
-        shift = rng.normal(0, jitter.shift * size * (2 if wild else 1), 2)
-        cos, sin = scale * np.cos(-angle), scale * np.sin(-angle)
-        turn = np.array([[cos, -sin], [sin, cos]])
-        matrices[i, :, :2] = turn
-        matrices[i, :, 2] = (size - 1) / 2 + shift - turn @ centre
-        if mirrored[i]:
-            matrices[i, 0] = -matrices[i, 0]
-            matrices[i, 0, 2] += size - 1
-    return torch.from_numpy(matrices).float(), torch.from_numpy(mirrored)
+
+    def place(points: NDArray[np.floating[Any]]) -> _Place:
+        centre, side, angle = face_pose(points)
+        return centre, size / (margin * side), angle
+
+    return _missed([place(points[:478]) for points in dense], size, size, rng, jitter)
 
 
 def band_matrices(
@@ -109,17 +102,27 @@ def band_matrices(
     Returns:
         (N, 2, 3) float32 from image to crop pixels, and (N,) bool, which are mirrored.
     """
-    count = len(dense)
-    matrices = np.zeros((count, 2, 3))
-    mirrored = rng.random(count) < jitter.mirror
+
+    def place(points: NDArray[np.floating[Any]]) -> _Place:
+        centre, scale, angle = band_pose(points)
+        return centre, scale * width, angle
+
+    return _missed([place(points[:478]) for points in dense], width, height, rng, jitter)
+
+
+def _missed(
+    places: Sequence[_Place], width: int, height: int, rng: np.random.Generator, jitter: CropJitter
+) -> tuple[Tensor, Tensor]:
+    """Crops of (width, height) pixels that miss their places at random; shifts over the width."""
+    matrices = np.zeros((len(places), 2, 3))
+    mirrored = rng.random(len(places)) < jitter.mirror
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
-    for i, points in enumerate(dense):
-        centre, scale, angle = band_pose(points[:478])
+    for i, (centre, scale, angle) in enumerate(places):
         wild = rng.random() < jitter.wild
-        scale *= width * np.exp(rng.normal(0, jitter.scale * (2 if wild else 1)))
-        angle += rng.normal(0, jitter.roll * (5 if wild else 1))
+        missed = scale * np.exp(rng.normal(0, jitter.scale * (2 if wild else 1)))
+        turned = angle + rng.normal(0, jitter.roll * (5 if wild else 1))
         shift = rng.normal(0, jitter.shift * width * (2 if wild else 1), 2)
-        cos, sin = scale * np.cos(-angle), scale * np.sin(-angle)
+        cos, sin = missed * np.cos(-turned), missed * np.sin(-turned)
         turn = np.array([[cos, -sin], [sin, cos]])
         matrices[i, :, :2] = turn
         matrices[i, :, 2] = middle + shift - turn @ centre

@@ -161,7 +161,7 @@ def _paste_face(
     centre = (
         rng.uniform(0.1, 0.9, 2) * size if side < 0.4 * size else size / 2 + rng.normal(0, 0.12 * size, 2)
     )
-    placed = frame((low + high) / 2, size / scale, angle, size)
+    placed = frame((low + high) / 2, scale, angle, size, size)
     shift = centre - (size - 1) / 2
     move = Similarity(placed.scale, placed.rotation, placed.tx + shift[0], placed.ty + shift[1])
     points = move.apply(dense)
@@ -224,7 +224,7 @@ def _window(
         if not empty:  # and the face is in it
             pull = float(rng.uniform(0.0, 1.0))
             middle = middle + pull * (np.clip((low + high) / 2, middle - free, middle + free) - middle)
-        move = frame(middle, size / scale, angle, size)
+        move = frame(middle, scale, angle, size, size)
         points = move.apply(dense)
         box = np.concatenate([points.min(axis=0), points.max(axis=0)])
         inside = np.prod(np.clip(np.minimum(box[2:], size) - np.maximum(box[:2], 0), 0, None))
@@ -375,7 +375,7 @@ def _paste_other(canvas: NDArray[np.uint8], sample: Tile, rng: np.random.Generat
     side = float(np.exp(rng.uniform(np.log(16), np.log(0.8 * size))))
     half = (image.shape[0] - 1) / 2
     angle = float(rng.uniform(-np.pi, np.pi))
-    placed = frame(np.array([half, half]), image.shape[0] * size / side, angle, size)
+    placed = frame(np.array([half, half]), side / image.shape[0], angle, size, size)
     shift = rng.uniform(-0.45, 0.45, 2) * size
     _lay(
         canvas,

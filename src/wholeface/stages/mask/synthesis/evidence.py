@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .light import DARK, LUMINANCE
+from ....core.luminance import luminance
+from .light import DARK
 from .view import FaceView
 
 __all__ = ["Surroundings", "Texture", "gaussian", "weighted_median"]
@@ -40,8 +41,8 @@ def weighted_median(values: _Array, weights: _Array) -> float:
 def log_colours(linear: NDArray[np.float32]) -> NDArray[np.float32]:
     """(…, 3): log luminance, log R/G and log B/G of linear colours."""
     logs = np.log(linear + DARK)
-    luminance = np.log(linear @ LUMINANCE + DARK)
-    return np.stack([luminance, logs[..., 0] - logs[..., 1], logs[..., 2] - logs[..., 1]], axis=-1)
+    level = np.log(luminance(linear) + DARK)
+    return np.stack([level, logs[..., 0] - logs[..., 1], logs[..., 2] - logs[..., 1]], axis=-1)
 
 
 class Surroundings:
@@ -128,8 +129,8 @@ class Texture:
     @staticmethod
     def of(view: FaceView) -> Texture:
         """Measured on the crop."""
-        luminance = log_colours(view.linear)[..., 0]
-        fine = np.square(luminance - ndimage.gaussian_filter(luminance, 2.0, truncate=2.5))
+        level = log_colours(view.linear)[..., 0]
+        fine = np.square(level - ndimage.gaussian_filter(level, 2.0, truncate=2.5))
         return Texture(0.5 * np.log(ndimage.gaussian_filter(fine, 2.0, truncate=2.5) + 1e-4))
 
     def log_ratio(

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....core.luminance import LUMINANCE
 from ....core.spherical_harmonics import C0
 
-__all__ = ["DARK", "LUMINANCE", "fit_light", "illuminate", "log_difference", "robust_start"]
+__all__ = ["DARK", "fit_light", "illuminate", "log_difference", "robust_start"]
 
 _Array = NDArray[np.floating[Any]]
 
 DARK = 0.015
+_LUMINANCE = LUMINANCE.astype(np.float32)
 """Added to linear light before a logarithm: below it sensors and JPEG leave only noise."""
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 
 _FLOOR = 0.08  # least shading, over the ambient level: light is never negative
 _TINT_SIGMA, _EXPOSURE, _PRIOR_DOF = 0.25, (-0.4, 0.4), 3.0
@@ -56,7 +57,7 @@ def fit_light(basis: _Array, albedo: _Array, colour: _Array, weight: _Array, ite
     """
     strength = weight / (_CORRELATED * _NOISE**2)
     total = float(weight.sum()) + 1e-9
-    dull, grey = albedo @ LUMINANCE, colour @ LUMINANCE
+    dull, grey = albedo @ _LUMINANCE, colour @ _LUMINANCE
     level = float(np.exp((weight * (np.log(grey + DARK) - np.log(dull + DARK))).sum() / total))
     mean: _Array = np.zeros(9)
     mean[0] = level / C0

@@ -10,10 +10,10 @@ from PIL import Image
 from scipy import ndimage
 
 from ....core.jit import njit
+from ....core.luminance import LUMINANCE, luminance
 from ....core.srgb import LINEAR_OF_BYTE
 from ....core.threads import run_ranges
 from ....photo import Patch
-from .light import LUMINANCE
 from .view import FaceView, Window
 
 __all__ = ["to_photo", "to_window"]
@@ -43,7 +43,7 @@ def to_photo(pixels: NDArray[np.uint8], view: FaceView, occluder: _F32) -> tuple
     window = view.window
     x0, y0 = max(window.left, 0), max(window.top, 0)
     x1, y1 = min(window.right, pixels.shape[1]), min(window.bottom, pixels.shape[0])
-    guide = np.sqrt(view.linear @ LUMINANCE)  # close to what the eye, and sRGB, encode
+    guide = np.sqrt(luminance(view.linear))  # close to what the eye, and sRGB, encode
     size = 2 * _RADIUS + 1
 
     def mean(values: _F32) -> _F32:
@@ -69,7 +69,7 @@ def to_photo(pixels: NDArray[np.uint8], view: FaceView, occluder: _F32) -> tuple
         maps,
         (window.width / (window.right - window.left), window.height / (window.bottom - window.top)),
         (x0 - window.left, y0 - window.top),
-        LINEAR_OF_BYTE[:, None] * LUMINANCE,
+        LINEAR_OF_BYTE[:, None] * LUMINANCE.astype(np.float32),
         probability[y0:y1, x0:x1],
         region[y0:y1, x0:x1],
     )

@@ -11,6 +11,7 @@ import torch
 from ....core.errors import UsageError
 from ....core.jit import njit
 from ....core.kernels import smoothstep_at
+from ....core.luminance import luminance
 from ....core.packing import packed, unpacked
 from ....core.short_repr import short_repr
 from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
@@ -21,7 +22,7 @@ from ._kernels import sample_texels, split
 from .atlas import Array, Atlas, Surface, atlas_of, surface_of
 from .defaults import texel_albedo, vertex_albedo
 from .eyes import tint_eyes
-from .fields import Fields, Landscape, estimate_fields, luminance
+from .fields import Fields, Landscape, estimate_fields
 from .mouth import tone_teeth
 from .noise import SkinNoise, matched_noise, skin_noise
 from .view import Pose, View, pose, view_of

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ....core.luminance import luminance
 from ....core.smoothstep import smoothstep
 from ....morphable import MorphableModel
 from ._kernels import chamfer
 from .atlas import EYEBALL, Array, Atlas, Surface
-from .fields import Fields, luminance
+from .fields import Fields
 from .view import Pose, View
 
 __all__ = ["tint_eyes"]

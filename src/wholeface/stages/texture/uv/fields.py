@@ -9,6 +9,7 @@ import numpy as np
 
 from ....core.jit import njit
 from ....core.kernels import shading_at
+from ....core.luminance import luminance
 from ....core.smoothstep import smoothstep
 from ....core.spherical_harmonics import C0, sh_basis_array
 from ._kernels import chamfer, smooth_max, splat, split
@@ -16,11 +17,10 @@ from .atlas import FACE, HIDDEN, OUTER, Array, Surface
 from .membrane import mesh_membrane
 from .view import Pose, View
 
-__all__ = ["Fields", "Landscape", "estimate_fields", "luminance"]
+__all__ = ["Fields", "Landscape", "estimate_fields"]
 
 _FLOOR = 0.2  # darkest shading that is divided out, relative to the mean over the face
 _PRIOR = np.array((1.0, *(0.7,) * 3, *(0.4,) * 5))  # the fit's directional parts are kept with less faith
-_LUMA = np.array((0.2126, 0.7152, 0.0722))
 _CLIP = 1.2
 _FLATTEN = (0.9, 0.35)  # share of the wide, symmetric residual that counts as light where it is bright, dark
 _CHROMA, _DARKER, _LIGHTER = 0.1, -1.6, 0.6  # how far a person may be from the fitted albedo, in log
@@ -67,11 +67,6 @@ class Fields:
     tone: Array
     grain: float
     reliable: int
-
-
-def luminance(linear: Array) -> Array:
-    """Rec. 709 luminance (...) of linear-light colours (..., 3)."""
-    return linear @ _LUMA.astype(linear.dtype)
 
 
 @njit(cache=True, nogil=True)
@@ -269,7 +264,7 @@ def estimate_fields(
 
 def _plausible(centre: Array) -> Array:
     """The part of the face's median log residual that may be the person's; the rest is light."""
-    luma = float(_LUMA @ centre)
+    luma = float(luminance(centre))
     return np.asarray(np.clip(centre - luma, -_CHROMA, _CHROMA) + np.clip(luma, _DARKER, _LIGHTER))
 
 

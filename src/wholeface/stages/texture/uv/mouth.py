@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ....core.luminance import luminance
 from ._kernels import chamfer
 from .atlas import INNER, TEETH, Array, Atlas, Surface
-from .fields import Fields, luminance
+from .fields import Fields
 from .view import View
 
 __all__ = ["tone_teeth"]

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ....core.luminance import luminance
 from ....morphable import MorphableModel
 from .atlas import FACE, Array, Atlas, Surface
-from .fields import luminance
 from .view import View
 
 __all__ = ["SkinNoise", "matched_noise", "skin_noise"]

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .....core.luminance import LUMINANCE
 from ..atlas import to_grid
 
 __all__ = ["gloss_of", "shadow_weight"]
 
 Array = NDArray[Any]
 Bools = NDArray[np.bool_]
-_LUMA = np.array([0.2126, 0.7152, 0.0722])
 _SHADOW_FROM, _SHADOW_SCALE = 0.16, 0.14
 
 
@@ -39,7 +39,7 @@ def gloss_of(colour: Array, diffuse: Array, weight: Array, where: Bools, zone: B
     """
     ee, e1 = (diffuse**2).sum(1), diffuse.sum(1)
     ce, c1 = (colour * diffuse).sum(1), colour.sum(1)
-    relative = (ee * c1 - e1 * ce) / np.maximum(3 * ee - e1**2, 1e-9) / np.maximum(diffuse @ _LUMA, 1e-4)
+    relative = (ee * c1 - e1 * ce) / np.maximum(3 * ee - e1**2, 1e-9) / np.maximum(diffuse @ LUMINANCE, 1e-4)
     known = where & (weight > 0.3)
     if known.sum() < 50:
         return np.zeros(len(colour))
@@ -48,10 +48,12 @@ def gloss_of(colour: Array, diffuse: Array, weight: Array, where: Bools, zone: B
     scatter = 1.4826 * float(np.median(below)) if below.size else 0.0
     seen = to_grid(np.where(where, np.minimum(weight, 1), 0.0).astype(np.float64), zone)
     excess = to_grid(np.maximum(relative - middle - 0.25 * scatter, 0.0), zone)
-    brighter = to_grid(np.log(np.maximum(colour @ _LUMA, 1e-4) / np.maximum(diffuse @ _LUMA, 1e-4)), zone)
+    brighter = to_grid(
+        np.log(np.maximum(colour @ LUMINANCE, 1e-4) / np.maximum(diffuse @ LUMINANCE, 1e-4)), zone
+    )
     brighter = _smooth(brighter, seen, 2.0)
     excess = _smooth(excess, seen, 1.0) * np.clip((brighter + 0.06) / 0.12, 0, 1) * (seen > 0)
-    gloss: Array = excess[zone] * np.maximum(diffuse @ _LUMA, 1e-4)
+    gloss: Array = excess[zone] * np.maximum(diffuse @ LUMINANCE, 1e-4)
     return np.minimum(gloss, 0.75 * colour.min(1))
 
 

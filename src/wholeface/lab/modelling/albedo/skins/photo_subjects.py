@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .....core.luminance import LUMINANCE
 from .....core.spherical_harmonics import sh_basis_array
 from ..atlas import to_grid
 from .gloss import gloss_of, shadow_weight
@@ -26,7 +27,6 @@ _DARKEST = 0.005
 _MOST = 1.3  # deviations from the common pattern approach this limit: shadows in nostrils are no pigment
 _SMOOTH = 0.08  # of the zone's width: what counts as a smooth difference between left and right
 _TINTED = 0.4
-_LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
 def photo_subjects(
@@ -106,17 +106,17 @@ def evenly_lit(
     for _ in range(2):
         matt = colour - gloss[:, None]
         # What shone has less say in the next round.
-        say = sure / (1 + (gloss / np.maximum(0.3 * matt @ _LUMA, 1e-4)) ** 2)
+        say = sure / (1 + (gloss / np.maximum(0.3 * matt @ LUMINANCE, 1e-4)) ** 2)
         fit = fit_light(matt[some], normals[some], reference[some], say[some])
         shading = fit.relative(normals) * fit.level
         gloss = gloss_of(colour, reference * shading, weight, plain, zone)
     assert fit is not None
     matt = colour - gloss[:, None]
     albedo = matt / fit.relative(normals)
-    trust = 1 / (1 + (gloss / np.maximum(0.6 * matt @ _LUMA, 1e-4)) ** 2)
+    trust = 1 / (1 + (gloss / np.maximum(0.6 * matt @ LUMINANCE, 1e-4)) ** 2)
     # Blown-out highlights carry no colour.
     trust = trust * np.clip((0.97 - colour.max(1)) / 0.06, 0.02, 1)
-    ratio = np.log(np.maximum(matt @ _LUMA, 1e-4) / np.maximum((reference * shading) @ _LUMA, 1e-4))
+    ratio = np.log(np.maximum(matt @ LUMINANCE, 1e-4) / np.maximum((reference * shading) @ LUMINANCE, 1e-4))
     return albedo, trust * shadow_weight(ratio, weight, plain, zone)
 
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from .....core.errors import ModelFileError
 from .....perceive import FACE_CLASSES, FaceParser
-from ..atlas import sample_rows_cols, to_grid
+from ..atlas import halved, sample_rows_cols, to_grid
 from .portraits import Unwrapped, Unwrapper, choose_portraits
 
 __all__ = ["Photo", "SharpColours", "choose_photos", "unwrap_photos"]
@@ -152,10 +152,10 @@ def unwrap_photos(
         weight = weight * _drawn_in(_bare(parser, pixels, photo.points, where), fine)
         sharp[n] = np.log(np.maximum(colour, 2e-3))
         seen[n] = weight
-        colours[n] = _halved(colour, fine, zone)
-        mean = _halved(normal, fine, zone)
+        colours[n] = halved(colour, fine, zone)
+        mean = halved(normal, fine, zone)
         normals[n] = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
-        weights[n] = _halved(weight[:, None], fine, zone)[:, 0]
+        weights[n] = halved(weight[:, None], fine, zone)[:, 0]
         errors[n] = np.sqrt((fit.residual**2).sum(1).mean()) / np.ptp(photo.points[:468, 1])
     names = tuple(photo.path.name for photo in photos)
     return Unwrapped(names, colours, normals, weights, errors), SharpColours(sharp, seen)
@@ -176,13 +176,4 @@ def _drawn_in(bare: Array, fine: Bools) -> Array:
     reach = max(1, round(_DRAWN_IN * fine.shape[0]))
     grid = np.where(fine, to_grid(bare, fine), 1.0)
     result: Array = ndimage.minimum_filter(grid, 2 * reach + 1)[fine]
-    return result
-
-
-def _halved(values: Array, fine: Bools, zone: Bools) -> Array:
-    """(T, C) averages over the covered ones of 2 × 2 texels; values (T', C)."""
-    size = zone.shape[0]
-    shares = fine.reshape(size, 2, size, 2).sum((1, 3))
-    total = to_grid(values.astype(np.float32), fine).reshape(size, 2, size, 2, -1).sum((1, 3))
-    result: Array = total[zone] / np.maximum(shares[zone], 1)[:, None]
     return result

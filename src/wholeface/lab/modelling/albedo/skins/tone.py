@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .....core.luminance import LUMINANCE
+
 __all__ = [
     "ToneAnchors",
     "TonePrior",
@@ -29,7 +31,6 @@ _EXPOSURE, _WHITE_BALANCE = 0.20, 0.14
 _LIGHTNESS = {1: 69.5, 2: 66.0, 3: 61.5, 4: 56.0, 5: 45.5, 6: 35.0}
 # How people of one label differ: in pigment, and in colour besides, log units.
 _PIGMENT, _COLOUR = 0.10, 0.04
-_LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class ToneAnchors:
 
 def label_of_tone(tones: Array) -> NDArray[np.int64]:
     """(N,) the label 1 to 6 whose lightness is nearest to each log albedo (N, 3)."""
-    y = np.exp(tones) @ _LUMA
+    y = np.exp(tones) @ LUMINANCE
     lightness = 116 * np.cbrt(y) - 16
     labels = np.array(list(_LIGHTNESS))
     return labels[np.abs(lightness[:, None] - np.array(list(_LIGHTNESS.values()))).argmin(1)]
@@ -90,7 +91,7 @@ def anchored_by_label(observed: Array, labels: Array, anchors: ToneAnchors) -> A
         count = np.array([(labels == n).sum() * (1.0 if n == label else 0.1) for n in few], dtype=np.float64)
         hues = np.stack([middles[n] - middles[n].mean() for n in few])
         hue = (count / count.sum()) @ hues
-        centre = hue + np.log(wanted / float(np.exp(hue) @ _LUMA))
+        centre = hue + np.log(wanted / float(np.exp(hue) @ LUMINANCE))
         pigment = np.array([0.75, 1.0, 1.2])
         spread = _PIGMENT**2 * np.outer(pigment, pigment) + _COLOUR**2 * np.eye(3)
         mine = labels == label

@@ -116,3 +116,14 @@ def test_loading_draws_no_random_numbers(file: Path) -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
     assert given(torch.ones(1, 1)).item() == 2.0
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [("fisn", "parsing_guided"), ("eyeglasses", "eyeglasses"), ("eyeglasses_deleter", "eyeglasses")],
+)
+def test_missing_weights_of_a_method_name_its_recipe(name: str, recipe: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=rf"{name} network are missing: .*`wholeface train {recipe}`"):
+        Networks(weights=tmp_path).load(name)
+    with pytest.raises(ModelFileError, match=r"no network is called 'fins'; there are .*eyeglasses.*fisn"):
+        load_network("fins")

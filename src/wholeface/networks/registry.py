@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARCHITECTURE_GROUP",
     "HASH_KEY",
+    "METHOD_NETWORKS",
     "NETWORKS",
     "SHIPPED_WEIGHTS",
     "WEIGHTS_GROUP",
@@ -47,7 +48,14 @@ NETWORKS: dict[NetworkName, str] = {
     "landmarks": "LandmarkNet",
     "parsing": "ParsingNet",
 }
-"""Name of the weight file -> architecture that its card must name."""
+"""The front end: name of the weight file -> architecture that its card must name."""
+
+METHOD_NETWORKS: dict[str, tuple[str, str]] = {
+    "eyeglasses": ("EyeglassesNet", "eyeglasses"),
+    "eyeglasses_deleter": ("UNet", "eyeglasses"),
+    "fisn": ("Fisn", "parsing_guided"),
+}
+"""What single methods need: name of the weight file -> architecture, and the recipe that trains it."""
 
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[1] / "assets"
@@ -61,8 +69,8 @@ def weights_file(name: str, weights: Path | None = None) -> Path:
     """Where the weights of a network lie.
 
     Args:
-        name: a key of :data:`NETWORKS`, a name that an installed package offers, or a path ending in
-            ``.safetensors``.
+        name: a key of :data:`NETWORKS` or :data:`METHOD_NETWORKS`, a name that an installed package offers, or a path
+            ending in ``.safetensors``.
         weights: a folder that holds ``NAME.safetensors``, or such a file itself; None takes the shipped ones, or
             those of the package that offers the name.
 
@@ -72,15 +80,15 @@ def weights_file(name: str, weights: Path | None = None) -> Path:
     if weights is not None:
         place = Path(weights)
         return place if place.suffix == ".safetensors" else place / f"{name}.safetensors"
-    if name in NETWORKS:
+    if name in NETWORKS or name in METHOD_NETWORKS:
         return SHIPPED_WEIGHTS / f"{name}.safetensors"
     if name.endswith(".safetensors"):
         return Path(name)
     offered = _offered(WEIGHTS_GROUP)
     if name not in offered:
         raise ModelFileError(
-            f"no network is called {name!r}; there are {', '.join([*NETWORKS, *sorted(offered)])}, and files that "
-            "end in .safetensors"
+            f"no network is called {name!r}; there are "
+            f"{', '.join([*NETWORKS, *METHOD_NETWORKS, *sorted(offered)])}, and files that end in .safetensors"
         )
     return Path(_loaded(offered[name])())
 
@@ -94,7 +102,8 @@ def builder_of(architecture: str) -> Builder:
     Raises:
         ModelFileError: nobody knows it, or the package that offers it cannot be loaded.
     """
-    if architecture in NETWORKS.values():
+    ours = [*NETWORKS.values(), *(kind for kind, _ in METHOD_NETWORKS.values())]
+    if architecture in ours:
         from .. import networks
 
         config, module = getattr(networks, f"{architecture}Config"), getattr(networks, architecture)
@@ -103,7 +112,7 @@ def builder_of(architecture: str) -> Builder:
     if architecture not in offered:
         raise ModelFileError(
             f"the architecture {architecture or '(none named)'!r} is one that this version of wholeface does not "
-            f"know (it knows {', '.join([*NETWORKS.values(), *sorted(offered)])}); update wholeface, install the "
+            f"know (it knows {', '.join([*ours, *sorted(offered)])}); update wholeface, install the "
             "package that it belongs to, or take other weights"
         )
     build: Builder = _loaded(offered[architecture])
@@ -134,7 +143,8 @@ def load_network(
     """A network with its trained weights, in evaluation mode, on the CPU.
 
     Args:
-        name: a key of :data:`NETWORKS`, a name that an installed package offers, or the path of a weight file.
+        name: a key of :data:`NETWORKS` or :data:`METHOD_NETWORKS`, a name that an installed package offers, or the
+            path of a weight file.
         path: see :func:`weights_file`.
         build: makes the module; None takes the builder of the architecture that the card names.
 
@@ -199,6 +209,12 @@ def read_card(name: str, file: Path) -> WeightCard:
     """
     from .weights import load_card
 
+    if not file.is_file() and name in METHOD_NETWORKS:
+        recipe = METHOD_NETWORKS[name][1]
+        raise ModelFileError(
+            f"the weights of the {name} network are missing: {file}; train them with `wholeface train {recipe}`, "
+            "write the file with `wholeface weights export`, and give its folder as --weights (see docs/methods.md)"
+        )
     if not file.is_file():
         raise ModelFileError(
             f"the weights of the {name} network are missing: {file}; install wholeface again, or train and export "
@@ -207,8 +223,10 @@ def read_card(name: str, file: Path) -> WeightCard:
             else f"{file}: no such weight file"
         )
     card = load_card(file)
-    ours = {str(key): kind for key, kind in NETWORKS.items()}.get(name)
-    if ours is not None and card.architecture != ours and card.architecture in NETWORKS.values():
+    kinds: dict[str, str] = {str(key): kind for key, kind in NETWORKS.items()}
+    kinds.update({key: kind for key, (kind, _) in METHOD_NETWORKS.items()})
+    ours = kinds.get(name)
+    if ours is not None and card.architecture != ours and card.architecture in kinds.values():
         raise ModelFileError(
             f"weight file {file} holds a {card.architecture}, but the {name} network is a {ours}; "
             "take the file that belongs there"

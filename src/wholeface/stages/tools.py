@@ -76,17 +76,17 @@ class Networks:
         """A network of one's own, in evaluation mode, loaded once.
 
         Args:
-            name: a key of :data:`wholeface.networks.registry.NETWORKS`, a name that an installed package offers, or
-                the path of a ``.safetensors`` file with its card beside it.
+            name: a key of :data:`wholeface.networks.NETWORKS` or ``METHOD_NETWORKS``, a name that an installed
+                package offers, or the path of a ``.safetensors`` file with its card beside it.
             build: makes the module from the card's ``architecture_config``; None takes the builder of the
                 architecture that the card names.
 
         Raises:
             ModelFileError: the weights are missing, damaged, or do not fit.
         """
-        from ..networks.registry import NETWORKS, load_network
+        from ..networks.registry import METHOD_NETWORKS, NETWORKS, load_network
 
-        folder = self.weights if name in NETWORKS else None
+        folder = self.weights if name in NETWORKS or name in METHOD_NETWORKS else None
         found: nn.Module = self._once(f"network {name}", lambda: load_network(name, folder, build=build)[0])
         return found
 

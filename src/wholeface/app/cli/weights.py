@@ -177,14 +177,13 @@ def _check(path: Path, tensors: Mapping[str, Any], card: WeightCard) -> str:
     Raises:
         ModelFileError: numbers that are not finite, or tensors that do not fit the architecture of the card.
     """
-    from ...networks.registry import build_network
-    from ...perceive import NETWORKS
+    from ...networks.registry import METHOD_NETWORKS, NETWORKS, build_network
 
     broken = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
     if broken:
         raise ModelFileError(f"weight file {path} holds numbers that are not finite, in {', '.join(broken)}")
     count = f"{sum(t.numel() for t in tensors.values()):,} numbers"
-    if card.architecture not in NETWORKS.values():
+    if card.architecture not in {*NETWORKS.values(), *(kind for kind, _ in METHOD_NETWORKS.values())}:
         return count
     build_network(card, tensors, path)
     return f"{count}, fits {card.architecture}"

@@ -53,13 +53,15 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str) -> Recipe[Any]:
     """A recipe of this package by its name, or the ``RECIPE`` of a Python file (``my/recipe.py``), which is run.
 
+    Hyphens in a name stand for underscores.
+
     Raises:
         UsageError: there is none.
     """
     if name.endswith(".py"):
         module = _module_of_file(Path(name))
-    elif name in recipe_names():
-        module = importlib.import_module(f"{__package__}.recipes.{name}")
+    elif (plain := name.replace("-", "_")) in recipe_names():
+        module = importlib.import_module(f"{__package__}.recipes.{plain}")
     else:
         raise UsageError(f"no recipe {name!r}; there are: {', '.join(recipe_names()) or 'none'}")
     recipe = getattr(module, "RECIPE", None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .eyeglasses_net import EyeglassesNet, EyeglassesNetConfig, compact_eyeglasses_net
     from .eyewear_net import EyewearNet, EyewearNetConfig, EyewearOutput
     from .fisn import Fisn, FisnConfig, compact_fisn
+    from .graph import TextureGraphNet, TextureGraphNetConfig
     from .label_maps import class_shares, one_hot_map
     from .landmark_drawing import draw_landmarks
     from .landmark_net import LandmarkNet, LandmarkNetConfig, LandmarkOutput
@@ -74,6 +75,8 @@ _HOMES = {
     "SeanResidual": ".sean",
     "SftLayer": ".sft",
     "Storage": ".quantise",
+    "TextureGraphNet": ".graph",
+    "TextureGraphNetConfig": ".graph",
     "TorchNetwork": ".backend",
     "UNet": ".unet",
     "UNetConfig": ".unet",
@@ -141,6 +144,8 @@ __all__ = [
     "SeanResidual",
     "SftLayer",
     "Storage",
+    "TextureGraphNet",
+    "TextureGraphNetConfig",
     "TorchNetwork",
     "UNet",
     "UNetConfig",

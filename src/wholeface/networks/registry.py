@@ -54,6 +54,7 @@ METHOD_NETWORKS: dict[str, tuple[str, str]] = {
     "eyeglasses": ("EyeglassesNet", "eyeglasses"),
     "eyeglasses_deleter": ("UNet", "eyeglasses"),
     "fisn": ("Fisn", "parsing_guided"),
+    "texture_graph": ("TextureGraphNet", "texture_graph"),
 }
 """What single methods need: name of the weight file -> architecture, and the recipe that trains it."""
 

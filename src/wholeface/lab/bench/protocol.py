@@ -172,6 +172,7 @@ PROTOCOL_MODULES: Mapping[str, str] = {
     "scaling": "protocols.scaling",
     "occluders": "protocols.occluders",
     "shrinkage": "protocols.shrinkage",
+    "texture": "protocols.texture",
     "perception": "protocols.perception",
     "speed": "protocols.speed",
     "render": "protocols.render",

@@ -1,0 +1,71 @@
+"""Stage: made-up parts of the texture refined by graph convolutions over the face's mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ...core.errors import ModelFileError
+from ..stage import face_by_face
+from ..state import FaceState
+from ..tools import Tools
+from .graph import RefineSettings, face_mesh, refine_colours, vertex_colours, with_change
+
+__all__ = ["GraphRefinement"]
+
+
+@dataclass(frozen=True)
+class GraphRefinement:
+    """Multiplies ``texture`` by what the fine colours of the mesh's vertices add over the coarse ones.
+
+    The network looks at the whole face: what the photo shows, what completion made of the rest, and the fitted model.
+    Texels that the photo shows stay, unless the settings say otherwise, and so does what is finer than the mesh.
+    Provenance and confidence stay, too: the new colours are as much made up as the old ones.
+
+    A network that learned on another mesh than the face model's changes nothing.
+
+    Args:
+        settings: how far to go.
+        network: as :meth:`wholeface.stages.Networks.load` takes it.
+
+    Source: Lin et al. 2020, "Towards High-Fidelity 3D Face Reconstruction from In-the-Wild Images Using Graph
+    Convolutional Networks".
+    """
+
+    settings: RefineSettings = field(default_factory=RefineSettings)
+    network: str = "texture_graph"
+
+    name: ClassVar[str] = "graph refinement"
+    reads: ClassVar[frozenset[str]] = frozenset({"fit", "texture"})
+    writes: ClassVar[frozenset[str]] = frozenset({"texture"})
+
+    def prepare(self, tools: Tools) -> None:
+        """Load the network, and make the mesh's levels."""
+        tools.networks.load(self.network)
+        _ = face_mesh(tools.model).graph
+
+    @face_by_face
+    def __call__(self, face: FaceState, tools: Tools) -> FaceState:
+        """See :class:`wholeface.stages.Stage`.
+
+        Raises:
+            ModelFileError: the weights are missing, or of another kind of network.
+        """
+        from ...networks.graph import TextureGraphNet
+
+        assert face.fit is not None
+        assert face.texture is not None
+        network = tools.networks.load(self.network)
+        if not isinstance(network, TextureGraphNet):
+            raise ModelFileError(
+                f"the network {self.network!r} is a {type(network).__name__}; the graph refinement needs a "
+                "TextureGraphNet: take its weights, or train them (`wholeface train texture_graph`)"
+            )
+        mesh = face_mesh(face.fit.model)
+        if network.config.vertices not in (0, len(mesh)):
+            return face
+        found = vertex_colours(face.fit.model, face.texture, face.fit.parameters, mesh)
+        change = refine_colours(network, mesh, found)
+        return face.with_(
+            texture=with_change(face.fit.model, face.texture, change, found.observed, self.settings)
+        )

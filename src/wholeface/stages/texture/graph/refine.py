@@ -42,7 +42,9 @@ def refine_colours(network: TextureGraphNet, mesh: FaceMesh, found: VertexColour
     """
     known = np.stack([found.observed, found.mirrored, found.confidence], axis=1)
     with torch.inference_mode():
-        start, model, shares = (torch.from_numpy(array)[None] for array in (found.colours, found.model, known))
+        start, model, shares = (
+            torch.from_numpy(array)[None] for array in (found.colours, found.model, known)
+        )
         colours, features = network_inputs(start, model, shares, torch.from_numpy(mesh.where))
         change = network(colours, features, mesh.graph) - colours
     return np.asarray(change[0].numpy())

@@ -4,8 +4,9 @@ import threading
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
-from wholeface.core.threads import run_ranges
+from wholeface.core.threads import one_thread, run_ranges, width
 
 
 def _fill(start: int, stop: int, out: np.ndarray) -> None:
@@ -54,3 +55,58 @@ def test_works_in_a_fork_after_use(monkeypatch):
     assert queue.get(timeout=30) == 3000
     child.join(10)
     assert child.exitcode == 0
+
+
+def test_torch_and_linear_algebra_keep_to_one_thread_and_kernels_do_not():
+    def blas() -> list[int]:
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    before = torch.get_num_threads(), blas()
+    torch.set_num_threads(3)
+    elsewhere = []
+    try:
+        with one_thread(), one_thread():
+            assert torch.get_num_threads() == 1
+            assert set(blas()) == {1}
+            assert width() == 3
+            other = threading.Thread(target=lambda: elsewhere.append(torch.get_num_threads()))
+            other.start()
+            other.join()
+        assert torch.get_num_threads() == width() == 3
+        assert elsewhere == [3]  # other threads keep theirs
+    finally:
+        torch.set_num_threads(before[0])
+    assert (torch.get_num_threads(), blas()) == before
+
+
+def test_overlapping_contexts_give_the_linear_algebra_back():
+    def blas() -> list[int]:
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    before, inside, go = blas(), threading.Event(), threading.Event()
+
+    def overlap() -> None:
+        with one_thread():
+            inside.set()
+            go.wait(10)
+
+    other = threading.Thread(target=overlap)
+    with one_thread():
+        other.start()
+        assert inside.wait(10)
+    assert set(blas()) == {1}  # the other one is still open
+    go.set()
+    other.join()
+    assert blas() == before
+
+
+@one_thread()
+def _limited() -> int:
+    return torch.get_num_threads()
+
+
+def test_it_decorates_functions_and_ends_with_their_errors():
+    assert _limited() == _limited() == 1
+    with pytest.raises(ValueError, match="within"), one_thread():
+        raise ValueError("within")
+    assert width() == torch.get_num_threads()

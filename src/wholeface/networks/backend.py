@@ -47,7 +47,9 @@ class TorchNetwork:
         """See :class:`NetworkFunction`."""
         import torch
 
-        with torch.inference_mode():
+        from ..core.threads import one_torch_thread
+
+        with torch.inference_mode(), one_torch_thread():
             batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
             result: NDArray[np.float32] = self._network(batch).contiguous().numpy()
             return result

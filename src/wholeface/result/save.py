@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError
+from ..core.threads import one_thread
 from ..export import PROVENANCE_COLOURS, encode_png, write_glb, write_json, write_obj, write_ply, write_png
 from ..export._files import write_file
 from ..morphable.expression_names import check_naming
@@ -27,6 +28,7 @@ __all__ = ["save"]
 _WRITERS = ("glb", "obj", "ply")
 
 
+@one_thread()
 def save(
     face: Reconstruction,
     folder: Path,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...core.threads import one_thread
 from ...morphable import MorphableModel
 from ..state import FaceFit, FaceState
 from ..tools import Tools
@@ -23,6 +24,7 @@ _COMMON = 0.15
 """Share of the landmarks' errors about the identity that photos of one subject have in common."""
 
 
+@one_thread()
 def combined_identity(
     means: Sequence[Array], informations: Sequence[Array], prior: Array, *, common: float = _COMMON
 ) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ...core.threads import one_thread
 from ..stage import face_by_face
 from ..state import FaceState
 from ..tools import Tools
@@ -38,6 +39,7 @@ class TextureCompletion:
         prepare(tools.model, self.size)
 
     @face_by_face
+    @one_thread()
     def __call__(self, face: FaceState, tools: Tools) -> FaceState:
         """See :class:`wholeface.stages.Stage`."""
         assert face.fit is not None

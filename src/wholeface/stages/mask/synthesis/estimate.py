@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ....core.errors import UsageError
 from ....core.short_repr import short_repr
+from ....core.threads import one_thread
 from ....morphable import MorphableModel, Parameters
 from ....perceive.landmarks import FaceLandmarks
 from ....photo import Patch
@@ -77,6 +78,7 @@ class OccluderEstimate:
         return float(self.mask.sum() / max(int(self.face_region.sum()), 1))
 
 
+@one_thread()
 def estimate_occluder(
     photo_pixels: NDArray[np.uint8],
     model: MorphableModel,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ....core.errors import UsageError
 from ....core.short_repr import short_repr
+from ....core.threads import one_thread
 from ....morphable import MorphableModel, Parameters, has_dense
 from ....perceive.landmarks import FaceLandmarks
 from ....render import Camera, ambient_light, axis_angle
-from ._one_thread import one_blas_thread
 from .basis import NoiseKind, landmark_basis
 from .problem import POSE, predict, roll_axes
 from .solver import Problem, Solution, information_of, initial_state, solve
@@ -168,7 +168,7 @@ def fit_landmarks(
     """
     settings = _for_detector(settings or LandmarkFitSettings(), landmarks.scheme)
     landmarks, visibility, occluded = _suited(model, landmarks, visibility, occluded)
-    with one_blas_thread():
+    with one_thread():
         problem = _problem(
             model, landmarks, width, height, focal, principal_point, visibility, occluded, settings
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ....core.errors import UsageError
 from ....core.short_repr import short_repr
+from ....core.threads import one_thread
 from ....morphable import MorphableModel, Parameters
 from ....perceive.landmarks import FaceLandmarks
 from ....render import Camera, axis_angle
@@ -94,6 +95,7 @@ class PhotometricFit:
     __repr__ = short_repr
 
 
+@one_thread()
 def refine_photometric(
     photo_pixels: NDArray[np.uint8],
     model: MorphableModel,

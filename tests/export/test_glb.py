@@ -10,6 +10,7 @@ import pytest
 import trimesh
 
 from wholeface.core.errors import OutputError, UsageError
+from wholeface.core.provenance import Provenance
 from wholeface.export import Mesh, encode_glb, write_glb
 
 _spec = importlib.util.spec_from_file_location("gltf_check", Path(__file__).with_name("gltf_check.py"))
@@ -151,7 +152,7 @@ def test_vertices_know_their_provenance_and_confidence(mesh):
     expected = np.clip((uv[..., 0] * 64 - 0.5) / 63, 0, 1)
     np.testing.assert_allclose(corners(glb, "_CONFIDENCE")[..., 0], expected, atol=1e-5)
     extras = glb.document["asset"]["extras"]
-    assert extras["provenance_codes"] == {"none": 0, "observed": 1, "mirrored": 2, "model": 3}
+    assert extras["provenance_codes"] == {name.name.lower(): int(name) for name in Provenance}
     assert (extras["units"], extras["schema"], extras["face_model"]) == ("m", "wholeface.glb/2", "test 1")
     assert extras["sigma"] == 0.5
 

@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError
+from ..core.provenance import Provenance
 from ..core.short_repr import short_repr
 
 __all__ = ["PROVENANCE_COLOURS", "PROVENANCE_NAMES", "Mesh"]
 
-PROVENANCE_NAMES = ("none", "observed", "mirrored", "model")
-"""Names of the provenance codes 0, 1, 2, 3."""
-PROVENANCE_COLOURS = ((0, 0, 0), (60, 180, 75), (250, 200, 40), (220, 60, 60))
+PROVENANCE_NAMES = tuple(code.name.lower() for code in Provenance)
+"""Names of the provenance codes 0, 1, 2, …: none, observed, mirrored, model, generated, example."""
+PROVENANCE_COLOURS = (
+    (0, 0, 0), (60, 180, 75), (250, 200, 40), (220, 60, 60), (70, 120, 230), (160, 80, 200),
+)  # fmt: skip
 """sRGB colours in which the provenance codes are shown."""
 
 

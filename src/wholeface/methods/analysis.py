@@ -24,7 +24,7 @@ from ..stages.shape.shared_identity import MeanIdentity, SharedIdentity
 from ..stages.texture.completion import TextureCompletion
 from .spec import MethodOptions, MethodSpec
 
-__all__ = ["METHOD", "fit_and_mask"]
+__all__ = ["METHOD", "fit_and_mask", "fit_and_refine"]
 
 # Without refinement the shape stays as the landmarks have it, but everybody keeps a skin tone of their own.
 _TONE = PhotometricSettings(identity_modes=0, albedo_modes=10, iterations=2, samples=600)
@@ -66,7 +66,8 @@ def fit_and_mask(focal: float | None = None, *, parse: bool = True) -> tuple[Sta
     )
 
 
-def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
+def fit_and_refine(options: MethodOptions) -> tuple[Stage, ...]:
+    """The stages that fill ``fit`` and ``mask``, refinement by the pixels included."""
     refinement: tuple[Stage, ...]
     if options.refine:
         refinement = (
@@ -78,7 +79,11 @@ def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
             Where(_of_a_subject, (MeanIdentity(),), name="one subject"),
             PhotometricRefinement(_TONE, name="tone"),
         )
-    return (*fit_and_mask(options.focal), *refinement, TextureCompletion(size=options.texture_size))
+    return (*fit_and_mask(options.focal), *refinement)
+
+
+def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
+    return (*fit_and_refine(options), TextureCompletion(size=options.texture_size))
 
 
 METHOD = MethodSpec(

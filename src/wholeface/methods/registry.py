@@ -15,6 +15,8 @@ __all__ = ["ENTRY_POINT_GROUP", "METHODS", "get_method", "method_names"]
 METHODS: dict[str, str] = {
     "auto": "analysis",
     "analysis": "analysis",
+    "eyeglasses": "eyeglasses",
+    "parsing_guided": "parsing_guided",
 }
 """Name on the command line -> module of this package whose ``METHOD`` runs."""
 

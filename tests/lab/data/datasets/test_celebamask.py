@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wholeface.core.errors import DataError, UsageError
-from wholeface.lab.data.datasets import CELEBAMASK_PARTS, CelebAMaskHQ, occlusion_masks
-from wholeface.perceive import ParsingClass
+from wholeface.lab.data.datasets import CELEBAMASK_PARTS, CelebAMaskHQ, CelebAMaskSamples, occlusion_masks
+from wholeface.lab.data.stores import build_store
+from wholeface.perceive import FaceLandmarks, ParsingClass
 
 ORIGINALS = {0: "000001.jpg", 1: "162770.jpg", 2: "162771.jpg", 1999: "182637.jpg", 2000: "182638.jpg"}
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
@@ -173,3 +174,33 @@ def test_missing_folders(root: Path) -> None:
     (root / "CelebA-HQ-img" / "first.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"first\.jpg: expected one image for each number"):
         CelebAMaskHQ(root)
+
+
+class _Detector:
+    """Finds a face in the middle of every image but the darkest."""
+
+    def detect(self, pixels: NDArray[np.uint8]) -> tuple[FaceLandmarks, ...]:
+        if pixels.mean() < 60:
+            return ()
+        points = 8 + 4 * np.random.default_rng(0).random((668, 2))
+        return (FaceLandmarks.from_points(points, "wholeface668"),)
+
+
+def test_samples_for_a_store(root: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(root / "CelebA-HQ-img" / "1.jpg")
+    samples = CelebAMaskSamples(root, "all", size=16, detector=_Detector())
+    assert len(samples) == 5
+    assert samples.usable().tolist() == [0, 2, 3, 4]
+    assert samples.usable([1, 2]).tolist() == [2]
+    sample = samples[0]
+    assert sample.image.shape == (16, 16, 3)
+    assert (sample.parsing == merged(0)).all()
+    assert sample.dense.shape == (600, 2)
+    assert sample.known == {"parsing", "landmarks"}
+    assert (sample.clean == sample.image).all()
+    assert sample.face[sample.parsing == ParsingClass.SKIN].all()
+    with pytest.raises(DataError, match=r"1\.jpg: no face is found; leave the sample 1 out"):
+        samples[1]
+    store = build_store(samples, samples.usable(), tmp_path / "store", workers=0)
+    assert len(store) == 4
+    assert store.settings["kind"] == "CelebAMask-HQ"

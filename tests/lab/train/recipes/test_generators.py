@@ -57,6 +57,22 @@ def test_pairs_are_seen_twice_and_mapped_thrice(pairs_store: Path) -> None:
     assert (bare["alpha"] == ParsingClass.EYEGLASSES).sum() == 0
 
 
+def test_erased_patches_are_objects_that_hide_the_face(pairs_store: Path) -> None:
+    store = SampleStore(pairs_store)
+    rows = [store[i] for i in range(6)]
+    colours = torch.Generator().manual_seed(3)
+    bare = np.ones(6, bool)
+    pairs = face_pairs(rows, 48, np.random.default_rng(0), NO_JITTER, bare=bare, colours=colours, erased=1.0)
+    patch = pairs["alpha"] == ParsingClass.OBJECT
+    differ = (pairs["image"] != pairs["clean"]).any(1)
+    assert patch.flatten(1).any(1).all()
+    assert not differ[~patch].any()
+    assert float(differ[patch].float().mean()) > 0.95
+    assert not pairs["hidden"][~patch].any()
+    assert bool(pairs["hidden"].any())
+    assert (pairs["gamma"][pairs["hidden"]] != ParsingClass.OBJECT).float().mean() > 0.8
+
+
 def test_mirrored_pairs_swap_sides(pairs_store: Path) -> None:
     store = SampleStore(pairs_store)
     row = [store[0]]

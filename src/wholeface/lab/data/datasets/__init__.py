@@ -7,6 +7,7 @@ The layout is checked when a dataset is opened; images are read when an item is 
 from .ar import AR
 from .celeba import CelebA
 from .celebamask import CELEBAMASK_PARTS, CelebAMaskHQ
+from .celebamask_samples import CelebAMaskSamples
 from .face_folders import FaceFolders
 from .items import MapItem, PairItem, PhotoItem, PointsItem, occlusion_masks
 from .lfw import LFWPairs, LFWPeople
@@ -21,6 +22,7 @@ __all__ = [
     "WFLW_ATTRIBUTES",
     "CelebA",
     "CelebAMaskHQ",
+    "CelebAMaskSamples",
     "FaceFolders",
     "LFWPairs",
     "LFWPeople",

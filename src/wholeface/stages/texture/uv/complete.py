@@ -83,7 +83,7 @@ class CompletedTexture:
 
     Args:
         texture: (S, S, 3) or (V, 3) uint8 sRGB albedo.
-        provenance: (S, S) or (V,) uint8: 0 none (outside the charts), 1 observed, 2 mirrored, 3 model.
+        provenance: (S, S) or (V,) uint8 :class:`Provenance`: none outside the charts, observed, mirrored, model.
         confidence: (S, S) or (V,) float32 in [0, 1]; 0 outside the charts. With the blending weights α of the three
             sources, confidence = α_observed · c + α_mirrored · 0.6 · c' + α_model · 0.1, where c (c' for the
             mirrored point) = mask weight · min(1, (cos θ − 0.1) / 0.6) · (0.4 + 0.6 · min(1, photo pixels per

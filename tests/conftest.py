@@ -282,6 +282,7 @@ def small_networks() -> dict[str, torch.nn.Module]:
     from wholeface import networks as n
 
     made = {
+        "deocclusion": n.DeocclusionNet(n.DeocclusionNetConfig(input_size=64, width=16, dilations=(1, 2))),
         "detector": n.DetectorNet(n.DetectorNetConfig(width=0.25)),
         "eyewear": n.EyewearNet(n.EyewearNetConfig(width=0.25, input_width=128, input_height=64)),
         "landmarks": n.LandmarkNet(n.LandmarkNetConfig(width=0.25, features=24, input_size=64)),

@@ -20,6 +20,7 @@ _ROOMS = sorted(
 
 def test_names_of_the_package() -> None:
     assert wholeface.__all__ == [
+        "Deoccluded",
         "ModelFileError",
         "MorphableModel",
         "NoFaceError",
@@ -30,6 +31,7 @@ def test_names_of_the_package() -> None:
         "Reconstructor",
         "UsageError",
         "WholeFaceError",
+        "deocclude",
         "load_model",
         "read_photo",
         "reconstruct",

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from .core.errors import ModelFileError, NoFaceError, PhotoError, UsageError, WholeFaceError
     from .morphable import MorphableModel, Parameters, load_model
     from .photo import Photo, read_photo
-    from .reconstructor import Reconstructor, reconstruct
+    from .reconstructor import Deoccluded, Reconstructor, deocclude, reconstruct
     from .result.reconstruction import Reconstruction
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Deoccluded": ".reconstructor",
     "ModelFileError": ".core.errors",
     "MorphableModel": ".morphable",
     "NoFaceError": ".core.errors",
@@ -32,12 +33,14 @@ _HOMES = {
     "Reconstructor": ".reconstructor",
     "UsageError": ".core.errors",
     "WholeFaceError": ".core.errors",
+    "deocclude": ".reconstructor",
     "load_model": ".morphable",
     "read_photo": ".photo",
     "reconstruct": ".reconstructor",
 }
 
 __all__ = [
+    "Deoccluded",
     "ModelFileError",
     "MorphableModel",
     "NoFaceError",
@@ -48,6 +51,7 @@ __all__ = [
     "Reconstructor",
     "UsageError",
     "WholeFaceError",
+    "deocclude",
     "load_model",
     "read_photo",
     "reconstruct",

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from wholeface.core.kernels import shading_at
-from wholeface.core.spherical_harmonics import sh_basis_array
+from wholeface.core.spherical_harmonics import rotated_about_z, sh_basis_array
 from wholeface.render import sh_basis
 
 
@@ -38,3 +38,12 @@ def test_orthonormal_over_the_sphere() -> None:
 def test_keeps_the_dtype_and_any_leading_shape() -> None:
     basis = sh_basis_array(_normals(6).reshape(2, 3, 3).astype(np.float32))
     assert (basis.shape, basis.dtype) == ((2, 3, 9), np.float32)
+
+
+def test_a_turned_function_has_its_values_at_turned_points() -> None:
+    normals, light = _normals(40), np.random.default_rng(2).normal(size=(9, 3))
+    angle = 0.7
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    turned = sh_basis_array(normals @ turn.T) @ rotated_about_z(light, angle)
+    np.testing.assert_allclose(turned, sh_basis_array(normals) @ light, rtol=1e-10, atol=1e-12)
+    assert rotated_about_z(light.astype(np.float32), angle).dtype == np.float32

@@ -56,7 +56,7 @@ def test_installed_packages_offer_methods(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(registry, "entry_points", lambda group: [ours, broken, shadow])
     assert method_names() == [*METHODS, "broken", "other"]
     assert isinstance(get_method("other"), MethodSpec)
-    assert get_method("auto").name == "analysis"  # our own names cannot be taken
+    assert get_method("auto").name == "auto"  # our own names cannot be taken
     with pytest.raises(
         UsageError, match="'broken', offered by no_such_package_at_all:METHOD, cannot be loaded"
     ):

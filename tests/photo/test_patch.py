@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from wholeface.photo import Patch, Similarity, patch_of_crop, unwarp
+from wholeface.photo import Patch, Similarity, patch_of_crop, unwarp, warp
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.35])
@@ -42,3 +42,14 @@ def test_a_pickled_patch_is_the_same_and_small():
     again = pickle.loads(data)
     assert (again.left, again.top) == (7, 9)
     np.testing.assert_array_equal(again.values, values)
+
+
+def test_a_patch_is_seen_through_a_crop_as_the_whole_map_is():
+    values = np.zeros((20, 30), np.float32)
+    values[3:-3, 3:-3] = np.random.default_rng(0).random((14, 24))
+    patch = Patch(values, 25, 10)
+    crop = Similarity(1.0, 0.3, 5.0, -4.0)
+    np.testing.assert_allclose(
+        patch.seen(crop, (48, 40)), warp(patch.whole(60, 80), crop, (48, 40)), atol=1e-5
+    )
+    assert (Patch(np.zeros((0, 0), np.float32), 0, 0).seen(crop, (8, 6)) == np.zeros((6, 8))).all()

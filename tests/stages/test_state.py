@@ -13,7 +13,17 @@ from wholeface.stages.shape.map_fit import hidden_landmarks
 
 
 def test_slots_are_what_stages_may_name() -> None:
-    assert {"photo", "landmarks", "parsing", "fit", "mask", "image", "texture", "relief"} == SLOTS
+    assert {
+        "photo",
+        "landmarks",
+        "parsing",
+        "fit",
+        "mask",
+        "generated",
+        "image",
+        "texture",
+        "relief",
+    } == SLOTS
 
 
 def test_a_warning_is_said_once_and_the_state_stays(face: Callable[..., FaceState]) -> None:

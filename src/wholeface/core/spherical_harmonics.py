@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["C0", "C1", "C2", "C20", "C22", "sh_basis_array"]
+__all__ = ["C0", "C1", "C2", "C20", "C22", "rotated_about_z", "sh_basis_array"]
 
 C0 = 0.5 * math.sqrt(1 / math.pi)  # 0.282095
 C1 = math.sqrt(3 / (4 * math.pi))  # 0.488603
@@ -31,3 +31,26 @@ def sh_basis_array(normals: NDArray[Any]) -> NDArray[Any]:
         C20 * (3 * z * z - 1), C2 * x * z, C22 * (x * x - y * y),
     )  # fmt: skip
     return np.stack(parts, axis=-1)
+
+
+def rotated_about_z(coefficients: NDArray[Any], angle: float) -> NDArray[Any]:
+    r"""Coefficients of the same function on the sphere, turned about the z axis.
+
+    .. math:: f'(R_z(\alpha)\,n) = f(n)
+
+    The harmonics of order ±m turn like a vector of the plane by :math:`m\alpha`.
+
+    Args:
+        coefficients: (9, …).
+        angle: α in radians, from x towards y.
+
+    Returns:
+        (9, …), in the coefficients' dtype.
+    """
+    turned = np.array(coefficients)
+    # Pairs (order +m, order −m): x and y, xz and yz turn once, x² − y² and xy twice.
+    for even, odd, order in ((3, 1, 1), (7, 5, 1), (8, 4, 2)):
+        cos, sin = math.cos(order * angle), math.sin(order * angle)
+        turned[even] = cos * coefficients[even] - sin * coefficients[odd]
+        turned[odd] = sin * coefficients[even] + cos * coefficients[odd]
+    return turned

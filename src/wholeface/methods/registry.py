@@ -13,7 +13,7 @@ from .spec import MethodSpec
 __all__ = ["ENTRY_POINT_GROUP", "METHODS", "get_method", "method_names"]
 
 METHODS: dict[str, str] = {
-    "auto": "analysis",
+    "auto": "auto",
     "analysis": "analysis",
     "eyeglasses": "eyeglasses",
     "parsing_guided": "parsing_guided",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..stages import Stage, Tools, check_stages
+from ..stages.deocclude.remove import Remove
 
 __all__ = ["MethodOptions", "MethodSpec"]
 
@@ -20,11 +21,14 @@ class MethodOptions:
         texture_size: edge of the texture in texels, 64 to 4096.
         focal: focal length in pixels when known; None takes that of the photo's EXIF, or estimates it.
         refine: run the slow refinement, where the method has one.
+        remove: what the picture without occluders is to be without, where the method makes one; see
+            :data:`wholeface.stages.deocclude.remove.Remove`. The head is complete in any case.
     """
 
     texture_size: int = 1024
     focal: float | None = None
     refine: bool = True
+    remove: Remove = "auto"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .backend import BACKENDS, Backend, NetworkFunction, OnnxNetwork, TorchNetwork, fold_norms
     from .blocks import channels_last
+    from .deocclusion_net import DeocclusionNet, DeocclusionNetConfig, DeocclusionOutput
     from .detector_net import DetectorNet, DetectorNetConfig
     from .eyeglasses_net import EyeglassesNet, EyeglassesNetConfig, compact_eyeglasses_net
     from .eyewear_net import EyewearNet, EyewearNetConfig, EyewearOutput
@@ -50,6 +51,9 @@ _HOMES = {
     "SHIPPED_WEIGHTS": ".registry",
     "STORAGES": ".quantise",
     "Backend": ".backend",
+    "DeocclusionNet": ".deocclusion_net",
+    "DeocclusionNetConfig": ".deocclusion_net",
+    "DeocclusionOutput": ".deocclusion_net",
     "DetectorNet": ".detector_net",
     "DetectorNetConfig": ".detector_net",
     "EyeglassesNet": ".eyeglasses_net",
@@ -119,6 +123,9 @@ __all__ = [
     "SHIPPED_WEIGHTS",
     "STORAGES",
     "Backend",
+    "DeocclusionNet",
+    "DeocclusionNetConfig",
+    "DeocclusionOutput",
     "DetectorNet",
     "DetectorNetConfig",
     "EyeglassesNet",

@@ -31,7 +31,7 @@ __all__ = [
     "weights_file",
 ]
 
-NetworkName = Literal["detector", "eyewear", "landmarks", "parsing"]
+NetworkName = Literal["deocclusion", "detector", "eyewear", "landmarks", "parsing"]
 Builder: TypeAlias = "Callable[[Mapping[str, Any]], nn.Module]"
 """``architecture_config`` of a card -> the module, its weights still random."""
 
@@ -43,6 +43,7 @@ WEIGHTS_GROUP = "wholeface.weights"
 path of the ``.safetensors`` file, its card beside it."""
 
 NETWORKS: dict[NetworkName, str] = {
+    "deocclusion": "DeocclusionNet",
     "detector": "DetectorNet",
     "eyewear": "EyewearNet",
     "landmarks": "LandmarkNet",

@@ -31,6 +31,21 @@ class Patch:
 
     __repr__ = short_repr
 
+    def seen(self, similarity: Similarity, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Through a similarity crop of the photo; 0 beyond the patch.
+
+        Args:
+            similarity: from photo to crop pixels.
+            size: (width, height) of the crop.
+        """
+        from .crop import warp
+
+        onward = Similarity(1.0, 0.0, float(self.left), float(self.top)).then(similarity)
+        if 0 in self.values.shape:
+            return np.zeros(size[::-1], np.float32)
+        found: NDArray[np.float32] = warp(self.values, onward, size)
+        return found
+
     @property
     def slices(self) -> tuple[slice, slice]:
         """Rows and columns of the photo that it covers."""

@@ -33,6 +33,7 @@ def reconstruction_of(face: FaceState, method: str, tools: Tools) -> Reconstruct
         occluder=mask.occluder,
         face_region=mask.face_region,
         completed=texture,
+        generated=face.generated,
         image=face.image,
         relief=face.relief,
         spectacles=mask.spectacles,

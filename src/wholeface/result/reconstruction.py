@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..core.errors import UsageError
 from ..core.packing import packed, unpacked
+from ..core.provenance import Provenance
 from ..core.srgb_torch import srgb_to_linear
 from ..export import Mesh, encode_jpeg, encode_png
 from ..morphable import MorphableModel, Parameters
@@ -24,10 +25,12 @@ from ..morphable.expression_names import check_weights
 from ..perceive import FaceLandmarks
 from ..photo import Photo
 from ..render import Camera, HeadView, vertex_normals
-from ..stages import DeoccludedImage, ReliefMap, Spectacles
+from ..stages import DeoccludedImage, GeneratedFace, ReliefMap, Spectacles
 from ..stages.deocclude import deocclude
+from ..stages.deocclude.generator.compose import compose, finer_than_crop
 from ..stages.posed import PosedFace
 from ..stages.texture import CompletedTexture
+from ..stages.texture.uv.generated import with_matte
 from .quality import Quality
 
 __all__ = ["VIEWS", "Reconstruction"]
@@ -59,6 +62,7 @@ class Reconstruction:
         face_region: (H, W) bool, the projected face, hidden parts included.
         completed: the whole UV texture with provenance and confidence; colours at the vertices where the model has
             no UV coordinates.
+        generated: what a network made of the hidden face, where the method has one.
         image: the photo without the occluder, where the method makes it itself; see :attr:`deoccluded`.
         relief: wrinkles and folds on the head, where the method finds any.
         spectacles: their frames and lenses, where the face wears any: frames and dark lenses are part of
@@ -84,6 +88,7 @@ class Reconstruction:
     face_region: NDArray[np.bool_]
     completed: CompletedTexture
     quality: Quality
+    generated: GeneratedFace | None = None
     image: DeoccludedImage | None = None
     relief: ReliefMap | None = None
     spectacles: Spectacles | None = None
@@ -139,14 +144,30 @@ class Reconstruction:
     @cached_property
     def deoccluded(self) -> NDArray[np.uint8]:
         """(H, W, 3) the photo without the occluder: as the method made it, else with the completed face rendered."""
+        return self.deoccluded_image.pixels
+
+    @cached_property
+    def deoccluded_image(self) -> DeoccludedImage:
+        """:attr:`deoccluded`, and where each of its pixels comes from."""
         if self.image is not None:
-            return self.image.pixels
+            return self.image
+        if self.generated is None:
+            pixels = self._rendered_over(self.occluder)
+            changed = (pixels != self.photo.pixels).any(axis=2)
+            codes = np.where(changed, np.uint8(Provenance.MODEL), np.uint8(Provenance.OBSERVED))
+            return DeoccludedImage(pixels, codes)
+        finer = None
+        if finer_than_crop(self.generated) and self.generated.removed.any():
+            finer = self._rendered_over(with_matte(self.occluder, self.generated))
+        return compose(self.photo.pixels, self.generated, finer)
+
+    def _rendered_over(self, occluder: NDArray[np.float32]) -> NDArray[np.uint8]:
         return deocclude(
             self.photo.pixels,
             self.model,
             self.parameters,
             self.camera,
-            self.occluder,
+            occluder,
             self.completed,
             posed=self.posed,
         )

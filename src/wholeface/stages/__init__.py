@@ -2,7 +2,16 @@
 
 from .pipeline import Where, check_stages, run_stages
 from .stage import FunctionStage, Stage, face_by_face, stage
-from .state import SLOTS, DeoccludedImage, FaceFit, FaceState, MaskEstimate, ReliefMap, Spectacles
+from .state import (
+    SLOTS,
+    DeoccludedImage,
+    FaceFit,
+    FaceState,
+    GeneratedFace,
+    MaskEstimate,
+    ReliefMap,
+    Spectacles,
+)
 from .tools import Networks, Tools
 
 __all__ = [
@@ -11,6 +20,7 @@ __all__ = [
     "FaceFit",
     "FaceState",
     "FunctionStage",
+    "GeneratedFace",
     "MaskEstimate",
     "Networks",
     "ReliefMap",

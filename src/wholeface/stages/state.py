@@ -14,12 +14,21 @@ from ..core.short_repr import short_repr
 from ..morphable import MorphableModel, Parameters
 from ..perceive import FaceLandmarks, OccluderKind
 from ..perceive.face_parser import FaceParsing
-from ..photo import Patch, Photo
+from ..photo import Patch, Photo, Similarity
 from ..render import Camera
 from .posed import PosedFace
 from .texture import CompletedTexture
 
-__all__ = ["SLOTS", "DeoccludedImage", "FaceFit", "FaceState", "MaskEstimate", "ReliefMap", "Spectacles"]
+__all__ = [
+    "SLOTS",
+    "DeoccludedImage",
+    "FaceFit",
+    "FaceState",
+    "GeneratedFace",
+    "MaskEstimate",
+    "ReliefMap",
+    "Spectacles",
+]
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,39 @@ class DeoccludedImage:
 
 
 @dataclass(frozen=True)
+class GeneratedFace:
+    """What a network made of a hidden face, in an upright crop of the photo.
+
+    Args:
+        crop: from photo to crop pixels.
+        pixels: (S, S, 3) uint8 sRGB, the face without what hides it.
+        matte: (S, S) float32 in [0, 1], how far something hides the face: the texture is made of ``pixels`` there.
+        removed: (S, S) float32 in [0, 1], how far ``pixels`` replace the photo in the picture without occluders; at
+            most ``matte``.
+        error: (S, S) float32, mean absolute error of ``pixels`` that the network expects, in sRGB of [0, 1].
+    """
+
+    crop: Similarity
+    pixels: NDArray[np.uint8]
+    matte: NDArray[np.float32]
+    removed: NDArray[np.float32]
+    error: NDArray[np.float32]
+
+    __repr__ = short_repr
+
+    def window(self, left: int = 0, top: int = 0, factor: float = 1.0) -> Similarity:
+        """From the crop to a window of the photo.
+
+        Args:
+            left, top: photo pixel of the window's corner.
+            factor: photo pixels per pixel of the window.
+        """
+        half = (factor - 1) / 2
+        onward = Similarity(1 / factor, 0.0, -(left + half) / factor, -(top + half) / factor)
+        return self.crop.inverse().then(onward)
+
+
+@dataclass(frozen=True)
 class ReliefMap:
     """Wrinkles and folds on the foundation, in the model's UV atlas.
 
@@ -193,6 +235,7 @@ class FaceState:
         parsing: what each pixel around the face shows.
         fit: the face model over the photo.
         mask: what is in front of the face.
+        generated: what a network put in its place.
         image: the photo without it.
         texture: the whole UV texture with its provenance.
         relief: wrinkles and folds.
@@ -207,6 +250,7 @@ class FaceState:
     parsing: FaceParsing | None = None
     fit: FaceFit | None = None
     mask: MaskEstimate | None = None
+    generated: GeneratedFace | None = None
     image: DeoccludedImage | None = None
     texture: CompletedTexture | None = None
     relief: ReliefMap | None = None

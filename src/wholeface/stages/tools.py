@@ -90,6 +90,22 @@ class Networks:
         found: nn.Module = self._once(f"network {name}", lambda: load_network(name, folder, build=build)[0])
         return found
 
+    def load_or_shipped(self, name: str) -> nn.Module:
+        """As :meth:`load`; of a folder of other weights that lacks this network, the shipped one.
+
+        Args:
+            name: see :meth:`load`.
+
+        Raises:
+            ModelFileError: the weights are missing, damaged, or do not fit.
+        """
+        from ..networks.registry import NETWORKS, has_weights, load_network
+
+        if name in NETWORKS and self.weights is not None and not has_weights(name, weights=self.weights):
+            found: nn.Module = self._once(f"shipped network {name}", lambda: load_network(name)[0])
+            return found
+        return self.load(name)
+
     def _once(self, name: str, load: Any) -> Any:
         with self._lock:
             if name not in self._loaded:

@@ -199,6 +199,7 @@ def _results(
         texture_size=options.texture_size,
         focal=options.focal,
         refine=not options.fast,
+        remove=options.remove,
         min_face=options.min_face,
         certainty=options.certainty,
     )

@@ -21,7 +21,8 @@ when a photo shows several) receives:
   face_region.png   255 = the face, hidden parts included       (size of the photo)
   lens.png          255 = seen through a clear lens; only where spectacles are worn
   texture.png       the complete texture
-  provenance.png    which texels were seen (green), mirrored (yellow) or made up by the model (red)
+  provenance.png    which texels were seen (green), mirrored (yellow), made by the generator (blue)
+                    or by the model's statistics (red)
   face.json         parameters, camera, pose, landmarks (in millimetres), timings, warnings, quality verdict
 
 A result is written as a whole: a folder with face.json is complete, and an earlier result in it is replaced;
@@ -35,6 +36,7 @@ examples:
   wholeface reconstruct photos/ -o out --format glb,obj --json > report.jsonl
   wholeface reconstruct group.jpg -o out --face 2
   wholeface reconstruct --same-person a.jpg b.jpg c.jpg -o out      one shape for all of them
+  wholeface reconstruct photo.jpg -o out --remove glasses           deoccluded.png without spectacles alone
   wholeface reconstruct photos/ -o out --resume          go on with a run that was interrupted
 
 exit code: 0 every photo gave a face, 1 some did not, 2 none did or the command was wrong
@@ -203,6 +205,13 @@ def add_reconstruct_parser(commands: Any) -> None:
         "--fast",
         action="store_true",
         help="skip the photometric refinement: the shape stays as the landmarks have it, the tone is a rough one",
+    )
+    parser.add_argument(
+        "--remove",
+        choices=("auto", "glasses", "all", "none"),
+        default="auto",
+        help="what deoccluded.png is to be without: auto (everything but hair and hats), glasses, all, none; "
+        "the head is complete in any case",
     )
     parser.add_argument("--json", action="store_true", help="one JSON line per photo on standard output")
     parser.set_defaults(run=_run)

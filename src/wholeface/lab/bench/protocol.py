@@ -171,6 +171,7 @@ PROTOCOL_MODULES: Mapping[str, str] = {
     "same-person": "protocols.same_person",
     "scaling": "protocols.scaling",
     "occluders": "protocols.occluders",
+    "deocclusion": "protocols.deocclusion",
     "shrinkage": "protocols.shrinkage",
     "texture": "protocols.texture",
     "perception": "protocols.perception",

@@ -22,7 +22,7 @@ from ..texture.uv.complete import CompletedTexture, check_inputs
 from ..texture.uv.membrane import grid_membrane
 from ..texture.uv.view import pose
 
-__all__ = ["DeoccludeSettings", "deocclude"]
+__all__ = ["DeoccludeSettings", "deocclude", "shaded"]
 
 
 _DARK = 8.0  # sRGB levels added before logs are taken, so that black does not rule
@@ -185,21 +185,8 @@ def deocclude(
         scale,
         settings,
     )
-    rendered = np.zeros((*face.shape, 3), np.float32)
-    flat = rendered.reshape(-1, 3)
-    wanted = np.where(face & (alpha < 1) | (alpha > 0), triangle, -1).ravel().astype(np.int32)
-    light = (completed.log_shade, completed.light, completed.floor, completed.gain)
-    colours = (completed.texture, LINEAR_OF_BYTE, flat)
-
-    def work(a: int, b: int) -> None:
-        place = (a, b, wanted, barycentric.reshape(-1, 3), surface.triangles)
-        if model.uv is None or model.uv_triangles is None:
-            _shade_vertices(*place, head.normals, *light, *colours)
-        else:
-            uv = (model.uv_triangles.cpu().numpy(), model.uv.detach().cpu().float().numpy())
-            _shade(*place, *uv, head.normals, *light, *colours)
-
-    split(len(flat), work)
+    wanted = np.where(face & (alpha < 1) | (alpha > 0), triangle, -1).astype(np.int32)
+    rendered = shaded(model, completed, head.normals, surface.triangles, wanted, barycentric)
     original = photo[top:bottom, left:right].astype(np.float32)
     reduced = original if factor == 1 else _blocks(original, factor).mean(axis=(1, 3))
     reliable = (kind == FACE) & free
@@ -213,6 +200,45 @@ def deocclude(
     changed = alpha > 0
     result[top:bottom, left:right][changed] = np.clip(np.round(mixed[changed]), 0, 255).astype(np.uint8)
     return result
+
+
+def shaded(
+    model: MorphableModel,
+    completed: CompletedTexture,
+    normals: Array,
+    triangles: Array,
+    triangle: Array,
+    barycentric: Array,
+) -> Array:
+    """The completed face under the photo's light, at the pixels of a rasterisation.
+
+    Args:
+        model: the face model.
+        completed: its texture, or vertex colours.
+        normals: (V, 3) unit normals, in the frame of the texture's light.
+        triangles: (F, 3) of the model.
+        triangle: (h, w) int32, which triangle each pixel shows; −1 leaves it black.
+        barycentric: (h, w, 3) float32.
+
+    Returns:
+        (h, w, 3) float32 sRGB in [0, 255].
+    """
+    rendered = np.zeros((*triangle.shape, 3), np.float32)
+    flat = rendered.reshape(-1, 3)
+    light = (completed.log_shade, completed.light, completed.floor, completed.gain)
+    colours = (completed.texture, LINEAR_OF_BYTE, flat)
+    wanted = np.ascontiguousarray(triangle.ravel(), np.int32)
+
+    def work(a: int, b: int) -> None:
+        place = (a, b, wanted, barycentric.reshape(-1, 3), triangles)
+        if model.uv is None or model.uv_triangles is None:
+            _shade_vertices(*place, normals, *light, *colours)
+        else:
+            uv = (model.uv_triangles.cpu().numpy(), model.uv.detach().cpu().float().numpy())
+            _shade(*place, *uv, normals, *light, *colours)
+
+    split(len(flat), work)
+    return rendered
 
 
 def _reduction(points: Array, faces: Array, camera: Camera, box: tuple[int, int, int, int]) -> int:

@@ -20,7 +20,8 @@ __all__ = ["TextureCompletion"]
 @dataclass(frozen=True)
 class TextureCompletion:
     """Fills ``texture`` by :func:`wholeface.stages.texture.complete_texture`, and puts the light that it divides out
-    into ``fit``: the last estimate of the photo's light, to which the texture belongs.
+    into ``fit``: the last estimate of the photo's light, to which the texture belongs. Where ``generated`` is there,
+    hidden texels take their colours from it.
 
     Args:
         size: edge in texels.
@@ -59,6 +60,7 @@ class TextureCompletion:
             settings=self.settings,
             landmarks=face.landmarks,
             posed=face.fit.posed,
+            generated=face.generated,
         )
         parameters = face.fit.parameters
         light = torch.from_numpy(texture.light).to(parameters.light)

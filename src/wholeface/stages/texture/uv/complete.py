@@ -23,12 +23,14 @@ from .atlas import Array, Atlas, Surface, atlas_of, surface_of
 from .defaults import texel_albedo, vertex_albedo
 from .eyes import tint_eyes
 from .fields import Fields, Landscape, estimate_fields
+from .generated import generated_view, with_matte
 from .mouth import tone_teeth
 from .noise import SkinNoise, matched_noise, skin_noise
 from .view import Pose, View, pose, view_of
 
 if TYPE_CHECKING:
     from ....perceive import FaceLandmarks
+    from ...state import GeneratedFace
 
 __all__ = [
     "MIRRORED",
@@ -83,11 +85,12 @@ class CompletedTexture:
 
     Args:
         texture: (S, S, 3) or (V, 3) uint8 sRGB albedo.
-        provenance: (S, S) or (V,) uint8 :class:`Provenance`: none outside the charts, observed, mirrored, model.
-        confidence: (S, S) or (V,) float32 in [0, 1]; 0 outside the charts. With the blending weights α of the three
+        provenance: (S, S) or (V,) uint8 :class:`Provenance`: none outside the charts, observed, mirrored, model,
+            generated.
+        confidence: (S, S) or (V,) float32 in [0, 1]; 0 outside the charts. With the blending weights α of the
             sources, confidence = α_observed · c + α_mirrored · 0.6 · c' + α_model · 0.1, where c (c' for the
             mirrored point) = mask weight · min(1, (cos θ − 0.1) / 0.6) · (0.4 + 0.6 · min(1, photo pixels per
-            texel)).
+            texel)); a generated texel counts half of its network's trust, or what lies under it where that is more.
         light: (9, 3) float32, the light that was divided out (camera frame, linear, per channel).
         floor: (3,) float32, smallest shading that was divided out, per channel.
         log_shade: (V, 3) float32, log of a further smooth shading at the vertices, so that
@@ -147,20 +150,22 @@ def _even(value, base):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, fastmath=True)
 def _compose(  # type: ignore[no-untyped-def]
     first, last, triangle, barycentric, mirror_triangle, mirror_barycentric, triangles, kind,
-    model, noise, grain, offset, seen, quality, resolution, image, image_quality, image_resolution, gain,
-    table, colour, provenance, confidence,
+    model, noise, grain, offset, seen, quality, resolution, image, image_quality, image_resolution,
+    made, made_quality, gain, table, colour, provenance, confidence,
 ):  # fmt: skip
-    """Blend observed over mirrored over model; square roots of linear light, where steps look even."""
+    """Blend observed over generated over mirrored over model; square roots of linear light, where steps look even."""
     for n in range(first, last):
         t = triangle[n]
         own = kind[t] <= 2
         m = mirror_triangle[n]
         over_model = 0.0
+        over_made = 0.0
         over_rest = 0.0
         if own:
             q, qm = quality[n], image_quality[n]
             over_rest = smoothstep_at(0.1, 0.8, q / (q + 0.25 * qm + 0.12))
             over_model = smoothstep_at(0.1, 0.85, qm / (qm + 0.1))
+            over_made = smoothstep_at(0.05, 0.5, made_quality[n])
         fine = np.exp(grain * noise[n]) if own and over_rest < 1.0 else 1.0
         for ch in range(3):
             here = 0.0
@@ -175,15 +180,21 @@ def _compose(  # type: ignore[no-untyped-def]
             value = np.sqrt(base * fine)
             if over_rest < 1.0 and over_model > 0.0:
                 value += over_model * (np.sqrt(_even(image[n, ch] * np.exp(here - there), base)) - value)
+            if over_made > 0.0:
+                value += over_made * (np.sqrt(made[n, ch] * fine) - value)
             if over_rest > 0.0:
                 value += over_rest * (np.sqrt(_dull(seen[n, ch], base)) - value)
             value *= np.sqrt(gain[ch])
             colour[n, ch] = table[min(4095, int(value * 4095.0 + 0.5))]
         c = quality[n] * (0.4 + 0.6 * min(1.0, resolution[n]))
         cm = image_quality[n] * (0.4 + 0.6 * min(1.0, image_resolution[n]))
-        confidence[n] = over_rest * c + (1.0 - over_rest) * (over_model * 0.6 * cm + (1.0 - over_model) * 0.1)
+        under = over_model * 0.6 * cm + (1.0 - over_model) * 0.1
+        under += over_made * (max(under, 0.5 * made_quality[n]) - under)
+        confidence[n] = over_rest * c + (1.0 - over_rest) * under
         if over_rest >= 0.5:
             provenance[n] = 1
+        elif over_made >= 0.5:
+            provenance[n] = 4
         elif over_model >= 0.5:
             provenance[n] = 2
         else:
@@ -201,6 +212,7 @@ def complete_texture(
     settings: CompleteSettings | None = None,
     landmarks: FaceLandmarks | None = None,
     posed: PosedFace | None = None,
+    generated: GeneratedFace | None = None,
 ) -> CompletedTexture:
     r"""Texture of the whole head: seen texels from the photo, the others mirrored or from the fitted model.
 
@@ -230,6 +242,8 @@ def complete_texture(
         settings: see :class:`CompleteSettings`.
         landmarks: of the face; with the 478 MediaPipe points among them they say where the photo's irises lie.
         posed: the face in camera space, where it is known already; None poses it.
+        generated: what a network put in the occluder's place: hidden texels are made of it, as far as it says that
+            it is sure.
 
     Returns:
         CompletedTexture.
@@ -239,6 +253,8 @@ def complete_texture(
     """
     settings = settings or CompleteSettings()
     photo, hidden = check_inputs(photo, parameters, camera, occluder)
+    if generated is not None:
+        hidden = with_matte(hidden, generated)
     if not 16 <= size <= 8192:
         raise UsageError(f"texture size must lie between 16 and 8192, got {size}")
     surface, atlas = surface_of(model), atlas_of(model, size)
@@ -266,8 +282,9 @@ def complete_texture(
     texels = tint_eyes(model, surface, atlas, head, view, fields, texels, points)
     texels = tone_teeth(surface, atlas, view, fields, texels)
     gain = np.clip(fields.tone, 0.05, 20.0) ** settings.tone
+    made = None if generated is None else generated_view(generated, view, surface)
     texture, provenance, confidence, share = _blend(
-        surface, atlas, head, view, fields, texels, gain, settings,
+        surface, atlas, head, view, made, fields, texels, gain, settings,
         skin_noise(model, surface, atlas, settings.seed),
     )  # fmt: skip
     return CompletedTexture(
@@ -315,6 +332,7 @@ def _blend(
     atlas: Atlas,
     head: Pose,
     view: View,
+    made: tuple[Array, Array] | None,
     fields: Fields,
     texels: Array,
     gain: Array,
@@ -325,6 +343,9 @@ def _blend(
     intrinsics = np.array([float(v) for v in (view.camera.focal, view.camera.cx, view.camera.cy)])
     seen, image = (np.zeros((count, 3), np.float32) for _ in range(2))
     quality, resolution, image_quality, image_resolution = (np.zeros(count, np.float32) for _ in range(4))
+    colours, made_quality, unused = np.zeros((count, 3), np.float32), np.zeros(count, np.float32), resolution
+    if made is not None:
+        unused = np.zeros(count, np.float32)
     table = _srgb_table()
     colour = np.empty((count, 3), np.uint8)
     provenance = np.empty(count, np.uint8)
@@ -335,6 +356,11 @@ def _blend(
         common = (surface.triangles, surface.kind, atlas.uv_area, head.points, head.normals, intrinsics)
         source = (view.linear, fields.weight, view.depth, fields.light, fields.log_shade, fields.floor)
         sample_texels(a, b, atlas.triangle, atlas.barycentric, *common, *source, seen, quality, resolution)
+        if made is not None:
+            sample_texels(
+                a, b, atlas.triangle, atlas.barycentric, *common, *made, *source[2:],
+                colours, made_quality, unused,
+            )  # fmt: skip
         if settings.mirror:
             sample_texels(
                 a, b, atlas.mirror_triangle, atlas.mirror_barycentric, *common, *source,
@@ -343,8 +369,8 @@ def _blend(
         _compose(
             a, b, atlas.triangle, atlas.barycentric, atlas.mirror_triangle, atlas.mirror_barycentric,
             surface.triangles, surface.kind, texels, noise, settings.grain, fields.offset,
-            seen, quality, resolution, image, image_quality, image_resolution, gain,
-            table, colour, provenance, confidence,
+            seen, quality, resolution, image, image_quality, image_resolution,
+            colours, made_quality, gain, table, colour, provenance, confidence,
         )  # fmt: skip
 
     split(count, work)

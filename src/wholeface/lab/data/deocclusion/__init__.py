@@ -1,0 +1,14 @@
+"""Photos with something composited in front of the face, as the generator sees them, with the photo without it."""
+
+from .composites import Composites, DeocclusionSample
+from .store import DeocclusionStore, build_deocclusion_store
+from .subjects import SubjectSplit, clean_photos
+
+__all__ = [
+    "Composites",
+    "DeocclusionSample",
+    "DeocclusionStore",
+    "SubjectSplit",
+    "build_deocclusion_store",
+    "clean_photos",
+]

@@ -1,0 +1,81 @@
+"""Stage: the hidden face by the compact generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ...core.threads import one_thread
+from ...networks import DeocclusionNet
+from ..state import FaceState, GeneratedFace
+from ..tools import Tools
+from .generator import GeneratorInput, UprightFace, generator_input, network_input
+from .remove import Remove, removed
+
+__all__ = ["DeoccludeByGenerator", "something_hidden"]
+
+_LEAST_HIDDEN = 0.004  # share of the face from which there is something to take away
+
+
+def something_hidden(face: FaceState) -> bool:
+    """Whether anything stands in front of the face, be it a clear lens."""
+    assert face.mask is not None
+    return face.mask.spectacles is not None or face.mask.hidden_fraction >= _LEAST_HIDDEN
+
+
+@dataclass(frozen=True)
+class DeoccludeByGenerator:
+    """Fills ``generated`` by :class:`wholeface.networks.DeocclusionNet`.
+
+    Args:
+        remove: what the picture without occluders is to be without; see
+            :data:`wholeface.stages.deocclude.remove.Remove`.
+        weights: name of the network, or path of its file.
+        batch: at most so many faces at once.
+    """
+
+    remove: Remove = "auto"
+    weights: str = "deocclusion"
+    batch: int = 8
+
+    name: ClassVar[str] = "deocclude"
+    reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "fit", "mask"})
+    writes: ClassVar[frozenset[str]] = frozenset({"generated"})
+
+    @one_thread()
+    def __call__(self, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
+        """See :class:`wholeface.stages.Stage`."""
+        network = tools.networks.load_or_shipped(self.weights)
+        assert isinstance(network, DeocclusionNet)
+        size = network.config.input_size
+        done: list[FaceState] = []
+        for first in range(0, len(faces), self.batch):
+            group = faces[first : first + self.batch]
+            given = [generator_input(face, size) for face in group]
+            made = _generated(network, given, group, self.remove)
+            done += [face.with_(generated=found) for face, found in zip(group, made)]
+        return done
+
+
+def _generated(
+    network: DeocclusionNet,
+    given: Sequence[tuple[GeneratorInput, UprightFace]],
+    faces: Sequence[FaceState],
+    remove: Remove,
+) -> list[GeneratedFace]:
+    maps = [maps.maps() for maps, _ in given]
+    stacked = torch.from_numpy(network_input({name: np.stack([m[name] for m in maps]) for name in maps[0]}))
+    with torch.inference_mode():
+        found = network.read(network(stacked.contiguous(memory_format=torch.channels_last)), stacked)
+    pixels = (found.face.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    matte, error = (np.ascontiguousarray(v[:, 0].numpy()) for v in (found.matte, found.scale))
+    return [
+        GeneratedFace(
+            where.crop, np.ascontiguousarray(p), m.copy(), removed(m, face, where.crop, remove), e.copy()
+        )
+        for (_, where), face, p, m, e in zip(given, faces, pixels, matte, error)
+    ]

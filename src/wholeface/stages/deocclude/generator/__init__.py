@@ -1,0 +1,15 @@
+"""What the compact generator looks at: the face in an upright crop, with the rendering of the fitted model."""
+
+from .inputs import FRAME_MARGIN, LABEL_GROUPS, MAPS, GeneratorInput, generator_input, network_input
+from .upright import UprightFace, upright
+
+__all__ = [
+    "FRAME_MARGIN",
+    "LABEL_GROUPS",
+    "MAPS",
+    "GeneratorInput",
+    "UprightFace",
+    "generator_input",
+    "network_input",
+    "upright",
+]

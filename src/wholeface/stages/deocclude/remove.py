@@ -1,0 +1,67 @@
+"""What of all that hides a face the picture is to be without."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.smoothstep import smoothstep
+from ...perceive import OccluderKind, ParsingClass
+from ...photo import Similarity, warp
+from ..state import FaceState
+
+__all__ = ["REMOVE", "Remove", "removed"]
+
+Remove: TypeAlias = Literal["auto", "glasses", "none", "all"]
+"""``auto``: everything but hair and hats, which people wear; ``glasses``: spectacles alone; ``all``: hair and hats as
+far as they hang over the face, too; ``none``: the photo stays as it is."""
+
+REMOVE: tuple[Remove, ...] = ("auto", "glasses", "none", "all")
+_WORN_ON_HEAD = [OccluderKind.HAIR, OccluderKind.HAT]
+_HEADGEAR = [ParsingClass.HAIR, ParsingClass.HAT]
+_WORN_ON_NOSE = [OccluderKind.GLASSES, OccluderKind.SUNGLASSES]
+_GROWN = 64  # of the crop's edge, one part by which spectacles are grown: their shadows go with them
+
+
+def removed(
+    matte: NDArray[np.float32], face: FaceState, crop: Similarity, remove: Remove
+) -> NDArray[np.float32]:
+    """How far each pixel of a crop is replaced in the picture.
+
+    Args:
+        matte: (S, S) in [0, 1], how far a network would replace it.
+        face: with ``mask``; without ``parsing`` kinds of occluders are not told apart.
+        crop: from photo to crop pixels.
+        remove: what is to go.
+
+    Returns:
+        (S, S) float32 in [0, 1], at most ``matte``.
+    """
+    if remove == "none":
+        return np.zeros_like(matte)
+    if remove == "all" or face.parsing is None:
+        return matte
+    edge = (len(matte), len(matte))
+    onward = face.parsing.frame.inverse().then(crop)
+
+    def share(kinds: list[OccluderKind]) -> NDArray[np.float32]:
+        there: NDArray[np.float32] = warp(face.parsing.kind[kinds].sum(axis=0), onward, edge)  # type: ignore[union-attr]
+        return there
+
+    if remove == "auto":
+        worn = np.maximum(
+            share(_WORN_ON_HEAD), warp(face.parsing.parsing[_HEADGEAR].sum(axis=0), onward, edge)
+        )
+        return np.asarray(matte * (1 - smoothstep(0.35, 0.65, worn)), np.float32)
+    from scipy.ndimage import maximum_filter, uniform_filter
+
+    worn = share(_WORN_ON_NOSE)
+    found = None if face.mask is None else face.mask.spectacles
+    if found is not None:
+        for part in (found.frame_patch, found.lens_patch, found.dark_patch):
+            worn = np.maximum(worn, part.seen(crop, edge))
+    reach = max(1, len(matte) // _GROWN)
+    grown = uniform_filter(maximum_filter(worn, 2 * reach + 1), reach + 1)
+    return np.asarray(matte * smoothstep(0.15, 0.4, grown), np.float32)

@@ -1,0 +1,71 @@
+"""What a network put in the occluder's place, as another source of the texture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ....core.smoothstep import smoothstep
+from ....core.srgb import LINEAR_OF_BYTE
+from ....photo import warp
+from ._kernels import chamfer
+from .atlas import EYEBALL, FACE, INNER, TEETH, Array, Surface
+from .view import View
+
+if TYPE_CHECKING:
+    from ...state import GeneratedFace
+
+__all__ = ["generated_view", "with_matte"]
+
+_SURE, _UNSURE = 0.05, 0.16  # expected errors, sRGB of [0, 1], between which trust goes from 1 to a quarter
+_LEAST = 0.25
+
+
+def with_matte(hidden: Array, generated: GeneratedFace) -> Array:
+    """The mask with all that the network replaced: seams and cast shadows of the occluder, too.
+
+    Args:
+        hidden: (H, W) float32 in [0, 1].
+        generated: of the same photo.
+    """
+    height, width = hidden.shape
+    size = len(generated.matte)
+    corners = generated.crop.inverse().apply(np.array([(u, v) for u in (0, size) for v in (0, size)], float))
+    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, (width, height))
+    right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int), 0, (width, height))
+    if right <= left or bottom <= top:
+        return hidden
+    matte = warp(generated.matte, generated.window(left, top), (int(right - left), int(bottom - top)))
+    result = hidden.copy()
+    part = result[top:bottom, left:right]
+    np.maximum(part, matte, out=part)
+    return np.clip(result, 0, 1)
+
+
+def generated_view(generated: GeneratedFace, view: View, surface: Surface) -> tuple[Array, Array]:
+    """The network's colours where the view has the photo's, and how much they count.
+
+    Args:
+        generated: of the same photo.
+        view: of the photo.
+        surface: of the face model.
+
+    Returns:
+        (h, w, 3) float32 linear light, and (h, w) float32 in [0, 1]: 0 beside the face, in eyes and mouth and where
+        the photo was kept, less where the network expects to err.
+    """
+    height, width = view.depth.shape
+    there = generated.window(view.left, view.top, view.factor)
+    pixels = warp(generated.pixels, there, (width, height), fill="edge")
+    matte, error = (warp(m, there, (width, height), fill="edge") for m in (generated.matte, generated.error))
+    kind = np.where(view.triangle >= 0, surface.kind[np.maximum(view.triangle, 0)], 255)
+    weight = np.where(kind == FACE, np.clip(matte, 0, 1), np.float32(0))
+    weight *= 1 - (1 - _LEAST) * smoothstep(_SURE, _UNSURE, error)
+    weight *= smoothstep(0.8, 3.3, view.inset)
+    inside = np.isin(kind, (EYEBALL, TEETH, INNER))
+    if inside.any():
+        distance = np.empty(kind.shape, np.float32)
+        chamfer(inside, distance)
+        weight *= smoothstep(0.0, 1.5, distance)
+    return np.ascontiguousarray(LINEAR_OF_BYTE[pixels], np.float32), np.ascontiguousarray(weight, np.float32)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from wholeface.core.threads import one_thread, run_ranges, width
+from wholeface.core.threads import one_thread, run_ranges, side_by_side, width
 
 
 def _fill(start: int, stop: int, out: np.ndarray) -> None:
@@ -110,3 +110,33 @@ def test_it_decorates_functions_and_ends_with_their_errors():
     with pytest.raises(ValueError, match="within"), one_thread():
         raise ValueError("within")
     assert width() == torch.get_num_threads()
+
+
+def test_items_side_by_side_keep_their_order_and_share_the_cores(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    meeting = threading.Barrier(2)
+
+    def work(item: int) -> tuple[int, int]:
+        if item < 2:
+            meeting.wait(10)  # two are under way at the same time
+        return item * item, width()
+
+    assert side_by_side(work, [0, 1]) == [(0, 2), (1, 2)]
+    assert side_by_side(lambda item: item, range(50)) == list(range(50))
+    assert side_by_side(work, [5]) == [(25, 4)]  # one alone has all cores
+    assert side_by_side(work, []) == []
+    assert width() == 4
+
+
+def test_the_first_item_with_an_error_speaks_and_all_have_ended(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    done = []
+
+    def work(item: int) -> None:
+        if item in (2, 4):
+            raise ValueError(f"item {item}")
+        done.append(item)
+
+    with pytest.raises(ValueError, match="item 2"):
+        side_by_side(work, range(6))
+    assert sorted(done) == [0, 1, 3, 5]

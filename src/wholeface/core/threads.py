@@ -15,21 +15,43 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 import torch
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread", "one_torch_thread", "run_ranges", "width"]
+__all__ = ["one_thread", "one_torch_thread", "run_ranges", "side_by_side", "width"]
 
-_local = threading.local()  # .width, within one_torch_thread(): how many threads torch had outside
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class _Local(threading.local):
+    """What holds for the present thread."""
+
+    width: int | None = None  # of kernels; None: as many as torch has
+    limited = False  # within one_torch_thread()
+
+
+_local = _Local()
 
 
 def width() -> int:
-    """How many threads kernels may use: as many as torch has, or had outside of :func:`one_torch_thread`."""
-    outside: int | None = getattr(_local, "width", None)
-    return torch.get_num_threads() if outside is None else outside
+    """How many threads kernels may use.
+
+    As many as torch has, or had outside of :func:`one_torch_thread`; within :func:`side_by_side` a share of them.
+    """
+    return torch.get_num_threads() if _local.width is None else _local.width
+
+
+@contextmanager
+def _width(threads: int) -> Iterator[None]:
+    before, _local.width = _local.width, threads
+    try:
+        yield
+    finally:
+        _local.width = before
 
 
 @contextmanager
@@ -39,15 +61,16 @@ def one_torch_thread() -> Iterator[None]:
     Torch's number of threads belongs to each thread of the program (OpenMP), so other threads keep theirs. Also a
     decorator: ``@one_torch_thread()``.
     """
-    if getattr(_local, "width", None) is not None:
+    if _local.limited:
         yield
         return
-    _local.width = torch.get_num_threads()  # asked first: in a new thread that sets torch's number up
+    own = torch.get_num_threads()  # asked in any case: in a new thread that sets torch's number up
+    _local.limited = True
     try:
-        with _controller("openmp").limit(limits=1):
+        with _width(own if _local.width is None else _local.width), _controller("openmp").limit(limits=1):
             yield
     finally:
-        _local.width = None
+        _local.limited = False
 
 
 @contextmanager
@@ -116,18 +139,57 @@ def run_ranges(kernel: Callable[..., object], count: int, least: int, *arguments
     """
     parts = max(1, min(width(), count // max(1, least)))
     edges = [count * part // parts for part in range(parts + 1)]
+    _together([partial(kernel, edges[part], edges[part + 1], *arguments) for part in range(parts)])
+
+
+def side_by_side(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
+    """``work`` of each item, in order, for several items at a time; each has a share of the cores for its kernels.
+
+    As many at a time as :func:`width` says.
+
+    Args:
+        work: may be called by several threads at once, and releases the interpreter lock where it takes time.
+        items: any number.
+
+    Raises:
+        Exception: that of the first item that has one; all have ended then.
+    """
+    whole = width()
+    crew = min(whole, len(items))
+    if crew <= 1:
+        return [work(item) for item in items]
+    found: dict[int, _R] = {}
+    errors: dict[int, BaseException] = {}
+    rest = iter(enumerate(items))  # next() of an enumeration is one step, whatever thread takes it
+
+    def worker() -> None:
+        with _width(whole // crew):
+            for number, item in rest:
+                try:
+                    found[number] = work(item)
+                except BaseException as error:  # raised again by the caller's thread
+                    errors[number] = error
+
+    _together([worker] * crew)
+    if errors:
+        raise errors[min(errors)]
+    return [found[number] for number in range(len(items))]
+
+
+def _together(jobs: Sequence[Callable[[], object]]) -> None:
+    """All jobs at once, the first by the caller's thread; raises an error when all have ended."""
     errors: list[BaseException] = []
 
-    def work(part: int) -> None:
+    def work(job: Callable[[], object]) -> None:
         try:
-            kernel(edges[part], edges[part + 1], *arguments)
+            job()
         except BaseException as error:  # raised again by the caller's thread
             errors.append(error)
 
-    threads = [threading.Thread(target=work, args=(part,)) for part in range(1, parts)]
+    threads = [threading.Thread(target=work, args=(job,)) for job in jobs[1:]]
     for thread in threads:
         thread.start()
-    work(0)
+    work(jobs[0])
     for thread in threads:
         thread.join()
     if errors:

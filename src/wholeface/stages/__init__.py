@@ -1,7 +1,7 @@
 """The steps that methods share: each reads some slots of a :class:`FaceState` and fills others."""
 
 from .pipeline import Where, check_stages, run_stages
-from .stage import FunctionStage, Stage, face_by_face, stage
+from .stage import FunctionStage, Stage, face_by_face, faces_side_by_side, stage
 from .state import (
     SLOTS,
     DeoccludedImage,
@@ -30,6 +30,7 @@ __all__ = [
     "Where",
     "check_stages",
     "face_by_face",
+    "faces_side_by_side",
     "run_stages",
     "stage",
 ]

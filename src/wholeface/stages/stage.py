@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .state import FaceState
     from .tools import Tools
 
-__all__ = ["FunctionStage", "Stage", "face_by_face", "stage"]
+__all__ = ["FunctionStage", "Stage", "face_by_face", "faces_side_by_side", "stage"]
 
 _S = TypeVar("_S")
 _P = ParamSpec("_P")
@@ -54,6 +54,24 @@ def face_by_face(
     @wraps(function)
     def call(self: _S, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
         return [function(self, face, tools) for face in faces]
+
+    return call
+
+
+def faces_side_by_side(
+    function: Callable[[_S, FaceState, Tools], FaceState],
+) -> Callable[[_S, Sequence[FaceState], Tools], list[FaceState]]:
+    """As :func:`face_by_face`, for a method that several threads may call at once: a few faces at a time.
+
+    Worth its threads where the method releases the interpreter lock for most of its time (NumPy, torch, Numba with
+    ``nogil``); see :func:`wholeface.core.threads.side_by_side`.
+    """
+
+    @wraps(function)
+    def call(self: _S, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
+        from ..core.threads import side_by_side
+
+        return side_by_side(lambda face: function(self, face, tools), faces)
 
     return call
 

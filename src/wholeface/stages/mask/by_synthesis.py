@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..stage import face_by_face
+from ..stage import faces_side_by_side
 from ..state import FaceState, MaskEstimate
 from ..tools import Tools
 from .spectacles import prior_with, spectacles_of, with_spectacles
@@ -38,7 +38,7 @@ class MaskBySynthesis:
     reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "fit"})
     writes: ClassVar[frozenset[str]] = frozenset({"mask", "fit"})
 
-    @face_by_face
+    @faces_side_by_side
     def __call__(self, face: FaceState, tools: Tools) -> FaceState:
         """See :class:`wholeface.stages.Stage`."""
         assert face.fit is not None

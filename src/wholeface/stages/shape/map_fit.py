@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...morphable import MorphableModel
 from ...perceive import FaceLandmarks
-from ..stage import face_by_face
+from ..stage import faces_side_by_side
 from ..state import FaceFit, FaceState, MaskEstimate
 from ..tools import Tools
 from .landmark_fit import LandmarkFitSettings, fit_landmarks
@@ -40,7 +40,7 @@ class MapFit:
         """``mask`` too when the mask says which landmarks are hidden."""
         return frozenset({"photo", "landmarks", *(("mask",) if self.from_mask else ())})
 
-    @face_by_face
+    @faces_side_by_side
     def __call__(self, face: FaceState, tools: Tools) -> FaceState:
         """See :class:`wholeface.stages.Stage`."""
         return face.with_(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..stage import face_by_face
+from ..stage import faces_side_by_side
 from ..state import FaceState
 from ..tools import Tools
 from .photometric import PhotometricSettings, refine_photometric
@@ -28,7 +28,7 @@ class PhotometricRefinement:
     reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "fit", "mask"})
     writes: ClassVar[frozenset[str]] = frozenset({"fit"})
 
-    @face_by_face
+    @faces_side_by_side
     def __call__(self, face: FaceState, tools: Tools) -> FaceState:
         """See :class:`wholeface.stages.Stage`."""
         assert face.fit is not None

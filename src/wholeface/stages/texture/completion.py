@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...core.threads import one_thread
-from ..stage import face_by_face
+from ..stage import faces_side_by_side
 from ..state import FaceState
 from ..tools import Tools
 from .uv import CompleteSettings, complete_texture, prepare
@@ -39,7 +39,7 @@ class TextureCompletion:
         """Make the tables that belong to the face model and the texture's size."""
         prepare(tools.model, self.size)
 
-    @face_by_face
+    @faces_side_by_side
     @one_thread()
     def __call__(self, face: FaceState, tools: Tools) -> FaceState:
         """See :class:`wholeface.stages.Stage`."""

@@ -145,6 +145,12 @@ def test_the_command_names_what_is_wrong(weights_folder, tmp_path, capsys):
     assert "none.json" in capsys.readouterr().err
 
 
+def test_networks_of_several_inputs_are_refused():
+    network = networks.Fisn(networks.FisnConfig(width=2, style=2, hidden=2, condition=2))
+    with pytest.raises(UsageError, match="a Fisn takes image, map_alpha, map_gamma"):
+        networks.onnx_bytes(network, 32)
+
+
 def test_a_full_disk_leaves_nothing_behind(small_networks, tmp_path, monkeypatch):
     def refuse(source, target):
         raise OSError(28, "No space left on device")

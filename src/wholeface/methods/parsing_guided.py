@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from ..stages import Stage, Tools
 from ..stages.deocclude.by_parsing_map import DeoccludeByParsingMap
-from ..stages.texture.from_image import TextureFromImage
+from ..stages.texture.completion import TextureCompletion
 from ._graph import graph_refinement
 from .analysis import fit_and_refine
 from .spec import MethodOptions, MethodSpec
@@ -27,8 +27,8 @@ __all__ = ["METHOD"]
 def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
     return (
         *fit_and_refine(options),
-        DeoccludeByParsingMap(),
-        TextureFromImage(size=options.texture_size),
+        DeoccludeByParsingMap(remove="all" if options.remove == "auto" else options.remove),
+        TextureCompletion(size=options.texture_size),
         *graph_refinement(tools),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import tempfile
@@ -40,8 +41,14 @@ def onnx_bytes(network: nn.Module, size: int, *, metadata: Mapping[str, str] | N
         metadata: written into the file.
 
     Raises:
-        UsageError: the package ``onnx`` is not installed.
+        UsageError: the package ``onnx`` is not installed, or the network takes more than an image.
     """
+    taken = list(inspect.signature(network.forward).parameters)
+    if len(taken) != 1:
+        raise UsageError(
+            f"a {type(network).__name__} takes {', '.join(taken)}; ONNX models are written of networks that take one "
+            "image alone"
+        )
     try:
         import onnx
     except ImportError as error:

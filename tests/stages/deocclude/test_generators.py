@@ -25,11 +25,10 @@ from wholeface.networks.weights import WeightCard, save_weights
 from wholeface.perceive import EyewearPart, FaceLandmarks, ParsingClass
 from wholeface.perceive.eyewear import Eyewear
 from wholeface.perceive.frames import eye_band
-from wholeface.photo import Similarity
 from wholeface.stages import FaceState, Networks, Tools
 from wholeface.stages.deocclude.by_eyeglasses import DeoccludeByEyeglasses
 from wholeface.stages.deocclude.by_parsing_map import DeoccludeByParsingMap, guiding_maps
-from wholeface.stages.deocclude.filled import FilledCrop, laid_into, soft_matte
+from wholeface.stages.deocclude.filled import soft_matte
 
 GENERATED, OBSERVED = int(Provenance.GENERATED), int(Provenance.OBSERVED)
 
@@ -112,6 +111,16 @@ def test_fisn_fills_what_is_hidden_and_nothing_else(
     assert made[120:140, 100:140].all()
     assert not made[:100].any()
     assert (done.image.pixels[:100] == face.photo.pixels[:100]).all()
+    generated = done.generated
+    assert generated is not None
+    assert generated.pixels.shape == (48, 48, 3)
+    assert (generated.removed == generated.matte).all()
+    assert (generated.error == np.float32(0.1)).all()
+    (kept,) = DeoccludeByParsingMap(remove="none")([face], tools)
+    assert kept.image is not None
+    assert kept.generated is not None
+    assert (kept.image.pixels == face.photo.pixels).all()
+    assert (kept.generated.matte == generated.matte).all()  # the texture is whole in any case
     changed = (done.image.pixels != face.photo.pixels).any(axis=2)
     assert changed[made].mean() > 0.95
     (free,) = DeoccludeByParsingMap()([parsed_face(box=None)], tools)
@@ -150,6 +159,10 @@ def test_the_remover_fills_what_the_deleter_finds(
     assert not made[:75].any()
     assert not made[112:].any()
     assert (done.image.pixels[120:] == 90).all()
+    for remove in ("glasses", "none"):
+        (other,) = DeoccludeByEyeglasses(remove=remove)([face], tools)  # type: ignore[arg-type]
+        assert other.image is not None
+        assert (other.image.provenance == GENERATED).any() == (remove == "glasses")
     (other,) = DeoccludeByEyeglasses(deleted=(ParsingClass.HAT,))([face], tools)
     assert other.image is not None
     assert (other.image.pixels == pixels).all()
@@ -182,20 +195,3 @@ def test_a_hole_is_whole_and_its_border_soft() -> None:
     corner = np.zeros((64, 64), bool)
     corner[:3, :3] = True
     assert (soft_matte(corner)[corner] == 1).all()
-
-
-def test_laid_into_the_photo_at_its_size() -> None:
-    photo = np.full((40, 50, 3), 100, np.uint8)
-    matte = np.zeros((8, 8), np.float32)
-    matte[2:6, 2:6] = 1
-    filled = FilledCrop(Similarity(0.5, 0.0, -5.0, -5.0), np.full((8, 8, 3), 200, np.uint8), matte)
-    image = laid_into(photo, filled)
-    made = image.provenance == GENERATED
-    # Crop pixel c lies at the photo's 2 c + 10: centres 14 to 20 are covered, half of the pixels next to them too.
-    assert np.flatnonzero(made.any(axis=0)).tolist() == list(range(13, 22))
-    assert (image.pixels[14:21, 14:21] == 200).all()
-    assert (image.pixels[:12] == 100).all()
-    assert (image.pixels[23:] == 100).all()
-    outside = laid_into(photo, replace(filled, crop=Similarity(0.5, 0.0, 500.0, 0.0)))
-    assert (outside.pixels == photo).all()
-    assert not np.shares_memory(outside.pixels, photo)

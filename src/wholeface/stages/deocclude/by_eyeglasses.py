@@ -20,7 +20,8 @@ from ...perceive.frames import PARSING_MARGIN, face_frame
 from ...photo import Similarity, warp
 from ..state import FaceState
 from ..tools import Tools
-from .filled import FilledCrop, laid_into, soft_matte
+from .filled import EXPECTED_ERROR, filled
+from .remove import Remove
 
 __all__ = ["DeoccludeByEyeglasses"]
 
@@ -29,7 +30,9 @@ _GROWN = 128  # of the crop's edge, one part by which what is deleted grows, as 
 
 @dataclass(frozen=True)
 class DeoccludeByEyeglasses:
-    """Fills ``image`` by a deleter, :class:`wholeface.networks.UNet`, and :class:`wholeface.networks.EyeglassesNet`.
+    """Fills ``generated`` and ``image`` by a deleter and a generator.
+
+    They are a :class:`wholeface.networks.UNet` and a :class:`wholeface.networks.EyeglassesNet`.
 
     The photo keeps everything but what the deleter names spectacles and a narrow border of it. Pixels that the
     generator made are ``GENERATED``, the others ``OBSERVED``.
@@ -38,6 +41,9 @@ class DeoccludeByEyeglasses:
         weights: name of the generator, or path of its file.
         deleter: name of the deleter, or path of its file.
         deleted: classes that are deleted; the paper's are spectacles.
+        remove: what the picture is to be without; ``none`` leaves it as it is, all else takes away what is deleted.
+        error: mean absolute error that is expected of generated pixels, sRGB of [0, 1]; the texture trusts them less
+            the larger it is.
         batch: at most so many faces at once.
 
     Source: Zhao & Qi 2022, "Generative landmarks guided eyeglasses removal 3D face reconstruction", §3.2.
@@ -46,17 +52,20 @@ class DeoccludeByEyeglasses:
     weights: str = "eyeglasses"
     deleter: str = "eyeglasses_deleter"
     deleted: tuple[ParsingClass, ...] = (ParsingClass.EYEGLASSES,)
+    remove: Remove = "all"
+    error: float = EXPECTED_ERROR
     batch: int = 8
 
     name: ClassVar[str] = "deocclude"
     reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image"})
+    writes: ClassVar[frozenset[str]] = frozenset({"generated", "image"})
 
     def __call__(self, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
         """See :class:`wholeface.stages.Stage`."""
         generator, deleter = tools.networks.load(self.weights), tools.networks.load(self.deleter)
         assert isinstance(generator, EyeglassesNet)
         assert isinstance(deleter, UNet)
+        remove: Remove = "none" if self.remove == "none" else "all"
         done: list[FaceState] = []
         for first in range(0, len(faces), self.batch):
             group = faces[first : first + self.batch]
@@ -65,8 +74,7 @@ class DeoccludeByEyeglasses:
             pixels = _made(generator, group, crops, mask)
             hidden = F.interpolate(mask, (generator.config.input_size,) * 2)[:, 0].numpy() > 0.5
             for face, crop, made, hole in zip(group, crops, pixels, hidden):
-                filled = FilledCrop(crop, made, soft_matte(hole))
-                done.append(face.with_(image=laid_into(face.photo.pixels, filled)))
+                done.append(filled(face, crop, made, hole, remove, self.error))
         return done
 
     def _deleted(self, deleter: UNet, faces: Sequence[FaceState]) -> Tensor:

@@ -18,7 +18,8 @@ from ...perceive.frames import PARSING_MARGIN, face_frame
 from ...photo import Similarity, warp
 from ..state import FaceState
 from ..tools import Tools
-from .filled import FilledCrop, laid_into, soft_matte
+from .filled import EXPECTED_ERROR, filled
+from .remove import Remove
 
 __all__ = ["DeoccludeByParsingMap", "GuidingMaps", "guiding_maps"]
 
@@ -81,24 +82,29 @@ def guiding_maps(face: FaceState, size: int) -> GuidingMaps:
 
 @dataclass(frozen=True)
 class DeoccludeByParsingMap:
-    """Fills ``image`` by :class:`wholeface.networks.Fisn`.
+    """Fills ``generated`` and ``image`` by :class:`wholeface.networks.Fisn`.
 
     The network makes the whole crop anew; the photo keeps what it shows of the face, and what lies beside it. Pixels
     that the network made are ``GENERATED``, the others ``OBSERVED``.
 
     Args:
         weights: name of the network, or path of its file.
+        remove: what the picture is to be without; the paper takes away all that hides the face.
+        error: mean absolute error that is expected of generated pixels, sRGB of [0, 1]; the texture trusts them less
+            the larger it is.
         batch: at most so many faces at once.
 
     Source: Zhao & Qi 2021, "Generative face parsing map guided 3D face reconstruction under occluded scenes", §3.3.
     """
 
     weights: str = "fisn"
+    remove: Remove = "all"
+    error: float = EXPECTED_ERROR
     batch: int = 8
 
     name: ClassVar[str] = "deocclude"
     reads: ClassVar[frozenset[str]] = frozenset({"photo", "landmarks", "parsing"})
-    writes: ClassVar[frozenset[str]] = frozenset({"image"})
+    writes: ClassVar[frozenset[str]] = frozenset({"generated", "image"})
 
     def __call__(self, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
         """See :class:`wholeface.stages.Stage`."""
@@ -109,8 +115,7 @@ class DeoccludeByParsingMap:
             group = faces[first : first + self.batch]
             maps = [guiding_maps(face, network.config.input_size) for face in group]
             for face, guide, pixels in zip(group, maps, _made(network, group, maps)):
-                filled = FilledCrop(guide.crop, pixels, soft_matte(guide.hidden))
-                done.append(face.with_(image=laid_into(face.photo.pixels, filled)))
+                done.append(filled(face, guide.crop, pixels, guide.hidden, self.remove, self.error))
         return done
 
 

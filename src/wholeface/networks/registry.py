@@ -134,7 +134,7 @@ def _loaded(entry: EntryPoint) -> Any:
         ) from error
 
 
-def has_weights(*names: NetworkName, weights: Path | None = None) -> bool:
+def has_weights(*names: str, weights: Path | None = None) -> bool:
     """Whether the weight files of these networks exist; see :func:`weights_file`."""
     return all(weights_file(name, weights).is_file() for name in names)
 

@@ -12,10 +12,18 @@ import torch
 
 from wholeface.core.srgb import LINEAR_OF_BYTE
 from wholeface.errors import ModelFileError
-from wholeface.networks import TextureGraphNet, TextureGraphNetConfig, WeightCard, save_weights
+from wholeface.networks import (
+    TextureGraphNet,
+    TextureGraphNetConfig,
+    WeightCard,
+    has_weights,
+    load_network,
+    save_weights,
+    weights_file,
+)
 from wholeface.perceive import FaceLandmarks
 from wholeface.photo import read_photo
-from wholeface.stages import FaceFit, FaceState, MaskEstimate, Tools
+from wholeface.stages import FaceFit, FaceState, MaskEstimate, Networks, Tools
 from wholeface.stages.texture import MODEL, OBSERVED
 from wholeface.stages.texture.completion import TextureCompletion
 from wholeface.stages.texture.graph import (
@@ -115,10 +123,10 @@ def test_a_change_reaches_what_is_made_up_and_nothing_else(done: FaceState, head
     assert done.texture is not None
     assert done.fit is not None
     mesh, texture = face_mesh(head), done.texture
-    observed = vertex_colours(head, texture, done.fit.parameters).observed
+    kept = vertex_colours(head, texture, done.fit.parameters).kept
     factor = np.log(np.array([0.8, 1.1, 1.0], np.float32))
     change = np.tile(factor, (len(mesh), 1))
-    new = with_change(head, texture, change, observed)
+    new = with_change(head, texture, change, kept)
     assert np.array_equal(
         new.texture[texture.provenance == OBSERVED], texture.texture[texture.provenance == OBSERVED]
     )
@@ -126,7 +134,7 @@ def test_a_change_reaches_what_is_made_up_and_nothing_else(done: FaceState, head
     atlas = atlas_of(head, 128)
     corners = head.triangles.numpy()[atlas.triangle]
     full = np.ones(head.vertex_count)
-    full[mesh.chosen] = observed
+    full[mesh.chosen] = kept
     half = np.sort(
         np.concatenate([mesh.triangles[:, [0, 1]], mesh.triangles[:, [1, 2]], mesh.triangles[:, [2, 0]]])
     )
@@ -140,16 +148,33 @@ def test_a_change_reaches_what_is_made_up_and_nothing_else(done: FaceState, head
     )
     assert deep.sum() > 50
     assert np.allclose(ratio, np.exp(factor), rtol=0.06)  # bytes
-    half = with_change(head, texture, change, observed, RefineSettings(strength=0.5))
+    half = with_change(head, texture, change, kept, RefineSettings(strength=0.5))
     ratio = (
         LINEAR_OF_BYTE[half.texture.reshape(-1, 3)[rows]]
         / LINEAR_OF_BYTE[texture.texture.reshape(-1, 3)[rows]]
     )
     assert np.allclose(ratio, np.exp(0.5 * factor), rtol=0.06)
-    everywhere = with_change(head, texture, change, observed, RefineSettings(observed=True))
+    everywhere = with_change(head, texture, change, kept, RefineSettings(observed=True))
     seen = (texture.provenance == OBSERVED) & (texture.texture.min(axis=2) > 40)
     ratio = LINEAR_OF_BYTE[everywhere.texture[seen]] / LINEAR_OF_BYTE[texture.texture[seen]]
     assert np.median(ratio[:, 0]) == pytest.approx(0.8, abs=0.03)
+
+
+def test_what_a_generator_made_keeps_its_colour(done: FaceState, head: Any, tmp_path: Path) -> None:
+    assert done.texture is not None
+    assert done.fit is not None
+    made = done.texture.provenance == MODEL
+    made[: made.shape[0] // 2] = False
+    lent = replace(done.texture, provenance=np.where(made, np.uint8(4), done.texture.provenance))
+    found = vertex_colours(head, lent, done.fit.parameters)
+    before = vertex_colours(head, done.texture, done.fit.parameters)
+    assert np.allclose(found.kept - found.observed, found.mirrored - before.mirrored, atol=1e-6)
+    assert (found.kept > before.kept + 0.9).any()
+    stage = GraphRefinement(network=_weights(tmp_path, level=-0.5))
+    (darker,) = stage([done.with_(texture=lent)], Tools(head))
+    assert darker.texture is not None
+    assert np.array_equal(darker.texture.texture[made], lent.texture[made])
+    assert not np.array_equal(darker.texture.texture, lent.texture)
 
 
 def test_an_untrained_network_leaves_the_texture(done: FaceState, tmp_path: Path) -> None:
@@ -180,6 +205,25 @@ def test_a_network_of_another_kind_is_refused(done: FaceState) -> None:
     assert done.fit is not None
     with pytest.raises(ModelFileError, match="needs a TextureGraphNet"):
         GraphRefinement(network="eyewear")([done], Tools(done.fit.model))
+
+
+@pytest.mark.skipif(not has_weights("texture_graph"), reason="needs the shipped weights")
+def test_a_folder_of_other_weights_need_not_hold_this_network(done: FaceState, tmp_path: Path) -> None:
+    assert done.fit is not None
+    tools = Tools(done.fit.model, Networks(weights=tmp_path))
+    assert GraphRefinement()([done], tools) == [done]  # the shipped one belongs to the shipped model's mesh
+
+
+@pytest.mark.skipif(not has_weights("texture_graph"), reason="needs the shipped weights")
+def test_the_shipped_network_belongs_to_the_shipped_model() -> None:
+    from wholeface.morphable import load_model
+
+    network, card = load_network("texture_graph")
+    mesh = face_mesh(load_model("wholeface"))
+    assert isinstance(network, TextureGraphNet)
+    assert network.config.vertices == len(mesh)
+    assert weights_file("texture_graph").stat().st_size < 2 * 2**20
+    assert card.scores["delta_e"] < card.scores["delta_e_coarse"]
 
 
 def test_models_without_uv_are_refined_at_their_vertices(head: Any, scene_of: Any, tmp_path: Path) -> None:

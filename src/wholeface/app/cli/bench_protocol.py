@@ -27,6 +27,7 @@ PROTOCOL_HELP = {
     "scaling": "speed and memory of each stage: cold, warm, 1 and 32 photos, 1 and 2 threads",
     "occluders": "occluder masks against hand-drawn ones",
     "shrinkage": "does the fitted identity beat the mean face, and at what factor",
+    "texture": "colours of hidden parts: fitted model, completion, graph-convolutional refinement",
     "perception": "detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",
     "speed": "time and memory of each stage, end to end, on this machine",
     "render": "rasteriser, shading and the differentiable chain",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ...core.errors import ModelFileError
 from ..stage import face_by_face
 from ..state import FaceState
 from ..tools import Tools
 from .graph import RefineSettings, face_mesh, refine_colours, vertex_colours, with_change
+
+if TYPE_CHECKING:
+    from ...networks.graph import TextureGraphNet
 
 __all__ = ["GraphRefinement"]
 
@@ -19,7 +22,8 @@ class GraphRefinement:
     """Multiplies ``texture`` by what the fine colours of the mesh's vertices add over the coarse ones.
 
     The network looks at the whole face: what the photo shows, what completion made of the rest, and the fitted model.
-    Texels that the photo shows stay, unless the settings say otherwise, and so does what is finer than the mesh.
+    Texels that the photo shows, or that a generator made, stay, unless the settings say otherwise, and so does what
+    is finer than the mesh.
     Provenance and confidence stay, too: the new colours are as much made up as the old ones.
 
     A network that learned on another mesh than the face model's changes nothing.
@@ -41,7 +45,7 @@ class GraphRefinement:
 
     def prepare(self, tools: Tools) -> None:
         """Load the network, and make the mesh's levels."""
-        tools.networks.load(self.network)
+        self._load(tools)
         _ = face_mesh(tools.model).graph
 
     @face_by_face
@@ -51,21 +55,30 @@ class GraphRefinement:
         Raises:
             ModelFileError: the weights are missing, or of another kind of network.
         """
-        from ...networks.graph import TextureGraphNet
-
         assert face.fit is not None
         assert face.texture is not None
-        network = tools.networks.load(self.network)
-        if not isinstance(network, TextureGraphNet):
-            raise ModelFileError(
-                f"the network {self.network!r} is a {type(network).__name__}; the graph refinement needs a "
-                "TextureGraphNet: take its weights, or train them (`wholeface train texture_graph`)"
-            )
+        network = self._load(tools)
         mesh = face_mesh(face.fit.model)
         if network.config.vertices not in (0, len(mesh)):
             return face
         found = vertex_colours(face.fit.model, face.texture, face.fit.parameters, mesh)
         change = refine_colours(network, mesh, found)
         return face.with_(
-            texture=with_change(face.fit.model, face.texture, change, found.observed, self.settings)
+            texture=with_change(face.fit.model, face.texture, change, found.kept, self.settings)
         )
+
+    def _load(self, tools: Tools) -> TextureGraphNet:
+        """The network; the shipped one where a folder of other weights holds none."""
+        from ...networks.graph import TextureGraphNet
+        from ...networks.registry import METHOD_NETWORKS, weights_file
+
+        name, folder = self.network, tools.networks.weights
+        if name in METHOD_NETWORKS and folder is not None and not weights_file(name, folder).is_file():
+            name = str(weights_file(name))
+        network = tools.networks.load(name)
+        if not isinstance(network, TextureGraphNet):
+            raise ModelFileError(
+                f"the network {self.network!r} is a {type(network).__name__}; the graph refinement needs a "
+                "TextureGraphNet: take its weights, or train them (`wholeface train texture_graph`)"
+            )
+        return network

@@ -114,6 +114,19 @@ def test_both_players_have_gradients_of_their_own_turn(store: Path) -> None:
     assert parts["loss"] == pytest.approx(wanted + c.adversarial * parts["adversarial"], rel=1e-5)
 
 
+def test_a_network_of_identity_is_asked_about_renderings(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed = torch.nn.Sequential(torch.nn.AvgPool2d(80), torch.nn.Flatten())
+    monkeypatch.setattr("wholeface.lab.train.recipes.texture_graph.load_network", lambda name: (embed, None))
+    task = _task(store, adversarial=0.0, embedding="anybody")
+    batch = task.load(np.arange(2), torch.Generator().manual_seed(0))
+    found = task.step(_update(task, "generator"), batch)
+    assert 0 < float(found["identity"].detach()) < 0.1
+    same = task.step(_update(task, "generator"), {**batch, "target": batch["colours"]})
+    assert float(same["identity"].detach()) == pytest.approx(0, abs=1e-6)
+
+
 def test_as_published_the_network_starts_at_the_model(store: Path) -> None:
     task = _task(store, start="model", adversarial=0.0)
     scores = task.evaluate(task.networks, torch.device("cpu"))

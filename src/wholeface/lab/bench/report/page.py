@@ -73,6 +73,14 @@ SECTIONS = (
         needs_data=True,
     ),
     Section(
+        "Colours of hidden parts",
+        "Clean photos that no network of colours learned from. A part of the face is declared hidden, the face is "
+        "lit and completed from the rest, and its colours at the vertices of the mesh are compared with those of the "
+        "whole photo. Fitted model: the coarse colours as published; completion: without a generator.",
+        ("bench", "texture", "--data", "{data}"),
+        needs_data=True,
+    ),
+    Section(
         "Several photos of one person in one fit",
         "Rendered subjects who were never trained on, each in four images with other expressions, poses and light: "
         "the neutral shape of one photo's fit and of one fit of two and of four photos (`--same-person`), against "

@@ -11,8 +11,8 @@ from ....core.smoothstep import smoothstep
 from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ....morphable import MorphableModel
 from ....networks.graph import TextureGraphNet
-from ..uv.atlas import Array, atlas_of
-from ..uv.complete import OBSERVED, CompletedTexture
+from ..uv.atlas import FACE, OUTER, Array, atlas_of, surface_of
+from ..uv.complete import MIRRORED, MODEL, CompletedTexture
 from .face_mesh import FaceMesh, face_mesh
 from .vertex_colours import VertexColours, network_inputs
 
@@ -25,7 +25,7 @@ class RefineSettings:
 
     Args:
         strength: factor on the change; 0 changes nothing.
-        observed: refine what the photo shows, too.
+        observed: refine what the photo shows, or a generator made, too.
     """
 
     strength: float = 1.0
@@ -54,50 +54,57 @@ def with_change(
     model: MorphableModel,
     texture: CompletedTexture,
     change: Array,
-    observed: Array,
+    kept: Array,
     settings: RefineSettings | None = None,
 ) -> CompletedTexture:
     """A texture multiplied with what is known at vertices; what is finer than the mesh stays.
 
     Between vertices the logarithm of the factor is interpolated by barycentric coordinates. Texels that the photo
-    shows keep their colour, and within the last edge before them the change fades out, so that no border is seen.
+    shows or a generator made keep their colour, and within the last edge before them the change fades out, so that no
+    border is seen.
 
     Args:
         model: of the texture.
         texture: completed.
         change: (M, 3) logarithms at the face mesh's vertices.
-        observed: (M,) share of observed texels around them.
+        kept: (M,) share of texels around them that keep their colour.
         settings: see :class:`RefineSettings`.
     """
     settings = settings or RefineSettings()
     mesh = face_mesh(model)
     full = np.zeros((model.vertex_count, 4), np.float32)
     full[mesh.chosen, :3] = settings.strength * change
-    # 0 from half observed on; the mesh's rim keeps its colour, because what lies beyond it does.
-    full[mesh.chosen, 3] = 1.0 if settings.observed else smoothstep(0.0, 0.5, 0.5 - observed)
-    inside = np.zeros(model.vertex_count, np.bool_)
-    inside[mesh.chosen] = True
-    rim = _rim(mesh)
-    full[mesh.chosen[rim], 3] = 0
+    # 0 from half kept on; the mesh's rim keeps its colour, because what lies beyond it does.
+    full[mesh.chosen, 3] = 1.0 if settings.observed else smoothstep(0.0, 0.5, 0.5 - kept)
+    full[mesh.chosen[_rim(mesh)], 3] = 0
     if texture.per_vertex:
-        log, fade, provenance = full[:, :3], full[:, 3], texture.provenance
-        pixels = texture.texture
+        rows = mesh.chosen
+        pixels, provenance = texture.texture, texture.provenance
     else:
-        atlas = atlas_of(model, texture.texture.shape[0])
-        corners = model.triangles.cpu().numpy()[atlas.triangle]
-        values = np.einsum("tj,tjc->tc", atlas.barycentric, full[corners])
-        log, fade = values[:, :3], np.where(inside[corners].all(axis=1), values[:, 3], 0)
-        provenance = texture.provenance.reshape(-1)[atlas.texel]
+        size = texture.texture.shape[0]
+        atlas = atlas_of(model, size)
+        rows = model.table("face mesh rows", lambda m: _face_rows(m, size), key=size)
         pixels = texture.texture.reshape(-1, 3)[atlas.texel]
+        provenance = texture.provenance.reshape(-1)[atlas.texel]
     if not settings.observed:
-        fade = np.where(provenance == OBSERVED, 0, fade)
-    moved = np.flatnonzero(fade > 0)
-    linear = LINEAR_OF_BYTE[pixels[moved]] * np.exp(log[moved] * fade[moved, None])
+        rows = rows[np.isin(provenance[rows], (MIRRORED, MODEL))]
+    if texture.per_vertex:
+        values = full[rows]
+    else:
+        corners = model.triangles.cpu().numpy()[atlas.triangle[rows]]
+        weights = atlas.barycentric[rows]
+        # v_tc = sum_j b_tj f_jc
+        values = sum(weights[:, j, None] * full[corners[:, j]] for j in range(3))
+    linear = LINEAR_OF_BYTE[pixels[rows]] * np.exp(values[:, :3] * values[:, 3:])
     new = pixels.copy()
-    new[moved] = np.round(255 * encode_srgb(linear)).astype(np.uint8)
-    if not texture.per_vertex:
-        new = new[atlas.nearest]
-    return replace(texture, texture=new)
+    new[rows] = np.round(255 * encode_srgb(linear)).astype(np.uint8)
+    return replace(texture, texture=new if texture.per_vertex else new[atlas.nearest])
+
+
+def _face_rows(model: MorphableModel, size: int) -> Array:
+    """Numbers of the atlas' texels that show the face mesh."""
+    kind = surface_of(model).kind[atlas_of(model, size).triangle]
+    return np.flatnonzero(np.isin(kind, (FACE, OUTER)))
 
 
 def _rim(mesh: FaceMesh) -> Array:

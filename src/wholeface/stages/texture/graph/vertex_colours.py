@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ....core.provenance import Provenance
 from ....core.short_repr import short_repr
 from ....core.srgb import LINEAR_OF_BYTE
 from ....morphable import MorphableModel, Parameters
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DARKEST", "FEATURES", "VertexColours", "network_inputs", "vertex_colours"]
 
 DARKEST = 0.004  # linear light; what is darker is as dark
+LENT = (Provenance.GENERATED, Provenance.EXAMPLE)
 FEATURES = 9
 """Numbers per vertex that :func:`network_inputs` gives beside the colour."""
 
@@ -38,7 +40,8 @@ class VertexColours:
             texels around each vertex.
         model: (M, 3) float32, the same of the fitted model alone.
         observed: (M,) float32 in [0, 1], share of these texels that the photo shows.
-        mirrored: (M,) the same of mirrored ones.
+        mirrored: (M,) the same of mirrored ones, and of those that a generator made or another face lent.
+        kept: (M,) the same of those that are no completion's: observed, generated, lent.
         confidence: (M,) float32 in [0, 1], mean.
     """
 
@@ -46,6 +49,7 @@ class VertexColours:
     model: Array
     observed: Array
     mirrored: Array
+    kept: Array
     confidence: Array
 
     __repr__ = short_repr
@@ -66,8 +70,10 @@ def vertex_colours(
     if texture.per_vertex:
         linear = LINEAR_OF_BYTE[texture.texture[mesh.chosen]]
         provenance, confidence = texture.provenance[mesh.chosen], texture.confidence[mesh.chosen]
-        observed = (provenance == OBSERVED).astype(np.float32)
-        mirrored = (provenance == MIRRORED).astype(np.float32)
+        observed, lent = (
+            part.astype(np.float32) for part in (provenance == OBSERVED, np.isin(provenance, LENT))
+        )
+        mirrored = lent + (provenance == MIRRORED)
     else:
         size = texture.texture.shape[0]
         average = model.table("face mesh texels", lambda m: _averages(m, size), key=size)
@@ -76,19 +82,21 @@ def vertex_colours(
         values = np.concatenate(
             [
                 LINEAR_OF_BYTE[texture.texture.reshape(-1, 3)[texel]],
-                np.stack([provenance == OBSERVED, provenance == MIRRORED], axis=1),
+                np.stack([provenance == OBSERVED, provenance == MIRRORED, np.isin(provenance, LENT)], axis=1),
                 texture.confidence.reshape(-1)[texel][:, None],
             ],
             axis=1,
             dtype=np.float32,
         )
         found = average @ values
-        linear, observed, mirrored, confidence = found[:, :3], found[:, 3], found[:, 4], found[:, 5]
+        linear, observed, lent, confidence = found[:, :3], found[:, 3], found[:, 5], found[:, 6]
+        mirrored = found[:, 4] + lent
     return VertexColours(
         np.log(np.maximum(linear / texture.gain, DARKEST)).astype(np.float32),
         np.log(np.maximum(vertex_albedo(model, parameters)[mesh.chosen], DARKEST)),
         observed,
         mirrored,
+        observed + lent,
         confidence.astype(np.float32),
     )
 

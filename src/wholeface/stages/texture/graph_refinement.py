@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from ...core.errors import ModelFileError
-from ..stage import face_by_face
+from ...core.threads import one_thread
+from ..stage import faces_side_by_side
 from ..state import FaceState
 from ..tools import Tools
 from .graph import RefineSettings, face_mesh, refine_colours, vertex_colours, with_change
@@ -48,7 +49,8 @@ class GraphRefinement:
         self._load(tools)
         _ = face_mesh(tools.model).graph
 
-    @face_by_face
+    @faces_side_by_side
+    @one_thread()
     def __call__(self, face: FaceState, tools: Tools) -> FaceState:
         """See :class:`wholeface.stages.Stage`.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -145,7 +145,7 @@ def run_ranges(kernel: Callable[..., object], count: int, least: int, *arguments
 def side_by_side(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
     """``work`` of each item, in order, for several items at a time; each has a share of the cores for its kernels.
 
-    As many at a time as :func:`width` says.
+    As many at a time as :func:`width` says; within :func:`one_torch_thread` it holds for all of them.
 
     Args:
         work: may be called by several threads at once, and releases the interpreter lock where it takes time.
@@ -162,8 +162,10 @@ def side_by_side(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
     errors: dict[int, BaseException] = {}
     rest = iter(enumerate(items))  # next() of an enumeration is one step, whatever thread takes it
 
+    limited = _local.limited
+
     def worker() -> None:
-        with _width(whole // crew):
+        with _width(whole // crew), one_torch_thread() if limited else nullcontext():
             for number, item in rest:
                 try:
                     found[number] = work(item)

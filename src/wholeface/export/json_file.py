@@ -21,6 +21,7 @@ __all__ = ["SCHEMA_VERSION", "plain_json", "write_json"]
 SCHEMA_VERSION = 1
 """Written where the data name no ``schema_version`` of their own."""
 _DIGITS = 7  # significant; what a float32 holds
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # json.dumps makes a new one each time
 
 
 def write_json(path: str | os.PathLike[str], data: Mapping[str, Any], *, digits: int = _DIGITS) -> Path:
@@ -49,6 +50,11 @@ def plain_json(value: Any, *, digits: int | None = None) -> Any:  # noqa: PLR091
     Raises:
         UsageError: a value that JSON cannot hold.
     """
+    kind = type(value)
+    if kind is float:  # nearly all values, so they come first
+        return _rounded(value, digits)
+    if kind is list:
+        return [plain_json(v, digits=digits) for v in value]
     if hasattr(value, "detach"):  # torch tensor
         value = value.detach().cpu().numpy()
     if isinstance(value, (np.ndarray, np.generic)):
@@ -95,8 +101,8 @@ def _dump(value: Any, indent: str) -> str:
     """Objects over several lines; lists of scalars on one line; lists of lists one line per row."""
     deeper = indent + "  "
     if isinstance(value, dict) and value:
-        rows = [f"{deeper}{json.dumps(k, ensure_ascii=False)}: {_dump(v, deeper)}" for k, v in value.items()]
+        rows = [f"{deeper}{_encode(k)}: {_dump(v, deeper)}" for k, v in value.items()]
         return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(v, (dict, list)) for v in value):
         return "[\n" + ",\n".join(deeper + _dump(v, deeper) for v in value) + f"\n{indent}]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _encode(value)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from ..core.threads import side_by_side
 
 if TYPE_CHECKING:
     from .reconstruction import Reconstruction
@@ -45,13 +48,19 @@ def _masked(tile: NDArray[np.uint8], occluder: NDArray[np.float32]) -> NDArray[n
 def preview(face: Reconstruction) -> NDArray[np.uint8]:
     """(H, W, 3): photo | mask | completed photo, then three textured and three grey views."""
     box = _crop_box(face.face_region)
-    views = [face.head_view(view, size=_TILE) for view in ("right", "front", "left")]
-    photo = _tile(face.photo.pixels, box)
-    rows = (
-        [photo, _masked(photo, _tile(face.occluder, box)), _tile(face.deoccluded, box)],
-        [view.draw(**face.colours()) for view in views],
-        [view.draw() for view in views],
-    )
+    colours, _ = face.colours(), face.normals  # which all views share
+
+    def top() -> tuple[NDArray[np.uint8], ...]:
+        photo = _tile(face.photo.pixels, box)
+        return photo, _masked(photo, _tile(face.occluder, box)), _tile(face.deoccluded, box)
+
+    def looks(name: str) -> tuple[NDArray[np.uint8], ...]:
+        view = face.head_view(name, size=_TILE)
+        return view.draw(**colours), view.draw()
+
+    jobs = [top, *(partial(looks, name) for name in ("right", "front", "left"))]
+    first, *drawn = side_by_side(lambda job: job(), jobs)
+    rows = (first, *zip(*drawn))
     edge = 3 * _TILE + 4 * _GAP
     sheet = np.full((edge, edge, 3), 255, dtype=np.uint8)
     for r, row in enumerate(rows):

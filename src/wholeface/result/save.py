@@ -70,8 +70,8 @@ def save(
                 face.spectacles.lens_patch.values > 0.5, np.uint8(255), np.uint8(0)
             )
             image("lens", lens)
+        image("preview", face.preview)  # makes the photo without the occluder, too
         image("deoccluded", face.deoccluded)
-        image("preview", face.preview)
         for job in jobs:
             job.result()  # raises what the writer raised
         files = tuple(sorted([RECORD, *(p.name for p in new.iterdir())]))

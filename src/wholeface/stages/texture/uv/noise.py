@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from ....core.luminance import luminance
+from ....core.threads import side_by_side
 from ....morphable import MorphableModel
 from .atlas import FACE, Array, Atlas, Surface
 from .view import View
@@ -15,6 +17,7 @@ from .view import View
 __all__ = ["SkinNoise", "matched_noise", "skin_noise"]
 
 _ENOUGH = 400  # reliable pixels from which the photo tells how rough its skin is
+_NARROWEST = 0.6  # photo pixels of the wider Gaussian, below which a photo shows nothing of a band
 _ROUGHEST = 0.06  # log units; beyond that it is a spoilt photo
 _LIMIT = 3.0
 _ELSEWHERE = 0.6  # scalp, ears and neck are stretched on the atlas
@@ -97,8 +100,7 @@ def matched_noise(noise: SkinNoise, view: View, weight: Array, surface: Surface,
         return np.zeros(noise.values.shape[1], np.float32)
     from scipy.optimize import nnls
 
-    measured = [_roughness(noise, b, view, reliable, surface) for b in range(len(noise.scale))]
-    found, typical = np.array(measured).T
+    found, typical = _roughness(noise, view, reliable, surface).T
     # Neighbouring bands overlap: what the photo shows in each is the sum of what all of them put there.
     variance, _ = nnls(_overlap(noise.scale), found**2)
     variance[noise.scale > _GRAIN_MM] *= _COARSE_SHARE
@@ -121,29 +123,44 @@ def _overlap(scale: Array) -> Array:
     return result
 
 
-def _roughness(
-    noise: SkinNoise, band: int, view: View, reliable: Array, surface: Surface
-) -> tuple[float, float]:
-    """Standard deviation of the photo's skin in one band, and the model's median roughness where it was measured."""
-    from scipy.ndimage import gaussian_filter
-
-    wide = float(noise.scale[band]) * view.pixels_per_mm
-    if wide < 0.6:
-        return 0.0, 1.0
-    seen = reliable.astype(np.float32)
-    log = np.log(luminance(view.linear) + 0.003) * seen
-    soft = []
-    for sigma in (0.5 * wide, wide):
-        share = np.maximum(gaussian_filter(seen, sigma), 1e-3)
-        soft.append(gaussian_filter(log, sigma) / share)
+def _roughness(noise: SkinNoise, view: View, reliable: Array, surface: Surface) -> Array:
+    """(B, 2) standard deviation of the photo's skin in each band, and the model's median roughness where it was
+    measured; (0, 1) of a band that is not measured."""
+    result = np.tile((0.0, 1.0), (len(noise.scale), 1))
+    widths = noise.scale * view.pixels_per_mm
+    bands = np.flatnonzero(widths >= _NARROWEST)
     face = reliable & (view.triangle >= 0)
     face &= surface.kind[np.maximum(view.triangle, 0)] == FACE
-    if face.sum() < _ENOUGH:
-        return 0.0, 1.0
-    found = 1.4826 * float(np.median(np.abs(soft[0] - soft[1])[face]))
+    if face.sum() < _ENOUGH or len(bands) == 0:
+        return result
+    soft = _softened(view, reliable, face, sorted({float(s) for b in bands for s in _sigmas(widths[b])}))
     corners = surface.triangles[view.triangle[face]]
-    typical = float(np.median((view.barycentric[face] * noise.level[band][corners]).sum(axis=1)))
-    return min(found, _ROUGHEST), typical
+    for b in bands:
+        fine, coarse = (soft[sigma] for sigma in _sigmas(widths[b]))
+        found = 1.4826 * float(np.median(np.abs(fine - coarse)))
+        typical = float(np.median((view.barycentric[face] * noise.level[b][corners]).sum(axis=1)))
+        result[b] = min(found, _ROUGHEST), typical
+    return result
+
+
+def _sigmas(width: float) -> tuple[float, float]:
+    """Of the Gaussians between which a band lies."""
+    return 0.5 * float(width), float(width)
+
+
+def _softened(view: View, reliable: Array, face: Array, sigmas: Sequence[float]) -> dict[float, Array]:
+    """The photo's log luminance at the face's pixels (P,), blurred within what is reliable, by each sigma."""
+    from scipy.ndimage import gaussian_filter
+
+    seen = reliable.astype(np.float32)
+    log = np.log(luminance(view.linear) + 0.003) * seen
+
+    def blurred(sigma: float) -> Array:
+        return np.asarray(
+            gaussian_filter(log, sigma)[face] / np.maximum(gaussian_filter(seen, sigma)[face], 1e-3)
+        )
+
+    return dict(zip(sigmas, side_by_side(blurred, sigmas)))
 
 
 def _texel_mm(model: MorphableModel, surface: Surface, atlas: Atlas) -> float:

@@ -65,10 +65,13 @@ def _skin_noise(model: MorphableModel, surface: Surface, atlas: Atlas, seed: int
     corners = surface.triangles[atlas.triangle]
     texel_mm = _texel_mm(model, surface, atlas)
     values = np.empty((len(level), len(atlas.texel)), np.float32)
-    for b in range(len(level)):
+
+    def fill(b: int) -> None:
         band = _band(atlas.size, seed + 1000 * b, float(scale[b]) / texel_mm, float(skew[b]))
         here = np.einsum("tj,tj->t", atlas.barycentric, level[b].astype(np.float32)[corners])
         values[b] = band.ravel()[atlas.texel] * here
+
+    side_by_side(fill, range(len(level)))
     return SkinNoise(scale, level, values)
 
 

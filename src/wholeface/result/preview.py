@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,10 @@ def preview(face: Reconstruction) -> NDArray[np.uint8]:
         view = face.head_view(name, size=_TILE)
         return view.draw(**colours), view.draw()
 
-    jobs = [top, *(partial(looks, name) for name in ("right", "front", "left"))]
+    jobs: list[Callable[[], tuple[NDArray[np.uint8], ...]]] = [
+        top,
+        *(partial(looks, name) for name in ("right", "front", "left")),
+    ]
     first, *drawn = side_by_side(lambda job: job(), jobs)
     rows = (first, *zip(*drawn))
     edge = 3 * _TILE + 4 * _GAP

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..core.threads import side_by_side
+from ..core.threads import one_thread, side_by_side
 
 if TYPE_CHECKING:
     from .reconstruction import Reconstruction
@@ -46,6 +46,7 @@ def _masked(tile: NDArray[np.uint8], occluder: NDArray[np.float32]) -> NDArray[n
     return mixed
 
 
+@one_thread()
 def preview(face: Reconstruction) -> NDArray[np.uint8]:
     """(H, W, 3): photo | mask | completed photo, then three textured and three grey views."""
     box = _crop_box(face.face_region)

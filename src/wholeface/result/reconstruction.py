@@ -19,6 +19,7 @@ from ..core.errors import UsageError
 from ..core.packing import packed, unpacked
 from ..core.provenance import Provenance
 from ..core.srgb_torch import srgb_to_linear
+from ..core.threads import one_thread
 from ..export import Mesh, encode_jpeg, encode_png
 from ..morphable import MorphableModel, Parameters
 from ..morphable.expression_names import check_weights
@@ -161,6 +162,7 @@ class Reconstruction:
             finer = self._rendered_over(with_matte(self.occluder, self.generated))
         return compose(self.photo.pixels, self.generated, finer)
 
+    @one_thread()
     def _rendered_over(self, occluder: NDArray[np.float32]) -> NDArray[np.uint8]:
         return deocclude(
             self.photo.pixels,

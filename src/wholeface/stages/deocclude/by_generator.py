@@ -14,10 +14,12 @@ from ...networks import DeocclusionNet
 from ..state import FaceState, GeneratedFace
 from ..tools import Tools
 from .generator import GeneratorInput, UprightFace, generator_input, network_input
-from .remove import Remove, removed
+from .remove import Remove, hair_or_hat, removed
 
 __all__ = ["DeoccludeByGenerator", "something_hidden"]
 
+# Error added under hair and hats: composited ones cover foreheads that were there to be photographed.
+_UNTOLD = 0.08
 _LEAST_HIDDEN = 0.004  # share of the face from which there is something to take away
 
 
@@ -75,7 +77,11 @@ def _generated(
     matte, error = (np.ascontiguousarray(v[:, 0].numpy()) for v in (found.matte, found.scale))
     return [
         GeneratedFace(
-            where.crop, np.ascontiguousarray(p), m.copy(), removed(m, face, where.crop, remove), e.copy()
+            where.crop,
+            np.ascontiguousarray(p),
+            m.copy(),
+            removed(m, face, where.crop, remove),
+            e + _UNTOLD * hair_or_hat(face, where.crop, len(e)),
         )
         for (_, where), face, p, m, e in zip(given, faces, pixels, matte, error)
     ]

@@ -12,7 +12,7 @@ from ...perceive import OccluderKind, ParsingClass
 from ...photo import Similarity, warp
 from ..state import FaceState
 
-__all__ = ["REMOVE", "Remove", "removed"]
+__all__ = ["REMOVE", "Remove", "hair_or_hat", "removed"]
 
 Remove: TypeAlias = Literal["auto", "glasses", "none", "all"]
 """``auto``: everything but hair and hats, which people wear; ``glasses``: spectacles alone; ``all``: hair and hats as
@@ -23,6 +23,22 @@ _WORN_ON_HEAD = [OccluderKind.HAIR, OccluderKind.HAT]
 _HEADGEAR = [ParsingClass.HAIR, ParsingClass.HAT]
 _WORN_ON_NOSE = [OccluderKind.GLASSES, OccluderKind.SUNGLASSES]
 _GROWN = 64  # of the crop's edge, one part by which spectacles are grown: their shadows go with them
+
+
+def hair_or_hat(face: FaceState, crop: Similarity, size: int) -> NDArray[np.float32]:
+    """(S, S) probability of hair or a hat, in front of the face or beside it; 0 without ``parsing``.
+
+    Args:
+        face: whose parsing.
+        crop: from photo to crop pixels.
+        size: S.
+    """
+    if face.parsing is None:
+        return np.zeros((size, size), np.float32)
+    onward = face.parsing.frame.inverse().then(crop)
+    over, seen = face.parsing.kind[_WORN_ON_HEAD].sum(axis=0), face.parsing.parsing[_HEADGEAR].sum(axis=0)
+    worn: NDArray[np.float32] = warp(np.maximum(over, seen), onward, (size, size))
+    return worn
 
 
 def removed(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from .composites import Composites, DeocclusionSample
 __all__ = ["DeocclusionStore", "build_deocclusion_store"]
 
 _SCHEMA = 1
+_DONE, _IMPOSSIBLE = 1, 2
 _TOGETHER = 3  # samples of a subject that a worker makes one after the other
 _TARGETS = {"clean": 3, "kind": 1, "lens": 1, "face": 1}
 
@@ -45,7 +48,7 @@ class DeocclusionStore:
         manifest = _manifest(self.folder)
         done = np.load(self.folder / "done.npy", mmap_mode="r")
         self.size = int(manifest["size"])
-        self.rows = np.flatnonzero(done == 1)
+        self.rows = np.flatnonzero(done == _DONE)
         if len(self.rows) == 0:
             raise DataError(f"{self.folder}: the store holds no finished sample yet; build it again to go on")
         self._arrays = {
@@ -92,7 +95,7 @@ def build_deocclusion_store(
         progress: called with finished and all samples.
 
     Raises:
-        DataError: the folder holds a store of other settings.
+        DataError: the folder holds a store of other settings, or a worker process died.
     """
     settings = {
         "schema": _SCHEMA, "size": composites.size, "count": count, "seed": composites.seed,
@@ -123,43 +126,74 @@ def build_deocclusion_store(
     ]
     jobs = [job for job in jobs if job]
     finished = int((done > 0).sum())
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(folder, composites)) as pool:
-        futures = [pool.submit(_make, job) for job in jobs]
-        for future in as_completed(futures):
-            finished += future.result()
+    if workers == 1:
+        work = _Worker(folder, composites)
+        for job in jobs:
+            finished += work(job)
             if progress is not None:
                 progress(finished, count)
+        return DeocclusionStore(folder)
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(folder, composites)) as pool:
+            for future in as_completed([pool.submit(_make, job) for job in jobs]):
+                finished += future.result()
+                if progress is not None:
+                    progress(finished, count)
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"{folder}: a worker process ended without a word, probably for lack of memory; what is made so far "
+            "stays: go on with fewer workers"
+        ) from error
     return DeocclusionStore(folder)
 
 
-_worker: dict[str, Any] = {}  # of this worker process alone
+class _Worker:
+    """Makes samples and writes them into their rows.
+
+    Args:
+        folder: of the store.
+        composites: where the samples come from.
+    """
+
+    def __init__(self, folder: Path, composites: Composites) -> None:
+        self._folder, self._composites = folder, composites
+        names = (*CHANNELS, *_TARGETS, "done")
+        self._arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in names}
+
+    def __call__(self, indices: list[int]) -> int:
+        """How many samples it went through, those that cannot be made included."""
+        for index in indices:
+            try:
+                sample = self._composites[index]
+            except WholeFaceError:
+                self._arrays["done"][index] = _IMPOSSIBLE
+                continue
+            for name in CHANNELS:
+                self._arrays[name][index] = getattr(sample.given, name)
+            for name in _TARGETS:
+                self._arrays[name][index] = getattr(sample, name)
+            told = {"name": sample.name, "source": sample.source}
+            (self._folder / "told" / f"{index}.json").write_text(json.dumps(told))
+            self._arrays["done"][index] = _DONE  # last: a row that is half written is written again
+        return len(indices)
+
+
+_worker: _Worker | None = None  # of this worker process alone
 
 
 def _begin(folder: Path, composites: Composites) -> None:
+    global _worker  # noqa: PLW0603 - a worker's only state
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and says so once
     torch.set_num_threads(1)
-    arrays = {n: np.load(folder / f"{n}.npy", mmap_mode="r+") for n in (*CHANNELS, *_TARGETS, "done")}
-    _worker.update(folder=folder, composites=composites, arrays=arrays)
+    _worker = _Worker(folder, composites)
 
 
 def _make(indices: list[int]) -> int:
-    folder, composites, arrays = _worker["folder"], _worker["composites"], _worker["arrays"]
-    for index in indices:
-        try:
-            sample = composites[index]
-        except WholeFaceError:
-            arrays["done"][index] = 2
-            continue
-        for name in CHANNELS:
-            arrays[name][index] = getattr(sample.given, name)
-        for name in _TARGETS:
-            arrays[name][index] = getattr(sample, name)
-        told = {"name": sample.name, "source": sample.source}
-        (folder / "told" / f"{index}.json").write_text(json.dumps(told))
-        arrays["done"][index] = 1
-    return len(indices)
+    assert _worker is not None
+    return _worker(indices)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

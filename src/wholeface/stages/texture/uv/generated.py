@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["generated_view", "with_matte"]
 
-_SURE, _UNSURE = 0.05, 0.16  # expected errors, sRGB of [0, 1], between which trust goes from 1 to a quarter
-_LEAST = 0.25
+_SURE, _UNSURE = 0.09, 0.18  # expected errors, sRGB of [0, 1], between which trust goes from 1 to a tenth
+_LEAST = 0.1
+_RIM = 16.0  # mm from the face's rim over which generated colours give way to those that the scalp continues
 
 
 def with_matte(hidden: Array, generated: GeneratedFace) -> Array:
@@ -63,6 +64,8 @@ def generated_view(generated: GeneratedFace, view: View, surface: Surface) -> tu
     weight = np.where(kind == FACE, np.clip(matte, 0, 1), np.float32(0))
     weight *= 1 - (1 - _LEAST) * smoothstep(_SURE, _UNSURE, error)
     weight *= smoothstep(0.8, 3.3, view.inset)
+    corners = surface.triangles[np.maximum(view.triangle, 0)]
+    weight *= smoothstep(0.0, _RIM, np.einsum("hwj,hwj->hw", view.barycentric, surface.rim[corners]))
     inside = np.isin(kind, (EYEBALL, TEETH, INNER))
     if inside.any():
         distance = np.empty(kind.shape, np.float32)

@@ -26,6 +26,7 @@ PROTOCOL_HELP = {
     "same-person": "what several photos of one person are worth, in one fit",
     "scaling": "speed and memory of each stage: cold, warm, 1 and 32 photos, 1 and 2 threads",
     "occluders": "occluder masks against hand-drawn ones",
+    "deocclusion": "how well what hides a face is taken away: PSNR, SSIM, colour and identity in the hole",
     "shrinkage": "does the fitted identity beat the mean face, and at what factor",
     "texture": "colours of hidden parts: fitted model, completion, graph-convolutional refinement",
     "perception": "detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",

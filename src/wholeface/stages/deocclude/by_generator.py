@@ -18,8 +18,9 @@ from .remove import Remove, hair_or_hat, removed
 
 __all__ = ["DeoccludeByGenerator", "something_hidden"]
 
-# Error added under hair and hats: composited ones cover foreheads that were there to be photographed.
-_UNTOLD = 0.08
+# Error added under hair and hats: composited ones cover foreheads that were there to be photographed, real ones
+# leave their colour in what is made of the little that is seen. The other half, or the model, colours these texels.
+_UNTOLD = 0.2
 _LEAST_HIDDEN = 0.004  # share of the face from which there is something to take away
 
 

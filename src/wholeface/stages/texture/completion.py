@@ -9,12 +9,15 @@ import numpy as np
 import torch
 
 from ...core.threads import one_thread
+from ...perceive import ParsingClass
 from ..stage import faces_side_by_side
 from ..state import FaceState
 from ..tools import Tools
 from .uv import CompleteSettings, complete_texture, prepare
 
 __all__ = ["TextureCompletion"]
+
+_HEADGEAR = [ParsingClass.HAIR, ParsingClass.HAT]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class TextureCompletion:
             part, hidden = spectacles.slices, hidden.copy()
             glass = np.maximum(spectacles.frame_patch.values, spectacles.dark_patch.values)
             hidden[part] = np.maximum(hidden[part], glass)
+        if face.parsing is not None:  # hair and hats over the forehead colour no skin, however thin
+            hair = face.parsing.patch(face.parsing.parsing[_HEADGEAR].sum(axis=0), *hidden.shape)
+            hidden = hidden.copy()
+            hidden[hair.slices] = np.maximum(hidden[hair.slices], np.clip(hair.values, 0, 1))
         texture = complete_texture(
             face.fit.model,
             face.photo.pixels,

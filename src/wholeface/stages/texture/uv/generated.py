@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["generated_view", "with_matte"]
 
-_SURE, _UNSURE = 0.09, 0.18  # expected errors, sRGB of [0, 1], between which trust goes from 1 to a tenth
-_LEAST = 0.1
+_SURE, _UNSURE = 0.09, 0.18  # expected errors, sRGB of [0, 1], between which trust goes from 1 to none
 _RIM = 16.0  # mm from the face's rim over which generated colours give way to those that the scalp continues
 
 
@@ -62,7 +61,7 @@ def generated_view(generated: GeneratedFace, view: View, surface: Surface) -> tu
     matte, error = (warp(m, there, (width, height), fill="edge") for m in (generated.matte, generated.error))
     kind = np.where(view.triangle >= 0, surface.kind[np.maximum(view.triangle, 0)], 255)
     weight = np.where(kind == FACE, np.clip(matte, 0, 1), np.float32(0))
-    weight *= 1 - (1 - _LEAST) * smoothstep(_SURE, _UNSURE, error)
+    weight *= 1 - smoothstep(_SURE, _UNSURE, error)
     weight *= smoothstep(0.8, 3.3, view.inset)
     corners = surface.triangles[np.maximum(view.triangle, 0)]
     weight *= smoothstep(0.0, _RIM, np.einsum("hwj,hwj->hw", view.barycentric, surface.rim[corners]))

@@ -19,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .....core.errors import UsageError, WholeFaceError
+from .....core.provenance import Provenance
 from ...heads.face_embedding import PACKAGES, DlibEmbedder, FaceEmbedder
 from ...metrics.images import delta_e, delta_e_of_means, psnr, ssim
 from ...protocol import Metric, Missing, Protocol, Report, RunOptions
 from ...report.table import Cell, Table
-from .systems import NETWORK, OCCLUDED, RENDERING, Filler, fillers
+from .systems import NETWORK, OCCLUDED, RENDERING, SKIN, Filler, fillers, true_texture
 
 if TYPE_CHECKING:
+    from .....stages.texture import CompletedTexture
     from ....data.deocclusion.composites import Composite, Composites
 
 __all__ = ["PROTOCOL", "run"]
@@ -47,7 +49,8 @@ _KINDS = (
     "patch",
 )
 _ALL = "all"
-_MEASURES = ("PSNR", "SSIM", "ΔE", "ΔE of the mean", "band PSNR", "identity")
+_NO_TEXTURE = (OCCLUDED, SKIN, RENDERING)  # without one, or named first
+_MEASURES = ("PSNR", "SSIM", "ΔE", "ΔE of the mean", "band PSNR", "identity", "texture ΔE")
 
 
 def run(
@@ -111,10 +114,18 @@ def run(
     )
 
 
-_UNITS = {"PSNR": "dB", "SSIM": "1", "ΔE": "1", "ΔE of the mean": "1", "band PSNR": "dB", "identity": "1"}
+_UNITS = {
+    "PSNR": "dB",
+    "SSIM": "1",
+    "ΔE": "1",
+    "ΔE of the mean": "1",
+    "band PSNR": "dB",
+    "identity": "1",
+    "texture ΔE": "1",
+}
 _BETTER: Mapping[str, Any] = {
     "PSNR": "higher", "SSIM": "higher", "ΔE": "lower", "ΔE of the mean": "lower", "band PSNR": "higher",
-    "identity": "lower",
+    "identity": "lower", "texture ΔE": "lower",
 }  # fmt: skip
 
 
@@ -162,9 +173,13 @@ def _one(
     person = None if judge is None or box is None else judge.embed(clean, box)
     found: dict[str, dict[str, float]] = {}
     shown = [truth]
+    whole = true_texture(face, sample.clean, composites.tools)
+    textures = {}
     for name, system in systems.items():
         try:
-            pixels = warp(system(face, composites.tools), crop, edge, fill="edge")
+            made = system(face, composites.tools)
+            textures[name] = made.texture
+            pixels = warp(made.pixels, crop, edge, fill="edge")
         except WholeFaceError as error:
             return f"{name}: {error}"
         row = {
@@ -181,7 +196,26 @@ def _one(
             shown.append(pixels)
         else:
             shown.insert(0, pixels)
+    _compare_textures(textures, whole, found)
     return _kinds(composite), found, np.concatenate(shown, axis=1)
+
+
+def _compare_textures(
+    textures: Mapping[str, CompletedTexture | None],
+    whole: CompletedTexture,
+    found: dict[str, dict[str, float]],
+) -> None:
+    """Add the colour difference on the texels that the clean photo shows and the occluded one does not."""
+    plain = textures[RENDERING]
+    if plain is None:
+        return
+    hidden = (whole.provenance == Provenance.OBSERVED) & (whole.confidence > 0.7)
+    hidden &= plain.provenance != Provenance.OBSERVED
+    if hidden.sum() < 50:
+        return
+    for name, texture in textures.items():
+        if texture is not None:
+            found[name]["texture ΔE"] = delta_e(texture.texture, whole.texture, hidden)
 
 
 def _kinds(composite: Composite) -> tuple[str, ...]:
@@ -235,6 +269,7 @@ def _table(values: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]], ki
     columns = (
         ("in the hole", ""), ("n", "d"), ("PSNR dB", ".2f"), ("SSIM", ".3f"), ("ΔE", ".2f"),
         ("ΔE of the mean", ".2f"), ("band PSNR dB", ".2f"), ("identity distance", ".3f"),
+        ("texture ΔE", ".2f"),
     )  # fmt: skip
     notes = [
         f"Masks: {'the true ones' if mask == 'true' else 'those that the method finds'}.",
@@ -255,7 +290,25 @@ def _by_kind(
         (kind, len(values[NETWORK][kind]), *(_mean(values[n][kind], "PSNR") for n in names)) for kind in kinds
     ]
     tables = [
-        Table("PSNR in the hole by kind, dB", (("kind", ""), ("n", "d"), *((n, ".2f") for n in names)), rows)
+        Table(
+            "Texture of the head by kind, ΔE on texels that only the clean photo shows",
+            (
+                ("kind", ""),
+                ("n", "d"),
+                (RENDERING, ".2f"),
+                *((n, ".2f") for n in names if n not in _NO_TEXTURE),
+            ),
+            [
+                (
+                    kind,
+                    sum("texture ΔE" in row for row in values[RENDERING][kind]),
+                    _mean(values[RENDERING][kind], "texture ΔE"),
+                    *(_mean(values[n][kind], "texture ΔE") for n in names if n not in _NO_TEXTURE),
+                )
+                for kind in kinds
+            ],
+        ),
+        Table("PSNR in the hole by kind, dB", (("kind", ""), ("n", "d"), *((n, ".2f") for n in names)), rows),
     ]
     if pairs:
         told = [kind for kind in (*kinds, _ALL) if pairs.get(kind)]

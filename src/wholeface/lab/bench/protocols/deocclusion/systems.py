@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,29 @@ from .....core.srgb import LINEAR_OF_BYTE, encode_srgb
 from .....result.from_state import reconstruction_of
 from .....stages import FaceState, Tools, run_stages
 from .....stages.deocclude.by_generator import DeoccludeByGenerator
+from .....stages.texture import CompletedTexture
 from .....stages.texture.completion import TextureCompletion
 
-__all__ = ["NETWORK", "OCCLUDED", "RENDERING", "SKIN", "Filler", "fillers"]
+__all__ = ["NETWORK", "OCCLUDED", "RENDERING", "SKIN", "Filled", "Filler", "fillers", "true_texture"]
 
 Pixels = NDArray[np.uint8]
-Filler = Callable[[FaceState, Tools], Pixels]
-"""A face with ``fit`` and ``mask`` -> (H, W, 3) the photo without what hides it."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a system made of a face.
+
+    Args:
+        pixels: (H, W, 3) uint8, the photo without what hides the face.
+        texture: of the head, or None where the system makes none.
+    """
+
+    pixels: Pixels
+    texture: CompletedTexture | None = None
+
+
+Filler = Callable[[FaceState, Tools], Filled]
+"""A face with ``fit`` and ``mask`` -> what was made of it."""
 
 OCCLUDED, SKIN, RENDERING, NETWORK = "occluded photo", "mean skin", "rendering", "network"
 _TEXTURE = 512
@@ -33,7 +49,7 @@ def fillers(networks: Mapping[str, Path]) -> dict[str, Filler]:
         networks: further networks by name, weights of the same architecture as the shipped one.
     """
     found: dict[str, Filler] = {
-        OCCLUDED: lambda face, tools: face.photo.pixels,
+        OCCLUDED: lambda face, tools: Filled(face.photo.pixels),
         SKIN: _mean_skin,
         RENDERING: _Reconstructed(None),
         NETWORK: _Reconstructed("deocclusion"),
@@ -45,7 +61,7 @@ def fillers(networks: Mapping[str, Path]) -> dict[str, Filler]:
     return found
 
 
-def _mean_skin(face: FaceState, tools: Tools) -> Pixels:
+def _mean_skin(face: FaceState, tools: Tools) -> Filled:
     """The hole in the mean colour of the skin that is seen."""
     assert face.mask is not None
     pixels = face.photo.pixels.copy()
@@ -53,7 +69,7 @@ def _mean_skin(face: FaceState, tools: Tools) -> Pixels:
     if seen.any():
         colour = encode_srgb(LINEAR_OF_BYTE[pixels[seen]].mean(axis=0))
         pixels[face.mask.hidden] = np.round(255 * colour).astype(np.uint8)
-    return pixels
+    return Filled(pixels)
 
 
 @dataclass(frozen=True)
@@ -62,9 +78,28 @@ class _Reconstructed:
 
     weights: str | None
 
-    def __call__(self, face: FaceState, tools: Tools) -> Pixels:
+    def __call__(self, face: FaceState, tools: Tools) -> Filled:
         network = () if self.weights is None else (DeoccludeByGenerator("all", self.weights),)
         done = run_stages((*network, TextureCompletion(size=_TEXTURE)), [face], tools)[0]
         if isinstance(done, WholeFaceError):
             raise done
-        return reconstruction_of(done, "bench", tools).deoccluded
+        made = reconstruction_of(done, "bench", tools)
+        return Filled(made.deoccluded, made.completed)
+
+
+def true_texture(face: FaceState, clean: Pixels, tools: Tools) -> CompletedTexture:
+    """The texture that the same fit gets of the photo with nothing in front of the face.
+
+    Args:
+        face: with ``fit`` and ``mask``.
+        clean: (H, W, 3) uint8, the photo without occluders.
+        tools: of the stages.
+    """
+    assert face.mask is not None
+    free = replace(face.mask, occluder=np.zeros_like(face.mask.occluder), spectacles=None)
+    bare = face.with_(photo=replace(face.photo, pixels=clean), mask=free, parsing=None)
+    done = run_stages((TextureCompletion(size=_TEXTURE),), [bare], tools)[0]
+    if isinstance(done, WholeFaceError):
+        raise done
+    assert done.texture is not None
+    return done.texture

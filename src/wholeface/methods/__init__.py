@@ -1,8 +1,7 @@
 """The systems that turn a photo into a head, each a list of stages.
 
 ``analysis`` is training-free but for its front end: landmarks, maximum-a-posteriori fit, analysis by synthesis.
-``parsing_guided`` and ``eyeglasses`` take away what hides the face by a generator first; their weights are not
-shipped.
+``parsing_guided`` and ``eyeglasses`` take away what hides the face by a generator first.
 ``auto`` names the method that serves best at present.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class EyeglassesNetConfig:
         residuals: dilated residual blocks.
         dilation: of their first convolution.
         transposed: upsample by transposed convolutions; else bilinearly, then convolve.
+        norm: instance normalisation after every convolution but the last, as Yang et al. have it, or in the residual
+            blocks alone. It takes a photo's brightness and contrast away from what it normalises.
     """
 
     input_size: int = 256
@@ -34,6 +37,7 @@ class EyeglassesNetConfig:
     residuals: int = 7
     dilation: int = 2
     transposed: bool = True
+    norm: Literal["all", "residuals"] = "all"
 
 
 def compact_eyeglasses_net(input_size: int = 128) -> EyeglassesNetConfig:
@@ -42,7 +46,7 @@ def compact_eyeglasses_net(input_size: int = 128) -> EyeglassesNetConfig:
     Args:
         input_size: edge in pixels.
     """
-    return EyeglassesNetConfig(input_size=input_size, width=24, transposed=False)
+    return EyeglassesNetConfig(input_size=input_size, width=24, transposed=False, norm="residuals")
 
 
 class EyeglassesNet(nn.Module):
@@ -64,13 +68,18 @@ class EyeglassesNet(nn.Module):
         self.config = config
         w = config.width
         c = [w, 2 * w, 4 * w, 4 * w]
-        self.stem = _Layer(nn.Conv2d(5, c[0], 7, padding=3, padding_mode="reflect"), c[0])
-        self.downs = nn.ModuleList(_Layer(nn.Conv2d(a, b, 4, 2, 1), b) for a, b in pairwise(c))
+        even = config.norm == "all"
+        stem = nn.Conv2d(5, c[0], 7, padding=3, padding_mode="reflect")
+        self.stem = _Layer(stem, c[0], normalised=even)
+        self.downs = nn.ModuleList(
+            _Layer(nn.Conv2d(a, b, 4, 2, 1), b, normalised=even) for a, b in pairwise(c)
+        )
         self.residuals = nn.Sequential(*(_Dilated(c[-1], config.dilation) for _ in range(config.residuals)))
         self.attention = LongShortAttention(c[-1])
-        self.joins = nn.ModuleList(_Layer(nn.Conv2d(2 * b, b, 1), b) for b in c[:0:-1])
+        self.joins = nn.ModuleList(_Layer(nn.Conv2d(2 * b, b, 1), b, normalised=even) for b in c[:0:-1])
         self.ups = nn.ModuleList(
-            _Layer(_up(b, a, transposed=config.transposed), a) for a, b in zip(c[-2::-1], c[::-1])
+            _Layer(_up(b, a, transposed=config.transposed), a, normalised=even)
+            for a, b in zip(c[-2::-1], c[::-1])
         )
         self.head = nn.Conv2d(2 * c[0], 3, 7, padding=3, padding_mode="reflect")
 
@@ -102,10 +111,14 @@ class EyeglassesNet(nn.Module):
 
 
 class _Layer(nn.Sequential):
-    """A convolution, instance normalisation, ReLU."""
+    """A convolution, instance normalisation or none, ReLU."""
 
-    def __init__(self, convolution: nn.Module, channels: int) -> None:
-        super().__init__(convolution, nn.InstanceNorm2d(channels), nn.ReLU())
+    def __init__(self, convolution: nn.Module, channels: int, *, normalised: bool) -> None:
+        super().__init__(convolution, *([nn.InstanceNorm2d(channels)] if normalised else []), nn.ReLU())
+        if not normalised:  # then nothing else keeps their outputs in scale
+            for layer in self.modules():
+                if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
 
 class _Dilated(nn.Module):

@@ -94,7 +94,8 @@ class JointTask(ABC):
 
         Args:
             update: whose turn it is, and with which networks.
-            batch: what :meth:`prepare` returned, on the device.
+            batch: what :meth:`prepare` returned, on the device. All turns of an update get the same mapping, so a
+                later turn finds what an earlier one put there (what a generator made, for its discriminator).
         """
 
     @abstractmethod

@@ -18,7 +18,7 @@ from wholeface.lab.train.transforms.crops import NO_JITTER, CropJitter
 from wholeface.lab.train.transforms.lenses import draw_lenses
 from wholeface.lab.train.transforms.pairs import face_pairs
 from wholeface.networks import EyeglassesNet, Fisn, UNet, load_network
-from wholeface.perceive import IGNORE, ParsingClass, has_weights
+from wholeface.perceive import IGNORE, EyewearPart, ParsingClass, has_weights
 
 NAMES = ["parsing_guided", "eyeglasses"]
 needs_parser = pytest.mark.skipif(not has_weights("parsing"), reason="needs the shipped weights")
@@ -71,6 +71,27 @@ def test_erased_patches_are_objects_that_hide_the_face(pairs_store: Path) -> Non
     assert not pairs["hidden"][~patch].any()
     assert bool(pairs["hidden"].any())
     assert (pairs["gamma"][pairs["hidden"]] != ParsingClass.OBJECT).float().mean() > 0.8
+
+
+def test_clear_lenses_are_spectacles_where_asked(pairs_store: Path) -> None:
+    store = SampleStore(pairs_store)
+    rows = [dict(store[i]) for i in range(6)]
+    plain, whole = (
+        face_pairs(
+            [{**r, "eyewear": np.where(r["parsing"] == ParsingClass.NOSE, kind, 0).astype(np.uint8)} for r in rows],
+            48, np.random.default_rng(0), NO_JITTER, lenses=True,
+        )["alpha"]
+        for kind in (0, EyewearPart.CLEAR_LENS)
+    )  # fmt: skip
+    assert torch.equal(plain, face_pairs(rows, 48, np.random.default_rng(0), NO_JITTER)["alpha"])
+    nose = plain == ParsingClass.NOSE
+    assert bool(nose.any())
+    expected = torch.where(nose, int(ParsingClass.EYEGLASSES), plain)
+    assert torch.equal(whole, expected)
+    # A store that knows nothing of spectacles is as before.
+    unknown = [{**r, "eyewear": np.full_like(r["parsing"], IGNORE)} for r in rows]
+    again = face_pairs(unknown, 48, np.random.default_rng(0), NO_JITTER, lenses=True)["alpha"]
+    assert torch.equal(again, plain)
 
 
 def test_mirrored_pairs_swap_sides(pairs_store: Path) -> None:

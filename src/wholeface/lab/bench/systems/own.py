@@ -47,9 +47,13 @@ class Shared:
     @cached_property
     def reconstructor(self) -> Reconstructor:
         """The public API, with the smallest texture."""
+        return self.reconstructor_of("auto")
+
+    def reconstructor_of(self, method: str) -> Reconstructor:
+        """The public API with a method of that name, and the smallest texture."""
         from ....reconstructor import Reconstructor
 
-        return Reconstructor(model=self.model, detector=self._detector, texture_size=_TEXTURE)
+        return Reconstructor(method=method, model=self.model, detector=self._detector, texture_size=_TEXTURE)
 
     def largest_face(self, pixels: NDArray[np.uint8]) -> FaceLandmarks:
         """Landmarks of the largest face.
@@ -108,20 +112,25 @@ class MeanFace:
 
 
 class WholeFace:
-    """The shipped system, as :class:`wholeface.Reconstructor` runs it: landmarks, mask, refinement by the pixels.
+    """A method as :class:`wholeface.Reconstructor` runs it; ``auto`` is the shipped system, called ``wholeface``.
 
     Args:
         shared: model, detector and networks.
+        method: its name, see :func:`wholeface.methods.get_method`.
     """
 
-    name = "wholeface"
+    def __init__(self, shared: Shared, method: str = "auto") -> None:
+        self.name = "wholeface" if method == "auto" else method
+        self._shared, self._method = shared, method
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
+    @cached_property
+    def _reconstructor(self) -> Reconstructor:
+        shared = self._shared
+        return shared.reconstructor if self._method == "auto" else shared.reconstructor_of(self._method)
 
     def predict(self, pixels: NDArray[np.uint8], path: Path | None = None) -> HeadPrediction:
         """See :class:`HeadSystem`."""
-        head = self._shared.reconstructor(pixels)
+        head = self._reconstructor(pixels)
         fitted = head.parameters
         return model_head(head.model, fitted.identity, fitted.expression, fitted, head.camera)
 

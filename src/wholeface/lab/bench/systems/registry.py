@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....core.errors import UsageError
+from ....methods.registry import METHODS
 from .folders import LAYOUTS, ResultFolder
 from .own import LandmarkFitSystem, MeanFace, Shared, WholeFace
 from .system import HeadSystem
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SYSTEM_HELP", "load_systems", "split_names"]
 
+_METHODS = [name for name in METHODS if name != "auto"]  # that is ``wholeface``
+
 SYSTEM_HELP = (
-    "mean face, wholeface, wholeface landmarks, mediapipe, eos=SHARE_FOLDER, "
+    f"mean face, wholeface, wholeface landmarks, {', '.join(_METHODS)}, mediapipe, eos=SHARE_FOLDER, "
     f"folder:{{{'|'.join(LAYOUTS)}}}=PATH (results that this system has written), MODULE:NAME (Python code of yours)"
 )
 """What ``load_systems`` understands, for the command's help."""
@@ -48,6 +52,7 @@ def load_systems(
     """The systems of these names, in this order.
 
     ``mean face`` and ``wholeface`` need nothing but this package; ``wholeface landmarks`` is the landmark fit alone;
+    ``analysis``, ``parsing_guided`` and the other methods run as ``wholeface reconstruct --method`` runs them;
     ``mediapipe`` needs its package; ``eos=FOLDER`` needs ``eos-py`` and the ``share`` folder of eos;
     ``folder:NAME=PATH`` reads what another system has written, see :data:`LAYOUTS`; ``MODULE:NAME`` imports MODULE
     and calls its NAME without arguments for a :class:`HeadSystem`.
@@ -70,6 +75,7 @@ def load_systems(
         "wholeface": lambda: WholeFace(shared),
         "wholeface landmarks": lambda: LandmarkFitSystem(shared),
         "mediapipe": lambda: _mediapipe(shared),
+        **{name: partial(WholeFace, shared, name) for name in _METHODS},
     }
     return [own[name]() if name in own else _with_path(name, shared) for name in names]
 

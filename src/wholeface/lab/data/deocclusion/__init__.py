@@ -1,10 +1,12 @@
 """Photos with something composited in front of the face, as the generator sees them, with the photo without it."""
 
 from .composites import Composites, DeocclusionSample
+from .samples import CompositeSamples
 from .store import DeocclusionStore, build_deocclusion_store
 from .subjects import SubjectSplit, clean_photos
 
 __all__ = [
+    "CompositeSamples",
     "Composites",
     "DeocclusionSample",
     "DeocclusionStore",

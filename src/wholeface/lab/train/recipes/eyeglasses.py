@@ -167,8 +167,8 @@ class EyeglassesTask(JointTask):
         return {name: adam(self.networks[name], rate) for name, rate in rates.items()}
 
     def schedule(self, config: TrainConfig) -> Schedule:
-        """In every update the deleter, the discriminator, then the generator."""
-        return Schedule((Phase(("deleter", "discriminator", "generator"), resting="train"),))
+        """In every update the deleter, the generator, then the discriminator on what the generator just made."""
+        return Schedule((Phase(("deleter", "generator", "discriminator"), resting="train"),))
 
     def averages(self, config: TrainConfig) -> Mapping[str, float]:
         """Of deleter and generator."""
@@ -178,7 +178,7 @@ class EyeglassesTask(JointTask):
         """Jittered crops of :func:`face_pairs`, and what is deleted of each."""
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         rows = [self.store[int(i)] for i in indices]
-        batch = face_pairs(rows, self.config.input_size, rng, self._jitter, colours=generator)
+        batch = face_pairs(rows, self.config.input_size, rng, self._jitter, colours=generator, lenses=True)
         drawn = torch.rand(len(rows), generator=generator) < self.config.drawn
         mask = self._deleted(batch, drawn, generator)
         return {name: batch[name] for name in ("image", "clean", "alpha", "points")} | {"mask": mask}
@@ -201,12 +201,12 @@ class EyeglassesTask(JointTask):
         clean, mask = _channels_last(batch["clean"]), batch["mask"]
         drawn = draw_landmarks(batch["points"].to(clean.dtype), *clean.shape[-2:])
         if update.turn == "discriminator":
-            with torch.no_grad():
-                out = networks["generator"](clean, mask, batch["points"])
-            judged = networks["discriminator"](torch.cat([clean, out]), torch.cat([drawn, drawn]))
+            both = torch.cat([clean, batch["made"]])
+            judged = networks["discriminator"](both, torch.cat([drawn, drawn]))
             real, fake = [d[-1][: len(clean)] for d in judged], [d[-1][len(clean) :] for d in judged]
             return {"loss": discriminator_loss(real, fake, self.config.objective)}
         out = networks["generator"](clean, mask, batch["points"])
+        batch["made"] = out.detach()
         judged = networks["discriminator"](out, drawn)
         adversarial = generator_loss([d[-1] for d in judged], self.config.objective)
         pixel = pixel_loss(out, clean, mask, smallest=_SMALLEST * mask[0].numel())
@@ -232,7 +232,7 @@ class EyeglassesTask(JointTask):
             return {}
         errors, both, either = [], 0, 0
         for rows in spread_rows(self.check, 200):
-            batch = face_pairs(rows, self.config.input_size, np.random.default_rng(0), NO_JITTER)
+            batch = face_pairs(rows, self.config.input_size, np.random.default_rng(0), NO_JITTER, lenses=True)
             mask = draw_lenses(batch["points"], self.config.input_size, torch.Generator().manual_seed(0))
             out = self._filled(networks["generator"], batch, mask, device)
             errors.append((out - batch["clean"]).square().mean(1)[mask[:, 0] > 0])
@@ -249,7 +249,7 @@ class EyeglassesTask(JointTask):
         if self.check is None:
             return None
         rows = next(iter(spread_rows(self.check, 12)))
-        batch = face_pairs(rows, self.config.input_size, np.random.default_rng(0), NO_JITTER)
+        batch = face_pairs(rows, self.config.input_size, np.random.default_rng(0), NO_JITTER, lenses=True)
         raw = networks["deleter"](_channels_last(batch["image"].to(device))).cpu()
         mask = (raw.argmax(1) == ParsingClass.EYEGLASSES).float()[:, None]
         shown = {**batch, "clean": batch["image"]}

@@ -144,8 +144,8 @@ class ParsingGuidedTask(JointTask):
         }
 
     def schedule(self, config: TrainConfig) -> Schedule:
-        """In every update the discriminators, then the generator."""
-        return Schedule((Phase(("discriminator", "generator"), resting="train"),))
+        """In every update the generator, then the discriminators on what it just made."""
+        return Schedule((Phase(("generator", "discriminator"), resting="train"),))
 
     def averages(self, config: TrainConfig) -> Mapping[str, float]:
         """Of the generator alone."""
@@ -174,13 +174,13 @@ class ParsingGuidedTask(JointTask):
         inputs = (_channels_last(batch["image"]), batch["alpha"], batch["gamma"])
         count = len(clean)
         if update.turn == "discriminator":
-            with torch.no_grad():
-                out = networks["generator"](*inputs)
-            judged = networks["discriminator"](torch.cat([clean, out]), torch.cat([condition, condition]))
+            both = torch.cat([clean, batch["made"]])
+            judged = networks["discriminator"](both, torch.cat([condition, condition]))
             real, fake = [d[-1][:count] for d in judged], [d[-1][count:] for d in judged]
             found = torch.stack([(d > 0).float().mean() for d in real]).mean()
             return {"loss": discriminator_loss(real, fake, self.config.objective), "real": found.detach()}
         out = networks["generator"](*inputs)
+        batch["made"] = out.detach()
         judged = networks["discriminator"](torch.cat([clean, out]), torch.cat([condition, condition]))
         looks = update.teachers["features"]
         adversarial = generator_loss([d[-1][count:] for d in judged], self.config.objective)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ....perceive import IGNORE, ParsingClass, landmark_map, parsing_map_plus
+from ....perceive import IGNORE, EyewearPart, ParsingClass, landmark_map, parsing_map_plus
 from ....perceive.face_parser import mirrored_classes
 from ....perceive.frames import PARSING_MARGIN
 from ....perceive.landmark_mirror import MIRROR_668
@@ -36,18 +36,20 @@ def face_pairs(
     bare: NDArray[np.bool_] | None = None,
     colours: torch.Generator | None = None,
     erased: float = 0.0,
+    lenses: bool = False,
 ) -> dict[str, Tensor]:
     """The parsing network's crop of each sample, as the networks of ``stages/deocclude`` will see it.
 
     Args:
         rows: of a store with the fields ``image``, ``clean``, ``parsing``, ``occluder``, ``face``, ``landmarks_68``,
-            ``dense`` and ``known``.
+            ``dense`` and ``known``, and with ``lenses`` also ``eyewear`` where it is known.
         size: edge in pixels.
         rng: of the crops.
         jitter: how far they miss.
         bare: (N,) which samples are shown without their occluders; None = none.
         colours: varies the colours of both images alike; None leaves them.
         erased: share of samples of which a random patch is hidden, an OBJECT from then on; needs ``colours``.
+        lenses: clear lenses, too, are EYEGLASSES in ``alpha``; else they are the face that is seen through them.
 
     Returns:
         ``image`` and ``clean`` (N, 3, S, S) in [0, 1]; ``alpha`` (N, S, S) int64, what ``image`` shows, ``IGNORE``
@@ -64,7 +66,7 @@ def face_pairs(
         again = torch.Generator().set_state(colours.get_state())  # the same changes to both
         image = jitter_colours(image, colours, _VARIATION)
         clean = jitter_colours(clean, again, _VARIATION)
-    alpha = crop_labels([r["parsing"] for r in rows], matrices, size, IGNORE)
+    alpha = crop_labels([_with_lenses(r) if lenses else r["parsing"] for r in rows], matrices, size, IGNORE)
     occluder = crop_labels([r["occluder"] for r in rows], matrices, size, IGNORE)
     face = crop_labels([r["face"] for r in rows], matrices, size, 0).bool()
     alpha = torch.where(mirrored[:, None, None], _SWAP[alpha], alpha)
@@ -87,6 +89,15 @@ def face_pairs(
         "points": points,
         "hidden": covered & face,
     }
+
+
+def _with_lenses(row: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    """(S, S) the parsing map with whole spectacles, where the store knows them."""
+    worn = row.get("eyewear")
+    if worn is None:
+        return row["parsing"]
+    seen = (worn != EyewearPart.NONE) & (worn != IGNORE)
+    return np.where(seen, np.uint8(ParsingClass.EYEGLASSES), row["parsing"])
 
 
 def _completed(alpha: Tensor, points: Tensor) -> Tensor:

@@ -11,13 +11,27 @@ from numpy.typing import NDArray
 
 from .....core.errors import UsageError, WholeFaceError
 from .....core.srgb import LINEAR_OF_BYTE, encode_srgb
+from .....networks.registry import has_weights
 from .....result.from_state import reconstruction_of
-from .....stages import FaceState, Tools, run_stages
+from .....stages import FaceState, Stage, Tools, run_stages
+from .....stages.deocclude.by_eyeglasses import DeoccludeByEyeglasses
 from .....stages.deocclude.by_generator import DeoccludeByGenerator
+from .....stages.deocclude.by_parsing_map import DeoccludeByParsingMap
 from .....stages.texture import CompletedTexture
 from .....stages.texture.completion import TextureCompletion
 
-__all__ = ["NETWORK", "OCCLUDED", "RENDERING", "SKIN", "Filled", "Filler", "fillers", "true_texture"]
+__all__ = [
+    "EYEGLASSES",
+    "NETWORK",
+    "OCCLUDED",
+    "PARSING_GUIDED",
+    "RENDERING",
+    "SKIN",
+    "Filled",
+    "Filler",
+    "fillers",
+    "true_texture",
+]
 
 Pixels = NDArray[np.uint8]
 
@@ -39,7 +53,13 @@ Filler = Callable[[FaceState, Tools], Filled]
 """A face with ``fit`` and ``mask`` -> what was made of it."""
 
 OCCLUDED, SKIN, RENDERING, NETWORK = "occluded photo", "mean skin", "rendering", "network"
+PARSING_GUIDED, EYEGLASSES = "parsing-guided (compact)", "eyeglasses (compact)"
 _TEXTURE = 512
+_PUBLISHED: tuple[tuple[str, tuple[str, ...], Stage], ...] = (
+    (PARSING_GUIDED, ("fisn",), DeoccludeByParsingMap()),
+    (EYEGLASSES, ("eyeglasses", "eyeglasses_deleter"), DeoccludeByEyeglasses()),
+)
+"""Published generators, which find what hides the face themselves: row, weights (without them no row), stage."""
 
 
 def fillers(networks: Mapping[str, Path]) -> dict[str, Filler]:
@@ -51,13 +71,14 @@ def fillers(networks: Mapping[str, Path]) -> dict[str, Filler]:
     found: dict[str, Filler] = {
         OCCLUDED: lambda face, tools: Filled(face.photo.pixels),
         SKIN: _mean_skin,
-        RENDERING: _Reconstructed(None),
-        NETWORK: _Reconstructed("deocclusion"),
+        RENDERING: _Reconstructed(),
+        NETWORK: _Reconstructed((DeoccludeByGenerator("all"),)),
+        **{name: _Reconstructed((stage,)) for name, weights, stage in _PUBLISHED if has_weights(*weights)},
     }
     for name, path in networks.items():
         if name in found:
             raise UsageError(f"the network name {name!r} is taken; choose another")
-        found[name] = _Reconstructed(str(path))
+        found[name] = _Reconstructed((DeoccludeByGenerator("all", str(path)),))
     return found
 
 
@@ -74,13 +95,12 @@ def _mean_skin(face: FaceState, tools: Tools) -> Filled:
 
 @dataclass(frozen=True)
 class _Reconstructed:
-    """The picture that a reconstruction makes, with a network or without."""
+    """The picture that a reconstruction makes, after a network or without."""
 
-    weights: str | None
+    before: tuple[Stage, ...] = ()
 
     def __call__(self, face: FaceState, tools: Tools) -> Filled:
-        network = () if self.weights is None else (DeoccludeByGenerator("all", self.weights),)
-        done = run_stages((*network, TextureCompletion(size=_TEXTURE)), [face], tools)[0]
+        done = run_stages((*self.before, TextureCompletion(size=_TEXTURE)), [face], tools)[0]
         if isinstance(done, WholeFaceError):
             raise done
         made = reconstruction_of(done, "bench", tools)

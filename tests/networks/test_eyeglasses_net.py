@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -85,6 +86,20 @@ def test_it_never_sees_what_was_deleted(tiny: EyeglassesNet) -> None:
     assert torch.equal(tiny(other, mask, points), out)
     assert not torch.equal(tiny(image, mask, points.flip(0)), out)
     assert not torch.equal(tiny(image.flip(3), mask, points), out)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("norm", ["all", "residuals"])
+def test_normalised_everywhere_it_is_blind_to_exposure(norm: Literal["all", "residuals"]) -> None:
+    torch.manual_seed(0)
+    network = EyeglassesNet(EyeglassesNetConfig(width=4, norm=norm)).eval()
+    for layer in (network.stem[0], *(down[0] for down in network.downs)):
+        torch.nn.init.zeros_(layer.bias)
+    image = torch.rand(1, 3, 32, 32)
+    mask, nowhere = torch.zeros(1, 1, 32, 32), torch.full((1, 68, 2), -1e3)
+    duller = 0.5 + 0.5 * (image - 0.5)
+    change = (network(image, mask, nowhere) - network(duller, mask, nowhere)).abs().max()
+    assert float(change) < 1e-3 if norm == "all" else float(change) > 1e-2
 
 
 def test_configurations_are_numbers() -> None:

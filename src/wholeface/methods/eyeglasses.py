@@ -38,5 +38,5 @@ METHOD = MethodSpec(
     paper="Zhao & Qi 2022, Generative landmarks guided eyeglasses removal 3D face reconstruction, MMM",
     stages=_stages,
     weights=("detector", "landmarks", "parsing", "eyewear", "eyeglasses", "eyeglasses_deleter"),
-    summary="generator that takes eyeglasses off, guided by landmarks (weights are not shipped; see docs/methods.md)",
+    summary="generator that takes eyeglasses off, guided by landmarks",
 )

@@ -38,5 +38,5 @@ METHOD = MethodSpec(
     paper="Zhao & Qi 2021, Generative face parsing map guided 3D face reconstruction under occluded scenes, CGI",
     stages=_stages,
     weights=("detector", "landmarks", "parsing", "eyewear", "fisn"),
-    summary="generator guided by the completed parsing map (weights are not shipped; see docs/methods.md)",
+    summary="generator guided by the completed parsing map",
 )

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from wholeface.app.cli.command import main
-from wholeface.networks.registry import weights_file
-from wholeface.perceive import NETWORKS
+from wholeface.networks.registry import METHOD_NETWORKS, NETWORKS, has_weights, weights_file
 
 MODEL = weights_file("detector").with_name("face_model.safetensors")
 
@@ -18,7 +17,7 @@ MODEL = weights_file("detector").with_name("face_model.safetensors")
 def test_info_names_each_network_by_its_hash(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     out = capsys.readouterr().out
-    for name in NETWORKS:
+    for name in (*NETWORKS, *filter(has_weights, METHOD_NETWORKS)):
         sha256 = json.loads(weights_file(name).with_suffix(".json").read_text())["sha256"]
         (line,) = [line for line in out.splitlines() if line.startswith(f"{name} network: ")]
         assert sha256[:16] in line

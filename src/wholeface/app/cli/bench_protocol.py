@@ -69,8 +69,9 @@ def add_protocols(protocols: Any) -> None:
             "--systems",
             default="mean face,wholeface",
             metavar="LIST",
-            help="between commas (default: %(default)s); also: wholeface landmarks, analysis, parsing_guided, eyeglasses, mediapipe, eos=SHARE_FOLDER, "
-            "folder:NAME=PATH with the results of DECA, Deep3DFaceRecon, 3DDFA, SMIRK, MICA or FOCUS, MODULE:NAME",
+            help="between commas (default: %(default)s); also: wholeface landmarks, analysis, parsing_guided, "
+            "eyeglasses, mediapipe, eos=SHARE_FOLDER, folder:NAME=PATH with the results of DECA, Deep3DFaceRecon, "
+            "3DDFA, SMIRK, MICA or FOCUS, MODULE:NAME",
         )
         parser.add_argument("--quick", action="store_true", help="about 20 seconds on two cores")
         parser.add_argument("--count", type=int, metavar="N", help="items at most")

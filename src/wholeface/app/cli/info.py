@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ... import __version__
-
-if TYPE_CHECKING:
-    from ...networks.registry import NetworkName
 
 
 def add_info_parser(commands: Any) -> None:
@@ -24,7 +21,7 @@ def _run(options: argparse.Namespace) -> int:
     import torch
 
     from ...morphable import load_model
-    from ...perceive import NETWORKS
+    from ...networks.registry import METHOD_NETWORKS, NETWORKS
 
     model = load_model()
     print(f"wholeface {__version__}  (torch {torch.__version__}, numpy {numpy.__version__})")
@@ -34,7 +31,7 @@ def _run(options: argparse.Namespace) -> int:
         f"{model.triangles.shape[0]} triangles, {model.identity_size} identity, "
         f"{model.expression_size} expression and {model.albedo_size} albedo modes"
     )
-    for name in NETWORKS:
+    for name in (*NETWORKS, *METHOD_NETWORKS):
         print(f"{name} network: {_network(name)}")
     print("faces are found by wholeface's own networks, unless --detector names another")
     print(
@@ -46,7 +43,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _network(name: NetworkName) -> str:
+def _network(name: str) -> str:
     """Version, size and hash of a shipped network."""
     from ...networks.registry import has_weights, read_card, weights_file
 

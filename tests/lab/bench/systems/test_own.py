@@ -90,6 +90,25 @@ def test_wholeface_is_what_the_reconstructor_answers(small_model, photo, monkeyp
     np.testing.assert_allclose(head.identity, identity.numpy(), atol=1e-6)
 
 
+def test_methods_are_systems_by_name(small_model, photo, monkeypatch):
+    from wholeface import reconstructor
+    from wholeface.stages.shape import fit_landmarks
+
+    fit = fit_landmarks(small_model, photo[0].faces[0], 240, 200)
+
+    class Head:
+        def __init__(self, method):
+            self.parameters = fit.parameters.with_(identity=torch.full((6,), float(len(method))))
+            self.model, self.camera = small_model, fit.camera
+
+    monkeypatch.setattr(reconstructor.Reconstructor, "__call__", lambda self, pixels: Head(self.method))
+    names = ["parsing_guided", "eyeglasses", "analysis"]
+    systems = load_systems(names, model=small_model, detector=Found())
+    assert [s.name for s in systems] == names
+    for system in systems:
+        np.testing.assert_allclose(system.predict(PIXELS).identity, len(system.name))
+
+
 def test_no_face_is_said(small_model):
     for name in ("wholeface", "wholeface landmarks"):
         (system,) = load_systems([name], model=small_model, detector=Found())

@@ -20,6 +20,7 @@ from ..engine.initial import start_from
 from ..losses.deocclusion import deocclusion_loss, parser_features
 from ..recipe import Batch, Recipe, Task, TrainConfig
 from ..task import Update
+from ._sources import COMPOSITES
 
 __all__ = ["RECIPE", "DeocclusionRecipeConfig", "target_of"]
 
@@ -278,13 +279,6 @@ RECIPE = Recipe(
     summary="the face without what hides it, on top of the fitted model's rendering (compact generator)",
     config=DeocclusionRecipeConfig,
     build=DeocclusionTask,
-    sources=(
-        "computer-made portraits of @faker-js (CC0)",
-        "stock photos of inter-faces (declared CC0)",
-        "official portraits of members of the US Congress (public domain)",
-        "occluders: drawn by our own code; masks of MaskTheFace (MIT) and FaceX-Zoo (Apache-2.0), hands of the Sign "
-        "Language Digits Dataset (Apache-2.0), four eyeglasses (CC-BY-4.0), hair of the VALID avatars (MIT); see "
-        "NOTICE",
-    ),
+    sources=COMPOSITES,
     paper="after Zhao & Qi 2021 and 2022; compact, guided by the fitted model",
 )

@@ -48,7 +48,7 @@ from ..task import Update
 from ..transforms.crops import NO_JITTER, CropJitter
 from ..transforms.lenses import draw_lenses
 from ..transforms.pairs import face_pairs
-from ._sources import SOURCES
+from ._sources import COMPOSITES
 from ._synthesis import adam, images_side_by_side, psnr, spread_rows
 
 __all__ = ["RECIPE", "EyeglassesRecipeConfig"]
@@ -276,6 +276,6 @@ RECIPE = Recipe(
     summary="deleter, generator and discriminator that take eyeglasses off (Zhao & Qi, §3.2)",
     config=EyeglassesRecipeConfig,
     build=EyeglassesTask,
-    sources=SOURCES,
+    sources=COMPOSITES,
     paper="Zhao & Qi, Generative landmarks guided eyeglasses removal 3D face reconstruction",
 )

@@ -42,7 +42,7 @@ from ..schedule import Phase, Schedule
 from ..task import Update
 from ..transforms.crops import NO_JITTER, CropJitter
 from ..transforms.pairs import face_pairs
-from ._sources import SOURCES
+from ._sources import COMPOSITES
 from ._synthesis import adam, images_side_by_side, psnr, spread_rows
 from .parsing import PALETTE
 
@@ -254,6 +254,6 @@ RECIPE = Recipe(
     summary="FISN: a face without occluders, guided by its completed parsing map (Zhao & Qi, §3.3)",
     config=ParsingGuidedConfig,
     build=ParsingGuidedTask,
-    sources=SOURCES,
+    sources=COMPOSITES,
     paper="Zhao & Qi, Generative face parsing map guided 3D face reconstruction under occluded scenes",
 )

@@ -56,7 +56,7 @@ def test_colours_provenance_and_confidence_are_per_vertex(head: wholeface.Recons
     assert done.per_vertex
     assert done.texture.shape == (count, 3)
     assert done.provenance.shape == done.confidence.shape == (count,)
-    assert set(np.unique(done.provenance)) == {1, 2, 3}
+    assert set(np.unique(done.provenance)) == {1, 2, 3, 4}
     assert done.confidence[done.provenance == 1].min() > done.confidence[done.provenance == 3].min()
     assert any("no UV coordinates" in warning for warning in head.warnings)
 
@@ -84,7 +84,9 @@ def test_vertices_have_the_colours_that_the_texture_has_there(
     assert seen.sum() > 1000
     difference = twin.completed.texture[seen].astype(int) - textured.completed.texture[place][seen]
     assert np.median(np.abs(difference)) <= 4  # sRGB levels
-    assert (twin.completed.provenance == textured.completed.provenance[place]).mean() > 0.9
+    own, other = twin.completed.provenance, textured.completed.provenance[place]
+    # The generator stands on a rendering, which vertices show more coarsely: what it takes for hidden differs
+    assert (own == other)[(own != 4) & (other != 4)].mean() > 0.9
 
 
 def test_images_show_the_colours(

@@ -86,7 +86,7 @@ def test_an_installed_package_offers_architecture_and_weights(
     ):
         load_network("broken")
     with pytest.raises(
-        ModelFileError, match=r"called 'thrice'; there are deocclusion, .*, broken, twice, and files"
+        ModelFileError, match=r"called 'thrice'; there are detector, .*, broken, twice, and files"
     ):
         load_network("thrice")
 

@@ -5,7 +5,7 @@ head takes its hidden part from that picture.
 
 The paper regresses the coefficients of layout 239 from the picture by a ResNet-50. Shape, light and pose are those of
 `analysis` here, the maximum-a-posteriori fit of the landmarks and its refinement. The refinement of the texture by
-graph convolutions runs where its weights are there.
+graph convolutions follows.
 
 Source: Zhao & Qi 2022, "Generative landmarks guided eyeglasses removal 3D face reconstruction", MMM.
 """
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from ..stages import Stage, Tools
 from ..stages.deocclude.by_eyeglasses import DeoccludeByEyeglasses
 from ..stages.texture.completion import TextureCompletion
-from ._graph import graph_refinement
+from ..stages.texture.graph_refinement import GraphRefinement
 from .analysis import fit_and_refine
 from .spec import MethodOptions, MethodSpec
 
@@ -29,7 +29,7 @@ def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
         *fit_and_refine(options),
         DeoccludeByEyeglasses(remove="all" if options.remove == "auto" else options.remove),
         TextureCompletion(size=options.texture_size),
-        *graph_refinement(tools),
+        GraphRefinement(),
     )
 
 

@@ -5,7 +5,7 @@ completed map describes. The texture of the head takes its hidden part from that
 
 The paper regresses the coefficients of layout 175 from the picture by a ResNet-50. Shape, light and pose are those of
 `analysis` here, the maximum-a-posteriori fit of the landmarks and its refinement. The refinement of the texture by
-graph convolutions runs where its weights are there.
+graph convolutions follows.
 
 Source: Zhao & Qi 2021, "Generative face parsing map guided 3D face reconstruction under occluded scenes", CGI.
 """
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from ..stages import Stage, Tools
 from ..stages.deocclude.by_parsing_map import DeoccludeByParsingMap
 from ..stages.texture.completion import TextureCompletion
-from ._graph import graph_refinement
+from ..stages.texture.graph_refinement import GraphRefinement
 from .analysis import fit_and_refine
 from .spec import MethodOptions, MethodSpec
 
@@ -29,7 +29,7 @@ def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
         *fit_and_refine(options),
         DeoccludeByParsingMap(remove="all" if options.remove == "auto" else options.remove),
         TextureCompletion(size=options.texture_size),
-        *graph_refinement(tools),
+        GraphRefinement(),
     )
 
 

@@ -31,7 +31,7 @@ __all__ = [
     "weights_file",
 ]
 
-NetworkName = Literal["deocclusion", "detector", "eyewear", "landmarks", "parsing"]
+NetworkName = Literal["detector", "eyewear", "landmarks", "parsing"]
 Builder: TypeAlias = "Callable[[Mapping[str, Any]], nn.Module]"
 """``architecture_config`` of a card -> the module, its weights still random."""
 
@@ -43,7 +43,6 @@ WEIGHTS_GROUP = "wholeface.weights"
 path of the ``.safetensors`` file, its card beside it."""
 
 NETWORKS: dict[NetworkName, str] = {
-    "deocclusion": "DeocclusionNet",
     "detector": "DetectorNet",
     "eyewear": "EyewearNet",
     "landmarks": "LandmarkNet",
@@ -52,6 +51,7 @@ NETWORKS: dict[NetworkName, str] = {
 """The front end: name of the weight file -> architecture that its card must name."""
 
 METHOD_NETWORKS: dict[str, tuple[str, str]] = {
+    "deocclusion": ("DeocclusionNet", "deocclusion"),
     "eyeglasses": ("EyeglassesNet", "eyeglasses"),
     "eyeglasses_deleter": ("UNet", "eyeglasses"),
     "fisn": ("Fisn", "parsing_guided"),

@@ -99,9 +99,13 @@ class Networks:
         Raises:
             ModelFileError: the weights are missing, damaged, or do not fit.
         """
-        from ..networks.registry import NETWORKS, has_weights, load_network
+        from ..networks.registry import METHOD_NETWORKS, load_network, weights_file
 
-        if name in NETWORKS and self.weights is not None and not has_weights(name, weights=self.weights):
+        if (
+            name in METHOD_NETWORKS
+            and self.weights is not None
+            and not weights_file(name, self.weights).is_file()
+        ):
             found: nn.Module = self._once(f"shipped network {name}", lambda: load_network(name)[0])
             return found
         return self.load(name)

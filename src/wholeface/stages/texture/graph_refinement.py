@@ -72,12 +72,8 @@ class GraphRefinement:
     def _load(self, tools: Tools) -> TextureGraphNet:
         """The network; the shipped one where a folder of other weights holds none."""
         from ...networks.graph import TextureGraphNet
-        from ...networks.registry import METHOD_NETWORKS, weights_file
 
-        name, folder = self.network, tools.networks.weights
-        if name in METHOD_NETWORKS and folder is not None and not weights_file(name, folder).is_file():
-            name = str(weights_file(name))
-        network = tools.networks.load(name)
+        network = tools.networks.load_or_shipped(self.network)
         if not isinstance(network, TextureGraphNet):
             raise ModelFileError(
                 f"the network {self.network!r} is a {type(network).__name__}; the graph refinement needs a "

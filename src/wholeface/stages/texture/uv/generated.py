@@ -22,6 +22,11 @@ _SURE, _UNSURE = 0.09, 0.18  # expected errors, sRGB of [0, 1], between which tr
 _RIM = 16.0  # mm from the face's rim over which generated colours give way to those that the scalp continues
 
 
+def _surely(matte: Array) -> Array:
+    """0 up to one half: a network that changes skin a little does not say that something hides it."""
+    return np.asarray(smoothstep(0.5, 0.9, matte), np.float32)
+
+
 def with_matte(hidden: Array, generated: GeneratedFace) -> Array:
     """The mask with all that the network replaced: seams and cast shadows of the occluder, too.
 
@@ -36,7 +41,9 @@ def with_matte(hidden: Array, generated: GeneratedFace) -> Array:
     right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int), 0, (width, height))
     if right <= left or bottom <= top:
         return hidden
-    matte = warp(generated.matte, generated.window(left, top), (int(right - left), int(bottom - top)))
+    matte = _surely(
+        warp(generated.matte, generated.window(left, top), (int(right - left), int(bottom - top)))
+    )
     result = hidden.copy()
     part = result[top:bottom, left:right]
     np.maximum(part, matte, out=part)
@@ -60,7 +67,7 @@ def generated_view(generated: GeneratedFace, view: View, surface: Surface) -> tu
     pixels = warp(generated.pixels, there, (width, height), fill="edge")
     matte, error = (warp(m, there, (width, height), fill="edge") for m in (generated.matte, generated.error))
     kind = np.where(view.triangle >= 0, surface.kind[np.maximum(view.triangle, 0)], 255)
-    weight = np.where(kind == FACE, np.clip(matte, 0, 1), np.float32(0))
+    weight = np.where(kind == FACE, _surely(matte), np.float32(0))
     weight *= 1 - smoothstep(_SURE, _UNSURE, error)
     weight *= smoothstep(0.8, 3.3, view.inset)
     corners = surface.triangles[np.maximum(view.triangle, 0)]

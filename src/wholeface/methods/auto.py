@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..stages import Stage, Tools, Where
-from ..stages.deocclude.by_generator import DeoccludeByGenerator, something_hidden
+from ..stages import Stage, Tools
+from ..stages.deocclude.by_generator import DeoccludeByGenerator
 from ..stages.texture.completion import TextureCompletion
 from .analysis import fit_and_refine
 from .spec import MethodOptions, MethodSpec
@@ -22,10 +22,9 @@ __all__ = ["METHOD"]
 
 
 def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
-    generator = DeoccludeByGenerator(remove=options.remove)
     return (
         *fit_and_refine(options),
-        Where(something_hidden, (generator,), name="deocclude"),
+        DeoccludeByGenerator(remove=options.remove),
         TextureCompletion(size=options.texture_size),
     )
 

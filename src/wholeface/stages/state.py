@@ -192,6 +192,17 @@ class GeneratedFace:
 
     __repr__ = short_repr
 
+    @staticmethod
+    def nothing() -> GeneratedFace:
+        """Of a face that nothing hides, or nothing that a network is asked to take away: the photo stays."""
+        plane = np.zeros((1, 1), np.float32)
+        return GeneratedFace(Similarity(), np.zeros((1, 1, 3), np.uint8), plane, plane, plane)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no pixel is replaced, and no texel comes from here."""
+        return not self.matte.any()
+
     def window(self, left: int = 0, top: int = 0, factor: float = 1.0) -> Similarity:
         """From the crop to a window of the photo.
 

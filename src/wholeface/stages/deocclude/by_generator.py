@@ -11,6 +11,7 @@ import torch
 
 from ...core.threads import one_thread
 from ...networks import DeocclusionNet
+from ...photo import warp
 from ..state import FaceState, GeneratedFace
 from ..tools import Tools
 from .generator import GeneratorInput, UprightFace, generator_input, network_input
@@ -21,18 +22,35 @@ __all__ = ["DeoccludeByGenerator", "something_hidden"]
 # Error added under hair and hats: composited ones cover foreheads that were there to be photographed, real ones
 # leave their colour in what is made of the little that is seen. The other half, or the model, colours these texels.
 _UNTOLD = 0.2
-_LEAST_HIDDEN = 0.004  # share of the face from which there is something to take away
+_LEAST_HIDDEN = 0.01  # share of the face from which there is something to take away
 
 
-def something_hidden(face: FaceState) -> bool:
-    """Whether anything stands in front of the face, be it a clear lens."""
+def something_hidden(face: FaceState, remove: Remove = "all") -> bool:
+    """Whether a generator has something to do: anything in front of the face, be it a clear lens.
+
+    Args:
+        face: with ``mask``.
+        remove: ``all`` counts hair and hats, too; otherwise they stay in the picture, and what they hide of the
+            texture is no generator's.
+    """
     assert face.mask is not None
-    return face.mask.spectacles is not None or face.mask.hidden_fraction >= _LEAST_HIDDEN
+    if face.mask.spectacles is not None:
+        return True
+    if face.mask.hidden_fraction < _LEAST_HIDDEN:
+        return False
+    if remove == "all" or face.parsing is None:
+        return True
+    edge = face.parsing.face.shape
+    crop = face.parsing.frame
+    hidden = warp(face.mask.occluder, crop, edge) > 0.5
+    region = warp(face.mask.face_region, crop, edge)
+    other = hidden & region & (hair_or_hat(face, crop, edge[0]) < 0.5)
+    return bool(other.sum() >= _LEAST_HIDDEN * max(int(region.sum()), 1))
 
 
 @dataclass(frozen=True)
 class DeoccludeByGenerator:
-    """Fills ``generated`` by :class:`wholeface.networks.DeocclusionNet`.
+    """Fills ``generated`` by :class:`wholeface.networks.DeocclusionNet`, where there is something to take away.
 
     Args:
         remove: what the picture without occluders is to be without; see
@@ -52,15 +70,19 @@ class DeoccludeByGenerator:
     @one_thread()
     def __call__(self, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
         """See :class:`wholeface.stages.Stage`."""
+        wanted = [i for i, face in enumerate(faces) if something_hidden(face, self.remove)]
+        done = [face.with_(generated=GeneratedFace.nothing()) for face in faces]
+        if not wanted:
+            return done
         network = tools.networks.load_or_shipped(self.weights)
         assert isinstance(network, DeocclusionNet)
         size = network.config.input_size
-        done: list[FaceState] = []
-        for first in range(0, len(faces), self.batch):
-            group = faces[first : first + self.batch]
+        for first in range(0, len(wanted), self.batch):
+            part = wanted[first : first + self.batch]
+            group = [faces[i] for i in part]
             given = [generator_input(face, size) for face in group]
-            made = _generated(network, given, group, self.remove)
-            done += [face.with_(generated=found) for face, found in zip(group, made)]
+            for i, found in zip(part, _generated(network, given, group, self.remove)):
+                done[i] = faces[i].with_(generated=found)
         return done
 
 

@@ -67,7 +67,7 @@ class TextureCompletion:
             settings=self.settings,
             landmarks=face.landmarks,
             posed=face.fit.posed,
-            generated=face.generated,
+            generated=None if face.generated is None or face.generated.is_nothing else face.generated,
         )
         parameters = face.fit.parameters
         light = torch.from_numpy(texture.light).to(parameters.light)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from ...core.threads import one_thread
+from ...core.threads import one_thread, side_by_side
 from ...networks import DeocclusionNet
 from ...photo import warp
 from ..state import FaceState, GeneratedFace
@@ -80,7 +80,7 @@ class DeoccludeByGenerator:
         for first in range(0, len(wanted), self.batch):
             part = wanted[first : first + self.batch]
             group = [faces[i] for i in part]
-            given = [generator_input(face, size) for face in group]
+            given = side_by_side(lambda face: generator_input(face, size), group)
             for i, found in zip(part, _generated(network, given, group, self.remove)):
                 done[i] = faces[i].with_(generated=found)
         return done

@@ -14,7 +14,7 @@ from ...networks import DeocclusionNet
 from ...photo import warp
 from ..state import FaceState, GeneratedFace
 from ..tools import Tools
-from .generator import GeneratorInput, UprightFace, generator_input, network_input
+from .generator import GeneratorInput, UprightFace, generator_input, near_occluder, network_input
 from .remove import Remove, hair_or_hat, removed
 
 __all__ = ["DeoccludeByGenerator", "something_hidden"]
@@ -97,12 +97,13 @@ def _generated(
     with torch.inference_mode():
         found = network.read(network(stacked.contiguous(memory_format=torch.channels_last)), stacked)
     pixels = (found.face.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    matte, error = (np.ascontiguousarray(v[:, 0].numpy()) for v in (found.matte, found.scale))
+    error = np.ascontiguousarray(found.scale[:, 0].numpy())
+    matte = [m * near_occluder(maps) for m, (maps, _) in zip(found.matte[:, 0].numpy(), given)]
     return [
         GeneratedFace(
             where.crop,
             np.ascontiguousarray(p),
-            m.copy(),
+            m,
             removed(m, face, where.crop, remove),
             e + _UNTOLD * hair_or_hat(face, where.crop, len(e)),
         )

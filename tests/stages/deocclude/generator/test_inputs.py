@@ -13,7 +13,13 @@ from wholeface.morphable import MorphableModel
 from wholeface.perceive import FaceLandmarks, ParsingClass
 from wholeface.photo import Patch, read_photo, warp
 from wholeface.stages import FaceFit, FaceState, MaskEstimate, Spectacles
-from wholeface.stages.deocclude.generator import LABEL_GROUPS, MAPS, generator_input, network_input
+from wholeface.stages.deocclude.generator import (
+    LABEL_GROUPS,
+    MAPS,
+    generator_input,
+    near_occluder,
+    network_input,
+)
 
 BOX = (170, 215, 60, 190)
 
@@ -87,3 +93,18 @@ def test_the_network_reads_colours_maps_and_groups_of_labels(
 def test_a_face_without_fit_or_mask_is_refused(face: Callable[..., FaceState]) -> None:
     with pytest.raises(UsageError, match="'fit' and 'mask'"):
         generator_input(face(), 96)
+
+
+def test_only_the_neighbourhood_of_an_occluder_may_change(
+    head: MorphableModel, scene_of: Callable[..., Any]
+) -> None:
+    maps, _ = generator_input(_face(head, scene_of)[0], 96)
+    near = near_occluder(maps)
+    assert near.dtype == np.float32
+    assert (near[maps.occluder > 200] == 1).all()
+    rows, columns = np.nonzero(maps.occluder > 76)
+    box = (slice(max(0, rows.min() - 7), rows.max() + 8), slice(max(0, columns.min() - 7), columns.max() + 8))
+    away = np.ones_like(near, bool)
+    away[box] = False
+    assert away.any()
+    assert (near[away] == 0).all()

@@ -1,6 +1,14 @@
 """What the compact generator looks at: the face in an upright crop, with the rendering of the fitted model."""
 
-from .inputs import FRAME_MARGIN, LABEL_GROUPS, MAPS, GeneratorInput, generator_input, network_input
+from .inputs import (
+    FRAME_MARGIN,
+    LABEL_GROUPS,
+    MAPS,
+    GeneratorInput,
+    generator_input,
+    near_occluder,
+    network_input,
+)
 from .upright import UprightFace, upright
 
 __all__ = [
@@ -10,6 +18,7 @@ __all__ = [
     "GeneratorInput",
     "UprightFace",
     "generator_input",
+    "near_occluder",
     "network_input",
     "upright",
 ]

@@ -32,6 +32,10 @@ __all__ = [
 ]
 
 FRAME_MARGIN = 1.5  # edge of the crop over the longer side of the face: temples, ears and the brim of a hat
+_PERHAPS = 77  # of 255, from which a map may be right
+_REACH = (
+    24  # of the crop's edge, one part by which seams and cast shadows reach beyond the occluder: a centimetre
+)
 _TEXTURE = 256  # texels: no finer than the crop
 _OBJECTS = (ParsingClass.EYEGLASSES, ParsingClass.OBJECT)
 _Bytes = NDArray[np.uint8]
@@ -154,6 +158,19 @@ def generator_input(face: FaceState, size: int) -> tuple[GeneratorInput, Upright
         _byte(clear), _byte(dark), seen, whole,
     )  # fmt: skip
     return given, where
+
+
+def near_occluder(maps: GeneratorInput) -> NDArray[np.float32]:
+    """(S, S) in [0, 1]: 1 where any of the maps says occluder, lens or object, or close by; 0 farther away.
+
+    Whatever the network makes of the rest, the photo is right there.
+    """
+    from scipy.ndimage import maximum_filter, uniform_filter
+
+    told = np.max([maps.occluder, maps.beyond, maps.frame, maps.clear, maps.dark], axis=0)
+    reach = max(1, maps.size // _REACH)
+    near = maximum_filter((told > _PERHAPS).astype(np.float32), 2 * reach + 1)
+    return np.clip(2 * uniform_filter(near, reach // 2 * 2 + 1) - 0.2, 0, 1)
 
 
 def network_input(maps: Mapping[str, _Bytes]) -> NDArray[np.float32]:

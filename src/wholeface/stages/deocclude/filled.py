@@ -29,8 +29,8 @@ def soft_matte(hidden: NDArray[np.bool_]) -> NDArray[np.float32]:
         (S, S) float32: 1 in the hole, falling to 0 around it.
     """
     reach = max(1, len(hidden) // _GROWN)
-    grown = maximum_filter(hidden.astype(np.float32), 4 * reach + 1)
-    soft: NDArray[np.float32] = uniform_filter(grown, 2 * reach + 1, mode="nearest")
+    grown = maximum_filter(hidden.astype(np.float32), 2 * reach + 1)
+    soft: NDArray[np.float32] = uniform_filter(grown, 2 * max(1, reach // 2) + 1, mode="nearest")
     return np.maximum(np.clip(soft, 0, 1), hidden).astype(np.float32)
 
 

@@ -202,17 +202,23 @@ class ParsingGuidedTask(JointTask):
 
     @torch.no_grad()
     def evaluate(self, networks: Mapping[str, nn.Module], device: torch.device) -> dict[str, float]:
-        """PSNR where the face is hidden, and of the whole crop, pooled over the held-out samples."""
+        """PSNR and mean absolute error where the face is hidden, PSNR of the crop, pooled over held-out samples."""
         if self.check is None:
             return {}
-        hole, whole = [], []
+        hole, whole, off = [], [], []
         for rows in spread_rows(self.check, 200):
             batch = self._held_out(rows)
             out = self._made(networks["generator"], batch, device)
-            error = (out - batch["clean"]).square().mean(1)
+            difference = out - batch["clean"]
+            error = difference.square().mean(1)
+            off.append(difference.abs().mean(1)[batch["hidden"]])
             hole.append(error[batch["hidden"]])
             whole.append(error.flatten())
-        return {"hole_psnr": psnr(torch.cat(hole)), "psnr": psnr(torch.cat(whole))}
+        return {
+            "hole_psnr": psnr(torch.cat(hole)),
+            "hole_error": float(torch.cat(off).mean()),
+            "psnr": psnr(torch.cat(whole)),
+        }
 
     @torch.no_grad()
     def preview(self, networks: Mapping[str, nn.Module], device: torch.device) -> NDArray[np.uint8] | None:

@@ -22,13 +22,15 @@ from wholeface.networks import (
     compact_unet,
 )
 from wholeface.networks.weights import WeightCard, save_weights
-from wholeface.perceive import EyewearPart, FaceLandmarks, ParsingClass
+from wholeface.perceive import EyewearPart, FaceLandmarks, ParsingClass, has_weights
 from wholeface.perceive.eyewear import Eyewear
 from wholeface.perceive.frames import eye_band
+from wholeface.photo import read_photo
 from wholeface.stages import FaceState, Networks, Tools
 from wholeface.stages.deocclude.by_eyeglasses import DeoccludeByEyeglasses
 from wholeface.stages.deocclude.by_parsing_map import DeoccludeByParsingMap, guiding_maps
 from wholeface.stages.deocclude.filled import soft_matte
+from wholeface.stages.parse import Parse
 
 GENERATED, OBSERVED = int(Provenance.GENERATED), int(Provenance.OBSERVED)
 
@@ -195,3 +197,31 @@ def test_a_hole_is_whole_and_its_border_soft() -> None:
     corner = np.zeros((64, 64), bool)
     corner[:3, :3] = True
     assert (soft_matte(corner)[corner] == 1).all()
+
+
+@pytest.mark.skipif(not has_weights("fisn", "eyeglasses", "eyeglasses_deleter"), reason="needs the weights")
+def test_the_shipped_generators_take_away_what_hides_faces(shared: Path) -> None:
+    """Held-out subjects behind sunglasses of held-out designs: nearer to the photo without them than with them."""
+    from wholeface.lab.data.deocclusion import Composites, clean_photos
+
+    photos = clean_photos(shared / "data", "validation")[:4]
+    composites = Composites(photos, shared / "data", seed=9, designs="held_out", weights={"sunglasses": 1.0})
+    tools = composites.tools
+    errors: dict[str, list[float]] = {"photo": [], "fisn": [], "eyeglasses": []}
+    for index in range(4):
+        found = composites.composite(index)
+        faces = [] if found is None else tools.networks.detector.detect(found.sample.image)
+        if found is None or not faces:
+            continue
+        state = FaceState(read_photo(found.sample.image), faces[0])
+        (state,) = Parse()([state], tools)
+        hole, clean = found.sample.hidden, found.sample.clean.astype(float)
+        stages = {"fisn": DeoccludeByParsingMap(), "eyeglasses": DeoccludeByEyeglasses()}
+        made = {name: stage([state], tools)[0].image for name, stage in stages.items()}
+        pictures = {"photo": found.sample.image, **{n: i.pixels for n, i in made.items() if i is not None}}
+        for name, picture in pictures.items():
+            errors[name].append(float(np.abs(picture[hole] - clean[hole]).mean()))
+    mean = {name: float(np.mean(found)) for name, found in errors.items()}
+    assert len(errors["photo"]) >= 3
+    assert mean["fisn"] < 0.8 * mean["photo"]
+    assert mean["eyeglasses"] < 0.8 * mean["photo"]

@@ -62,7 +62,10 @@ class DeoccludeByEyeglasses:
 
     def __call__(self, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
         """See :class:`wholeface.stages.Stage`."""
-        generator, deleter = tools.networks.load(self.weights), tools.networks.load(self.deleter)
+        generator, deleter = (
+            tools.networks.load_or_shipped(self.weights),
+            tools.networks.load_or_shipped(self.deleter),
+        )
         assert isinstance(generator, EyeglassesNet)
         assert isinstance(deleter, UNet)
         remove: Remove = "none" if self.remove == "none" else "all"

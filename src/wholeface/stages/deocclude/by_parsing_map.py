@@ -108,7 +108,7 @@ class DeoccludeByParsingMap:
 
     def __call__(self, faces: Sequence[FaceState], tools: Tools) -> list[FaceState]:
         """See :class:`wholeface.stages.Stage`."""
-        network = tools.networks.load(self.weights)
+        network = tools.networks.load_or_shipped(self.weights)
         assert isinstance(network, Fisn)
         done: list[FaceState] = []
         for first in range(0, len(faces), self.batch):

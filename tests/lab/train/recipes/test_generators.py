@@ -165,6 +165,28 @@ def test_the_generator_learns_one_batch(name: str, pairs_store: Path) -> None:
     assert "deleter" not in found or found["deleter"][-1] < found["deleter"][0]
 
 
+@needs_parser
+def test_spectacles_weigh_in_the_deleters_loss(pairs_store: Path) -> None:
+    def loss(weight: float, alpha: torch.Tensor) -> float:
+        task = load_recipe("eyeglasses").build(_config("eyeglasses", pairs_store, spectacles=weight))
+        task.networks["deleter"].load_state_dict(state)
+        update = Update(0, 0.0, "deleter", task.networks, task.teachers, torch.Generator())
+        return float(task.step(update, {**batch, "alpha": alpha})["loss"].detach())
+
+    torch.manual_seed(0)
+    task: JointTask = load_recipe("eyeglasses").build(_config("eyeglasses", pairs_store))
+    batch = task.load(np.arange(6), torch.Generator().manual_seed(0))
+    state = {k: v.clone() for k, v in task.networks["deleter"].state_dict().items()}
+    worn, known = batch["alpha"] == ParsingClass.EYEGLASSES, batch["alpha"] != IGNORE
+    others = loss(1.0, torch.where(worn, IGNORE, batch["alpha"]))
+    alone = loss(1.0, torch.where(worn, batch["alpha"], IGNORE))
+    inside, outside = int(worn.sum()), int((known & ~worn).sum())
+    assert inside > 20
+    for weight in (0.0, 1.0, 4.0):
+        expected = (weight * inside * alone + outside * others) / (weight * inside + outside)
+        assert loss(weight, batch["alpha"]) == pytest.approx(expected, rel=1e-5)
+
+
 class _Crash(Exception):
     pass
 

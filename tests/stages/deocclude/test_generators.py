@@ -21,12 +21,14 @@ from wholeface.networks import (
     compact_fisn,
     compact_unet,
 )
+from wholeface.networks.registry import read_card, weights_file
 from wholeface.networks.weights import WeightCard, save_weights
 from wholeface.perceive import EyewearPart, FaceLandmarks, ParsingClass, has_weights
 from wholeface.perceive.eyewear import Eyewear
 from wholeface.perceive.frames import eye_band
 from wholeface.photo import read_photo
 from wholeface.stages import FaceState, Networks, Tools
+from wholeface.stages.deocclude import by_eyeglasses, by_parsing_map
 from wholeface.stages.deocclude.by_eyeglasses import DeoccludeByEyeglasses
 from wholeface.stages.deocclude.by_parsing_map import DeoccludeByParsingMap, guiding_maps
 from wholeface.stages.deocclude.filled import soft_matte
@@ -225,3 +227,13 @@ def test_the_shipped_generators_take_away_what_hides_faces(shared: Path) -> None
     assert len(errors["photo"]) >= 3
     assert mean["fisn"] < 0.8 * mean["photo"]
     assert mean["eyeglasses"] < 0.8 * mean["photo"]
+
+
+@pytest.mark.parametrize(
+    ("name", "score", "expected"),
+    [("fisn", "hole_error", by_parsing_map.EXPECTED_ERROR), ("eyeglasses", "lens_error", by_eyeglasses.EXPECTED_ERROR)],
+)  # fmt: skip
+def test_the_error_that_is_reckoned_with_was_measured(name: str, score: str, expected: float) -> None:
+    if not has_weights(name):
+        pytest.skip("needs the weights")
+    assert expected == pytest.approx(read_card(name, weights_file(name)).scores[score], abs=0.005)

@@ -18,10 +18,13 @@ from ...perceive.frames import PARSING_MARGIN, face_frame
 from ...photo import Similarity, warp
 from ..state import FaceState
 from ..tools import Tools
-from .filled import EXPECTED_ERROR, filled
+from .filled import filled
 from .remove import Remove
 
-__all__ = ["DeoccludeByParsingMap", "GuidingMaps", "guiding_maps"]
+__all__ = ["EXPECTED_ERROR", "DeoccludeByParsingMap", "GuidingMaps", "guiding_maps"]
+
+EXPECTED_ERROR = 0.094
+"""Mean absolute error of generated pixels, sRGB of [0, 1]: that of the shipped network on held-out samples."""
 
 # Where M_alpha has one of these, M_beta's outline of the face is merely less exact: nothing stands before the face.
 _BESIDE = (ParsingClass.BACKGROUND, ParsingClass.LEFT_EAR, ParsingClass.RIGHT_EAR, ParsingClass.NECK)

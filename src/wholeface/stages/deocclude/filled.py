@@ -11,10 +11,7 @@ from ..state import FaceState, GeneratedFace
 from .generator.compose import compose
 from .remove import Remove, removed
 
-__all__ = ["EXPECTED_ERROR", "filled", "soft_matte"]
-
-EXPECTED_ERROR = 0.1
-"""Mean absolute error of generated pixels that is assumed, sRGB of [0, 1]: the networks do not say theirs."""
+__all__ = ["filled", "soft_matte"]
 
 _GROWN = 64  # of the crop's edge, one part by which a hole grows: rims and cast shadows go with the occluder
 

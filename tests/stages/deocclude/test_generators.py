@@ -119,7 +119,7 @@ def test_fisn_fills_what_is_hidden_and_nothing_else(
     assert generated is not None
     assert generated.pixels.shape == (48, 48, 3)
     assert (generated.removed == generated.matte).all()
-    assert (generated.error == np.float32(0.1)).all()
+    assert (generated.error == np.float32(by_parsing_map.EXPECTED_ERROR)).all()
     (kept,) = DeoccludeByParsingMap(remove="none")([face], tools)
     assert kept.image is not None
     assert kept.generated is not None
@@ -173,8 +173,13 @@ def test_the_remover_fills_what_the_deleter_finds(
 
 
 def test_missing_weights_and_points(
-    parsed_face: Callable[..., FaceState], small_model: MorphableModel, tools: Tools, tmp_path: Path
+    parsed_face: Callable[..., FaceState],
+    small_model: MorphableModel,
+    tools: Tools,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("wholeface.networks.registry.SHIPPED_WEIGHTS", tmp_path)
     bare = Tools(model=small_model, networks=Networks(weights=tmp_path))
     with pytest.raises(ModelFileError, match="wholeface train parsing_guided"):
         DeoccludeByParsingMap()([parsed_face()], bare)
@@ -231,8 +236,11 @@ def test_the_shipped_generators_take_away_what_hides_faces(shared: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "score", "expected"),
-    [("fisn", "hole_error", by_parsing_map.EXPECTED_ERROR), ("eyeglasses", "lens_error", by_eyeglasses.EXPECTED_ERROR)],
-)  # fmt: skip
+    [
+        ("fisn", "hole_error", by_parsing_map.EXPECTED_ERROR),
+        ("eyeglasses", "lens_error", by_eyeglasses.EXPECTED_ERROR),
+    ],
+)
 def test_the_error_that_is_reckoned_with_was_measured(name: str, score: str, expected: float) -> None:
     if not has_weights(name):
         pytest.skip("needs the weights")

@@ -64,6 +64,14 @@ SECTIONS = (
         needs_data=True,
     ),
     Section(
+        "De-occlusion of composites",
+        "Subjects that were kept apart, behind occluders of designs that nothing was trained on, with the true masks. "
+        "The hole is where the photo should change; the image is compared with the one without the occluder. "
+        "`--mask found` measures with the masks that the method finds.",
+        ("bench", "deocclusion", "--data", "{data}"),
+        needs_data=True,
+    ),
+    Section(
         "Likeness by face recognition",
         "People of a set that nothing learned from, neutral, clean and behind held-out occluders; who is recognised "
         "among the smiling photos of all. The judge is a public face-recognition network "

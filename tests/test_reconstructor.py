@@ -113,3 +113,8 @@ def test_photos_that_were_fitted_twice_share_the_shape_too(photos: list[np.ndarr
     assert third.hidden_fraction > first.hidden_fraction + 0.1
     np.testing.assert_array_equal(third.parameters.identity, first.parameters.identity)
     np.testing.assert_array_equal(third.parameters.identity, second.parameters.identity)
+
+
+def test_what_is_to_be_removed_is_one_of_four_words() -> None:
+    with pytest.raises(wholeface.UsageError, match=r"remove='hats': choose from auto, glasses, none, all"):
+        wholeface.Reconstructor(remove="hats")  # type: ignore[arg-type]

@@ -80,7 +80,7 @@ patch[mouth[1] - 25 : mouth[1] + 25, mouth[0] - 40 : mouth[0] + 40] = True
 inside = patch & head.face_region
 print(json.dumps({
     "scheme": head.landmarks.scheme,
-    "irises": bool(np.array_equal(given[0], head.landmarks.points[68:546])),
+    "irises": bool(np.array_equal(given[-1], head.landmarks.points[68:546])),
     "off": float(np.linalg.norm(again.numpy() - points[:68], axis=1).mean() / (high - low).max()),
     "occluded": float((head.occluder > 0.5)[inside].mean()),
     "loaded": [name for name in ("mediapipe", "onnx", "cv2") if name in sys.modules],

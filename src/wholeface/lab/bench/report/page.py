@@ -65,7 +65,7 @@ SECTIONS = (
     ),
     Section(
         "De-occlusion of composites",
-        "Subjects that were kept apart, behind occluders of designs that nothing was trained on, with the true masks. "
+        "Subjects that were kept apart, behind occluders of designs that were, too, with the true masks. "
         "The hole is where the photo should change; the image is compared with the one without the occluder. "
         "`--mask found` measures with the masks that the method finds.",
         ("bench", "deocclusion", "--data", "{data}"),

@@ -11,7 +11,7 @@ from ...state import DeoccludedImage, GeneratedFace
 
 __all__ = ["compose", "finer_than_crop"]
 
-_NOTHING = 0.02  # of the matte, below which the photo stays bit for bit
+_NOTHING = 0.06  # of the matte, up to which the photo stays bit for bit
 _FINER = 0.8  # crop pixels per photo pixel, below which the photo is finer than the crop
 
 
@@ -39,8 +39,7 @@ def compose(
     left, top, right, bottom = box
     there, size = generated.window(left, top), (right - left, bottom - top)
     part = (slice(top, bottom), slice(left, right))
-    matte = np.clip(warp(generated.removed, there, size), 0, 1)[..., None]
-    matte[matte < _NOTHING] = 0
+    matte = np.clip((warp(generated.removed, there, size) - _NOTHING) / (1 - _NOTHING), 0, 1)[..., None]
     face = warp(generated.pixels, there, size, fill="edge").astype(np.float32)
     if rendered is not None and finer_than_crop(generated):
         face += _finer(photo[part], rendered[part], there, generated.removed.shape[0])

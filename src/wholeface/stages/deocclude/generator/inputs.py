@@ -161,14 +161,17 @@ def generator_input(face: FaceState, size: int) -> tuple[GeneratorInput, Upright
 
 
 def near_occluder(maps: GeneratorInput) -> NDArray[np.float32]:
-    """(S, S) in [0, 1]: 1 where any of the maps says occluder, lens or object, or close by; 0 farther away.
+    """(S, S) in [0, 1]: 1 where a map says occluder, lens or object on the head, or close by; 0 farther away.
 
     Whatever the network makes of the rest, the photo is right there.
     """
     from scipy.ndimage import maximum_filter, uniform_filter
 
-    told = np.max([maps.occluder, maps.beyond, maps.frame, maps.clear, maps.dark], axis=0)
     reach = max(1, maps.size // _REACH)
+    head = maximum_filter(
+        (maps.region > 0).astype(np.uint8), 4 * reach + 1
+    )  # straps and temples lie close to it
+    told = np.max([maps.occluder, maps.beyond * head, maps.frame, maps.clear, maps.dark], axis=0)
     near = maximum_filter((told > _PERHAPS).astype(np.float32), 2 * reach + 1)
     return np.clip(2 * uniform_filter(near, reach // 2 * 2 + 1) - 0.2, 0, 1)
 

@@ -66,18 +66,19 @@ def removed(
         there: NDArray[np.float32] = warp(face.parsing.kind[kinds].sum(axis=0), onward, edge)  # type: ignore[union-attr]
         return there
 
-    if remove == "auto":
-        worn = np.maximum(
-            share(_WORN_ON_HEAD), warp(face.parsing.parsing[_HEADGEAR].sum(axis=0), onward, edge)
-        )
-        return np.asarray(matte * (1 - smoothstep(0.35, 0.65, worn)), np.float32)
     from scipy.ndimage import maximum_filter, uniform_filter
 
-    worn = share(_WORN_ON_NOSE)
+    reach = max(1, len(matte) // _GROWN)
+    glass = np.zeros_like(matte)
     found = None if face.mask is None else face.mask.spectacles
     if found is not None:
         for part in (found.frame_patch, found.lens_patch, found.dark_patch):
-            worn = np.maximum(worn, part.seen(crop, edge))
-    reach = max(1, len(matte) // _GROWN)
+            glass = np.maximum(glass, part.seen(crop, edge))
+    if remove == "auto":
+        # A fringe over spectacles leaves no piece of them behind.
+        clear = 1 - smoothstep(0.2, 0.5, maximum_filter(glass, 2 * reach + 1))
+        worn = hair_or_hat(face, crop, len(matte)) * clear
+        return np.asarray(matte * (1 - smoothstep(0.35, 0.65, worn)), np.float32)
+    worn = np.maximum(share(_WORN_ON_NOSE), glass)
     grown = uniform_filter(maximum_filter(worn, 2 * reach + 1), reach + 1)
     return np.asarray(matte * smoothstep(0.15, 0.4, grown), np.float32)

@@ -127,9 +127,9 @@ class CompletedTexture:
 
 
 @njit(cache=True, nogil=True)
-def _dull(value, base):  # type: ignore[no-untyped-def]
+def _dull(value, base, most):  # type: ignore[no-untyped-def]
     """Compress what is much brighter than its surroundings: gloss, which no albedo has."""
-    limit = 1.4 * base
+    limit = most * base
     if value <= limit:
         return value
     return limit * (value / limit) ** 0.35
@@ -181,9 +181,9 @@ def _compose(  # type: ignore[no-untyped-def]
             if over_rest < 1.0 and over_model > 0.0:
                 value += over_model * (np.sqrt(_even(image[n, ch] * np.exp(here - there), base)) - value)
             if over_made > 0.0:
-                value += over_made * (np.sqrt(made[n, ch] * fine) - value)
+                value += over_made * (np.sqrt(_dull(made[n, ch], base, 1.15) * fine) - value)
             if over_rest > 0.0:
-                value += over_rest * (np.sqrt(_dull(seen[n, ch], base)) - value)
+                value += over_rest * (np.sqrt(_dull(seen[n, ch], base, 1.4)) - value)
             value *= np.sqrt(gain[ch])
             colour[n, ch] = table[min(4095, int(value * 4095.0 + 0.5))]
         c = quality[n] * (0.4 + 0.6 * min(1.0, resolution[n]))
@@ -227,7 +227,7 @@ def complete_texture(
 
     Scalp, neck and back of the head are never sampled: they continue the face's colour (heads are bald).
     Gloss, more than 1.4 times as bright as its surroundings, is compressed; of mirrored texels whatever is much
-    brighter or darker than its surroundings.
+    brighter or darker than its surroundings; of generated texels what is more than 1.15 times as bright.
     Eyeballs, teeth and inner mouth always come from the model; iris, sclera and teeth are tinted like the photo's
     where it shows them.
 

@@ -48,7 +48,7 @@ def head() -> wholeface.Reconstruction:
 
 @pytest.fixture(scope="module")
 def textured() -> wholeface.Reconstruction:
-    return wholeface.Reconstructor(texture_size=512)(_photo())
+    return wholeface.Reconstructor(texture_size=512, method="analysis")(_photo())
 
 
 def test_colours_provenance_and_confidence_are_per_vertex(head: wholeface.Reconstruction) -> None:
@@ -57,7 +57,7 @@ def test_colours_provenance_and_confidence_are_per_vertex(head: wholeface.Recons
     assert done.texture.shape == (count, 3)
     assert done.provenance.shape == done.confidence.shape == (count,)
     assert set(np.unique(done.provenance)) == {1, 2, 3, 4}
-    assert done.confidence[done.provenance == 1].min() > done.confidence[done.provenance == 3].min()
+    assert done.confidence[done.provenance == 1].mean() > 2 * done.confidence[done.provenance == 3].mean()
     assert any("no UV coordinates" in warning for warning in head.warnings)
 
 
@@ -84,9 +84,7 @@ def test_vertices_have_the_colours_that_the_texture_has_there(
     assert seen.sum() > 1000
     difference = twin.completed.texture[seen].astype(int) - textured.completed.texture[place][seen]
     assert np.median(np.abs(difference)) <= 4  # sRGB levels
-    own, other = twin.completed.provenance, textured.completed.provenance[place]
-    # The generator stands on a rendering, which vertices show more coarsely: what it takes for hidden differs
-    assert (own == other)[(own != 4) & (other != 4)].mean() > 0.9
+    assert (twin.completed.provenance == textured.completed.provenance[place]).mean() > 0.9
 
 
 def test_images_show_the_colours(

@@ -187,6 +187,19 @@ def test_spectacles_weigh_in_the_deleters_loss(pairs_store: Path) -> None:
         assert loss(weight, batch["alpha"]) == pytest.approx(expected, rel=1e-5)
 
 
+@needs_parser
+@pytest.mark.parametrize("pasted", [False, True])
+def test_pasted_what_was_not_deleted_is_the_photos(pairs_store: Path, pasted: bool) -> None:
+    task: JointTask = load_recipe("eyeglasses").build(_config("eyeglasses", pairs_store, pasted=pasted))
+    batch = task.load(np.arange(2), torch.Generator().manual_seed(0))
+    update = Update(0, 0.0, "generator", task.networks, task.teachers, torch.Generator())
+    batch["mask"] = torch.zeros_like(batch["mask"])
+    losses = task.step(update, batch)
+    for name in ("pixel", "perceptual", "style"):
+        assert (float(losses[name].detach()) == 0) == (pasted or name == "style")
+    assert torch.equal(batch["made"], batch["clean"]) == pasted
+
+
 class _Crash(Exception):
     pass
 

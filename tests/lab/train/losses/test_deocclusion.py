@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from wholeface.lab.train.losses.deocclusion import deocclusion_loss, hole_mean, parser_features
+from wholeface.lab.train.features.parser import ParserFeatures
+from wholeface.lab.train.losses.deocclusion import deocclusion_loss, hole_mean
 from wholeface.networks import ParsingNet, ParsingNetConfig
 from wholeface.networks.deocclusion_net import DeocclusionOutput
 
@@ -88,5 +89,5 @@ def test_gradients() -> None:
 def test_features_are_those_of_the_parsing_networks_encoder() -> None:
     parser = ParsingNet(ParsingNetConfig(width=0.25)).eval()
     image = torch.rand(2, 3, 64, 32)
-    shapes = [tuple(f.shape[2:]) for f in parser_features(parser, image)]
+    shapes = [tuple(f.shape[2:]) for f in ParserFeatures(parser)(image)]
     assert shapes == [(32, 16), (16, 8), (8, 4), (4, 2)]

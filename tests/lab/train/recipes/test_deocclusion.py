@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.lab.data.deocclusion import DeocclusionSample, DeocclusionStore, build_deocclusion_store
+from wholeface.lab.data.deocclusion import (
+    DeocclusionSample,
+    DeocclusionStore,
+    build_deocclusion_store,
+    target_of,
+)
 from wholeface.lab.train.config import TrainConfig
 from wholeface.lab.train.recipe import load_recipe
-from wholeface.lab.train.recipes.deocclusion import DeocclusionRecipeConfig, target_of
+from wholeface.lab.train.recipes.deocclusion import DeocclusionRecipeConfig
 from wholeface.lab.train.task import Update
 from wholeface.perceive import OccluderKind, ParsingClass
 from wholeface.stages.deocclude.generator import GeneratorInput

@@ -4,6 +4,7 @@ from .composites import Composites, DeocclusionSample
 from .samples import CompositeSamples
 from .store import DeocclusionStore, build_deocclusion_store
 from .subjects import SubjectSplit, clean_photos
+from .target import target_of
 
 __all__ = [
     "CompositeSamples",
@@ -13,4 +14,5 @@ __all__ = [
     "SubjectSplit",
     "build_deocclusion_store",
     "clean_photos",
+    "target_of",
 ]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from ....networks import ParsingNet
 from ....networks.deocclusion_net import DeocclusionOutput
 
-__all__ = ["DeocclusionLoss", "deocclusion_loss", "hole_mean", "parser_features"]
+__all__ = ["DeocclusionLoss", "deocclusion_loss", "hole_mean"]
 
 _EVERYWHERE = 0.05  # weight of what was never hidden
 _SLACK = 0.01  # of the image, added to the hole's size: small holes count for less
@@ -53,21 +52,6 @@ def hole_mean(values: Tensor, weight: Tensor) -> Tensor:
     mean = values.mean(1, keepdim=True)
     size = weight.sum((1, 2, 3)) + _SLACK * weight[0].numel()
     return ((mean * weight).sum((1, 2, 3)) / size).mean()
-
-
-def parser_features(parser: ParsingNet, image: Tensor) -> list[Tensor]:
-    """Maps of 1/2 to 1/16 of the image's size that the parsing network makes.
-
-    Args:
-        parser: the network.
-        image: (N, 3, H, W) sRGB in [0, 1], H and W multiples of 16.
-    """
-    found = []
-    x = image * 2 - 1
-    for stage in (parser.stem, parser.down_4, parser.down_8, parser.down_16):
-        x = stage(x)
-        found.append(x)
-    return found
 
 
 def deocclusion_loss(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...data.stores.shared import SharedStore
 
-__all__ = ["adam", "images_side_by_side", "psnr", "spread_rows"]
+__all__ = ["adam", "channels_last_images", "images_side_by_side", "judged_halves", "psnr", "spread_rows"]
 
 _AT_ONCE = 20
 
@@ -20,6 +20,30 @@ _AT_ONCE = 20
 def adam(network: nn.Module, rate: float) -> torch.optim.Optimizer:
     """Adam with the momenta that are usual in GANs, (0.5, 0.999)."""
     return torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.999), foreach=True)
+
+
+def channels_last_images(images: Tensor) -> Tensor:
+    """The same images, their channels stored last, which is the faster way for our networks."""
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def judged_halves(
+    discriminator: nn.Module, real: Tensor, fake: Tensor, condition: Tensor
+) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+    """What discriminators say of real and generated images, which they see in one batch.
+
+    Args:
+        discriminator: :class:`wholeface.networks.PatchDiscriminator`.
+        real: (N, C, H, W).
+        fake: (N, C, H, W).
+        condition: (N, K, H, W), of both alike.
+
+    Returns:
+        For the real and for the generated ones, by discriminator the outputs of its layers, the logits last.
+    """
+    judged = discriminator(torch.cat([real, fake]), torch.cat([condition, condition]))
+    count = len(real)
+    return [[f[:count] for f in d] for d in judged], [[f[count:] for f in d] for d in judged]
 
 
 def psnr(squared: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,21 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ....networks import DeocclusionNet, DeocclusionNetConfig, ParsingNet, channels_last, load_network
+from ....networks import DeocclusionNet, DeocclusionNetConfig, channels_last
 from ....networks.deocclusion_net import Condition, DeocclusionOutput
-from ....perceive import OccluderKind
 from ....stages.deocclude.generator import FRAME_MARGIN, LABEL_GROUPS, MAPS, network_input
 from ....stages.deocclude.generator.inputs import CHANNELS
-from ...data.deocclusion import DeocclusionStore
+from ...data.deocclusion import DeocclusionStore, target_of
 from ..engine.initial import start_from
-from ..losses.deocclusion import deocclusion_loss, parser_features
-from ..recipe import Batch, Recipe, Task, TrainConfig
+from ..features import load_features
+from ..losses.deocclusion import deocclusion_loss
+from ..recipe import Batch, JointTask, Recipe, TrainConfig
 from ..task import Update
 from ._sources import COMPOSITES
+from ._synthesis import channels_last_images, images_side_by_side, psnr
 
-__all__ = ["RECIPE", "DeocclusionRecipeConfig", "target_of"]
+__all__ = ["RECIPE", "DeocclusionRecipeConfig"]
 
-_WORN = (OccluderKind.GLASSES, OccluderKind.SUNGLASSES, OccluderKind.MASK)
 _BATCH = 8  # of validation
 _FEATURE_GROUPS = slice(9 + MAPS + 3, 9 + MAPS + 7)  # brows, eyes, inner mouth, lips
 _REST = tuple(name for name in CHANNELS if name != "seen")
@@ -65,7 +66,7 @@ class DeocclusionRecipeConfig(TrainConfig):
     validate_every: int = 500
 
 
-class DeocclusionTask(Task):
+class DeocclusionTask(JointTask):
     """See :data:`RECIPE`."""
 
     def __init__(self, config: DeocclusionRecipeConfig) -> None:
@@ -77,9 +78,9 @@ class DeocclusionTask(Task):
                 MAPS, LABEL_GROUPS, width=config.width, attention=config.attention, condition=config.condition
             )
         )
-        self.network: nn.Module = channels_last(network)
-        start_from(self.network, config.initial)
-        self.teachers = {"parser": load_network("parsing")[0]}
+        start_from(network, config.initial)
+        self.networks: Mapping[str, nn.Module] = {"network": channels_last(network)}
+        self.teachers: Mapping[str, nn.Module] = {"features": load_features("parser")}
         self.train_size = sum(len(store) for store in self.stores)
         self.preprocessing = {"margin": FRAME_MARGIN, "range": [0, 1], "colour": "sRGB"}
 
@@ -134,45 +135,38 @@ class DeocclusionTask(Task):
 
     def step(self, update: Update, batch: Batch) -> dict[str, Tensor]:
         """All terms of :func:`wholeface.lab.train.losses.deocclusion.deocclusion_loss`."""
-        raw = update.networks["network"](batch["given"].contiguous(memory_format=torch.channels_last))
+        raw = update.networks["network"](channels_last_images(batch["given"]))
         output = self._read(raw, batch)
-        parser = self.teachers["parser"]
-        assert isinstance(parser, ParsingNet)
-        with torch.autocast("cpu", torch.bfloat16, enabled=raw.dtype == torch.bfloat16):
-            with torch.no_grad():
-                wanted = parser_features(parser, _last(batch["target"]))
-            found = parser_features(parser, _last(output.image))
+        looks = update.teachers["features"]
+        with torch.no_grad():
+            wanted = looks(channels_last_images(batch["target"]))
+        found = looks(channels_last_images(output.image))
         loss = deocclusion_loss(
             output, batch["target"], batch["image"], batch["hole"], batch["important"],
-            [f.float() for f in found], [f.float() for f in wanted],
+            found, wanted,
         )  # fmt: skip
         return {
             "loss": loss.total, "pixel": loss.pixel, "gradient": loss.gradient, "feature": loss.feature,
             "matte": loss.matte, "scale": loss.scale,
         }  # fmt: skip
 
-    def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Not used: :meth:`step` needs the parser, too."""
-        raise NotImplementedError
-
     def _read(self, raw: Tensor, batch: Batch) -> DeocclusionOutput:
-        network = self.network
+        network = self.networks["network"]
         assert isinstance(network, DeocclusionNet)
         given = batch["given"].clone()
         given[:, :3] = batch["image"]  # what is blanked for the network is still what it is laid over
         return network.read(raw, given)
 
     @torch.no_grad()
-    def validate(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, networks: Mapping[str, nn.Module], device: torch.device) -> dict[str, float]:
         """PSNR inside the hole in dB, mean over images: of the result and of the base."""
         if self.check is None:
             return {}
         scores: dict[str, list[float]] = {"psnr": [], "base_psnr": []}
-        for _, target, hole, base, image in self._shown(network, device, len(self.check)):
+        for _, target, hole, base, image in self._shown(networks["network"], device, len(self.check)):
             for name, found in (("psnr", image), ("base_psnr", base)):
                 error = ((found - target) ** 2).mean(1)
-                for e, h in zip(error, hole[:, 0]):
-                    scores[name].append(float(-10 * torch.log10((e * h).sum() / h.sum().clamp_min(1) + 1e-8)))
+                scores[name] += [psnr(e[h > 0]) for e, h in zip(error, hole[:, 0])]
         return {name: float(np.mean(values)) for name, values in scores.items()}
 
     def _shown(
@@ -186,55 +180,24 @@ class DeocclusionTask(Task):
             given = network_input(maps)
             truth = target.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
             batch = self._batch(given, truth, hole)
-            raw = network(batch["given"].to(device).contiguous(memory_format=torch.channels_last)).cpu()
+            raw = network(channels_last_images(batch["given"].to(device))).cpu()
             output = self._read(raw, batch)
             base = torch.from_numpy(given[:, 3:6])
             found.append((batch["image"], batch["target"], batch["hole"], base, output.image.clamp(0, 1)))
         return found
 
     @torch.no_grad()
-    def contact_sheet(self, network: nn.Module, device: torch.device) -> NDArray[np.uint8] | None:
+    def preview(self, networks: Mapping[str, nn.Module], device: torch.device) -> NDArray[np.uint8] | None:
         """Composites of other subjects: the photo, the base, what the network makes of them, the truth."""
         if self.check is None:
             return None
-        rows = []
-        for image, target, _, base, made in self._shown(network, device, min(32, len(self.check))):
-            strip = torch.cat([image, base, made, target], dim=3).permute(0, 2, 3, 1).numpy()
-            rows += list((strip * 255).round().astype(np.uint8))
-        half = len(rows) // 2
-        return np.concatenate([np.concatenate(rows[:half]), np.concatenate(rows[half : 2 * half])], axis=1)
+        shown = self._shown(networks["network"], device, min(32, len(self.check)))
+        image, target, _, base, made = (torch.cat(parts) for parts in zip(*shown))
+        return images_side_by_side([image, base, made, target], columns=2)
 
     def describe(self, indices: NDArray[np.int64]) -> str:
         """Stores and samples."""
         return f"samples {indices.tolist()} of {[store.folder.name for store in self.stores]}"
-
-
-def target_of(
-    image: NDArray[np.uint8], clean: NDArray[np.uint8], kind: NDArray[np.uint8], face: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """What should become of a photo, and where it changes.
-
-    Spectacles and masks, which are worn on the face, go as a whole. Of all else, what lies beside the face stays: a
-    hand beside the cheek is then a hand behind it, a hat sits higher.
-
-    Args:
-        image: (S, S, 3) the photo.
-        clean: (S, S, 3) the same without occluders.
-        kind: (S, S) :class:`wholeface.perceive.OccluderKind`.
-        face: (S, S) 1 on the whole face.
-
-    Returns:
-        (S, S, 3) target, and (S, S) 1 where it differs from the photo.
-    """
-    from scipy.ndimage import binary_dilation
-
-    edge = max(1, len(image) // 40)
-    worn = binary_dilation(np.isin(kind, _WORN), iterations=edge)
-    inside = (face > 0) | worn
-    target = np.where(inside[..., None], clean, image)
-    changed = np.abs(target.astype(np.int16) - image).max(axis=2) > 8
-    hole = binary_dilation(changed | (inside & (kind > 0)), iterations=1)
-    return target, hole.astype(np.uint8)
 
 
 def _blanked(given: Tensor, without: tuple[str, ...]) -> Tensor:
@@ -268,10 +231,6 @@ def _recoloured(colours: NDArray[np.float32], rng: np.random.Generator) -> NDArr
                 values[first : first + 3] = values[first : first + 3].mean(axis=0)
         np.clip(values, 0, 1, out=values)
     return colours
-
-
-def _last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 RECIPE = Recipe(

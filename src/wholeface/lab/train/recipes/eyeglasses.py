@@ -49,7 +49,7 @@ from ..transforms.crops import NO_JITTER, CropJitter
 from ..transforms.lenses import draw_lenses
 from ..transforms.pairs import face_pairs
 from ._sources import COMPOSITES
-from ._synthesis import adam, images_side_by_side, psnr, spread_rows
+from ._synthesis import adam, channels_last_images, images_side_by_side, judged_halves, psnr, spread_rows
 
 __all__ = ["RECIPE", "EyeglassesRecipeConfig"]
 
@@ -202,17 +202,16 @@ class EyeglassesTask(JointTask):
         """Cross entropy of the deleter, the discriminator's loss, or equation 5."""
         networks = update.networks
         if update.turn == "deleter":
-            raw = networks["deleter"](_channels_last(batch["image"]))
+            raw = networks["deleter"](channels_last_images(batch["image"]))
             weight = torch.ones(raw.shape[1], device=raw.device)
             weight[ParsingClass.EYEGLASSES] = self.config.spectacles
             return {"loss": F.cross_entropy(raw.float(), batch["alpha"], weight, ignore_index=IGNORE)}
-        clean, mask = _channels_last(batch["clean"]), batch["mask"]
+        clean, mask = channels_last_images(batch["clean"]), batch["mask"]
         drawn = draw_landmarks(batch["points"].to(clean.dtype), *clean.shape[-2:])
         if update.turn == "discriminator":
-            both = torch.cat([clean, batch["made"]])
-            judged = networks["discriminator"](both, torch.cat([drawn, drawn]))
-            real, fake = [d[-1][: len(clean)] for d in judged], [d[-1][len(clean) :] for d in judged]
-            return {"loss": discriminator_loss(real, fake, self.config.objective)}
+            real, fake = judged_halves(networks["discriminator"], clean, batch["made"], drawn)
+            logits = [d[-1] for d in real], [d[-1] for d in fake]
+            return {"loss": discriminator_loss(*logits, self.config.objective)}
         out = networks["generator"](clean, mask, batch["points"])
         if self.config.pasted:
             out = clean + mask * (out - clean)
@@ -248,7 +247,7 @@ class EyeglassesTask(JointTask):
             difference = (out - batch["clean"]).permute(0, 2, 3, 1)[mask[:, 0] > 0]
             errors.append(difference.square().mean(1))
             off.append(difference.abs().mean(1))
-            found = networks["deleter"](_channels_last(batch["image"].to(device))).argmax(1).cpu()
+            found = networks["deleter"](channels_last_images(batch["image"].to(device))).argmax(1).cpu()
             one, other = (m == ParsingClass.EYEGLASSES for m in (found, batch["alpha"]))
             known = batch["alpha"] != IGNORE
             both += int((one & other & known).sum())
@@ -266,7 +265,7 @@ class EyeglassesTask(JointTask):
             return None
         rows = next(iter(spread_rows(self.check, 12)))
         batch = face_pairs(rows, self.config.input_size, np.random.default_rng(0), NO_JITTER, lenses=True)
-        raw = networks["deleter"](_channels_last(batch["image"].to(device))).cpu()
+        raw = networks["deleter"](channels_last_images(batch["image"].to(device))).cpu()
         mask = (raw.argmax(1) == ParsingClass.EYEGLASSES).float()[:, None]
         shown = {**batch, "clean": batch["image"]}
         out = self._filled(networks["generator"], shown, mask, device)
@@ -274,17 +273,13 @@ class EyeglassesTask(JointTask):
         return images_side_by_side([batch["image"], left, out, batch["clean"]], columns=2)
 
     def _filled(self, generator: nn.Module, batch: Batch, mask: Tensor, device: torch.device) -> Tensor:
-        clean = _channels_last(batch["clean"].to(device))
+        clean = channels_last_images(batch["clean"].to(device))
         out: Tensor = generator(clean, mask.to(device), batch["points"].to(device)).float().cpu()
         return out
 
     def describe(self, indices: NDArray[np.int64]) -> str:
         """Stores and rows."""
         return self.store.describe(indices)
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 RECIPE = Recipe(

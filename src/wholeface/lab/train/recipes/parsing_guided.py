@@ -43,7 +43,7 @@ from ..task import Update
 from ..transforms.crops import NO_JITTER, CropJitter
 from ..transforms.pairs import face_pairs
 from ._sources import COMPOSITES
-from ._synthesis import adam, images_side_by_side, psnr, spread_rows
+from ._synthesis import adam, channels_last_images, images_side_by_side, judged_halves, psnr, spread_rows
 from .parsing import PALETTE
 
 __all__ = ["RECIPE", "ParsingGuidedConfig"]
@@ -169,24 +169,20 @@ class ParsingGuidedTask(JointTask):
 
     def step(self, update: Update, batch: Batch) -> dict[str, Tensor]:
         """The discriminators' loss or equation 9."""
-        networks, clean = update.networks, _channels_last(batch["clean"])
+        networks, clean = update.networks, channels_last_images(batch["clean"])
         condition = one_hot_map(batch[self.config.condition], len(ParsingClass), clean.dtype)
-        inputs = (_channels_last(batch["image"]), batch["alpha"], batch["gamma"])
-        count = len(clean)
+        inputs = (channels_last_images(batch["image"]), batch["alpha"], batch["gamma"])
         if update.turn == "discriminator":
-            both = torch.cat([clean, batch["made"]])
-            judged = networks["discriminator"](both, torch.cat([condition, condition]))
-            real, fake = [d[-1][:count] for d in judged], [d[-1][count:] for d in judged]
-            found = torch.stack([(d > 0).float().mean() for d in real]).mean()
-            return {"loss": discriminator_loss(real, fake, self.config.objective), "real": found.detach()}
+            real, fake = judged_halves(networks["discriminator"], clean, batch["made"], condition)
+            logits = [d[-1] for d in real], [d[-1] for d in fake]
+            found = torch.stack([(d > 0).float().mean() for d in logits[0]]).mean()
+            return {"loss": discriminator_loss(*logits, self.config.objective), "real": found.detach()}
         out = networks["generator"](*inputs)
         batch["made"] = out.detach()
-        judged = networks["discriminator"](torch.cat([clean, out]), torch.cat([condition, condition]))
+        real, fake = judged_halves(networks["discriminator"], clean, out, condition)
         looks = update.teachers["features"]
-        adversarial = generator_loss([d[-1][count:] for d in judged], self.config.objective)
-        matching = feature_matching_loss(
-            [[f[:count] for f in d] for d in judged], [[f[count:] for f in d] for d in judged]
-        )
+        adversarial = generator_loss([d[-1] for d in fake], self.config.objective)
+        matching = feature_matching_loss(real, fake)
         with torch.no_grad():
             wanted = looks(clean)
         perceptual = perceptual_loss(wanted, looks(out))
@@ -242,17 +238,13 @@ class ParsingGuidedTask(JointTask):
         return face_pairs(rows, self.config.input_size, rng, NO_JITTER, colours=colours, erased=erased)
 
     def _made(self, generator: nn.Module, batch: Batch, device: torch.device) -> Tensor:
-        image = _channels_last(batch["image"].to(device))
+        image = channels_last_images(batch["image"].to(device))
         out: Tensor = generator(image, batch["alpha"].to(device), batch["gamma"].to(device)).float().cpu()
         return out
 
     def describe(self, indices: NDArray[np.int64]) -> str:
         """Stores and rows."""
         return self.store.describe(indices)
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 RECIPE = Recipe(

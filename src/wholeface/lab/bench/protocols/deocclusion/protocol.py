@@ -4,7 +4,7 @@ Each composite is reconstructed as any photo is; its result is compared with the
 upright crop of 256 pixels (the face two thirds of it), inside the hole and in a band of four pixels around it. What
 the hole is: where the target differs from the photo. The target is the clean photo on the face, and beside it where
 spectacles or masks were; hands, hair, hats and objects stay beside the face
-(:func:`wholeface.lab.train.recipes.deocclusion.target_of`).
+(:func:`wholeface.lab.data.deocclusion.target_of`).
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _one(
     """Kinds of the occluders, measures by system and a strip of images; or why there are none."""
     from .....photo import warp
     from .....stages.deocclude.generator.upright import crop_around
-    from ....train.recipes.deocclusion import target_of
+    from ....data.deocclusion import target_of
 
     composite = composites.composite(index)
     if composite is None:

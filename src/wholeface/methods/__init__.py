@@ -2,7 +2,7 @@
 
 ``analysis`` is training-free but for its front end: landmarks, maximum-a-posteriori fit, analysis by synthesis.
 ``parsing_guided`` and ``eyeglasses`` take away what hides the face by a generator first.
-``auto`` names the method that serves best at present.
+``auto`` is the composition that serves best at present.
 """
 
 from .registry import ENTRY_POINT_GROUP, METHODS, get_method, method_names

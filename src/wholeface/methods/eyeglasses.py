@@ -27,7 +27,7 @@ __all__ = ["METHOD"]
 def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
     return (
         *fit_and_refine(options),
-        DeoccludeByEyeglasses(remove="all" if options.remove == "auto" else options.remove),
+        DeoccludeByEyeglasses(remove=options.remove),
         TextureCompletion(size=options.texture_size),
         GraphRefinement(),
     )

@@ -12,7 +12,7 @@ from ..core.packing import packed, unpacked
 from ..core.short_repr import short_repr
 from .similarity import Similarity
 
-__all__ = ["Patch", "patch_of_crop"]
+__all__ = ["Patch", "footprint", "patch_of_crop"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,22 @@ class Patch:
         vars(self).update(state, values=unpacked(state["values"]))
 
 
+def footprint(
+    crop: Similarity, box: tuple[float, float, float, float], height: int, width: int
+) -> tuple[int, int, int, int]:
+    """The photo's pixels that a box of a crop touches, as left, top, right, bottom; the last two are beyond it.
+
+    Args:
+        crop: from photo to crop pixels.
+        box: left, top, right and bottom in crop pixels.
+        height, width: of the photo; without any in common, right = left or bottom = top.
+    """
+    corners = np.array([[u, v, 1.0] for v in box[1::2] for u in box[::2]]) @ crop.inverse().matrix.T
+    x0, y0 = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
+    x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int) + 1, (x0, y0), (width, height))
+    return int(x0), int(y0), int(x1), int(y1)
+
+
 def patch_of_crop(
     field: NDArray[np.float32], similarity: Similarity, height: int, width: int, *, outside: float
 ) -> Patch:
@@ -93,14 +109,9 @@ def patch_of_crop(
     from ._paste import paste  # numba: only where something is pasted
 
     rows, columns = field.shape
-    corners = (
-        np.array([[u, v, 1.0] for v in (-0.5, rows - 0.5) for u in (-0.5, columns - 0.5)])
-        @ similarity.inverse().matrix.T
-    )
-    x0, y0 = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
-    x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int) + 1, (x0, y0), (width, height))
+    x0, y0, x1, y1 = footprint(similarity, (-0.5, -0.5, columns - 0.5, rows - 0.5), height, width)
     values = np.full((y1 - y0, x1 - x0), outside, dtype=np.float32)
     matrix = np.array(similarity.matrix, dtype=np.float64)
     matrix[:, 2] += matrix[:, 0] * x0 + matrix[:, 1] * y0
     paste(np.ascontiguousarray(field, dtype=np.float32), matrix, values)
-    return Patch(values, int(x0), int(y0))
+    return Patch(values, x0, y0)

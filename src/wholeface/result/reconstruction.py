@@ -154,9 +154,7 @@ class Reconstruction:
             return self.image
         if self.generated is None:
             pixels = self._rendered_over(self.occluder)
-            changed = (pixels != self.photo.pixels).any(axis=2)
-            codes = np.where(changed, np.uint8(Provenance.MODEL), np.uint8(Provenance.OBSERVED))
-            return DeoccludedImage(pixels, codes)
+            return DeoccludedImage.changed(pixels, self.photo.pixels, Provenance.MODEL)
         finer = None
         if finer_than_crop(self.generated) and self.generated.removed.any():
             finer = self._rendered_over(with_matte(self.occluder, self.generated))

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.provenance import Provenance
 from ..core.short_repr import short_repr
 from ..morphable import MorphableModel, Parameters
 from ..perceive import FaceLandmarks, OccluderKind
 from ..perceive.face_parser import FaceParsing
-from ..photo import Patch, Photo, Similarity
+from ..photo import Patch, Photo, Similarity, footprint
 from ..render import Camera
 from .posed import PosedFace
 from .texture import CompletedTexture
@@ -170,6 +171,12 @@ class DeoccludedImage:
 
     __repr__ = short_repr
 
+    @staticmethod
+    def changed(pixels: NDArray[np.uint8], photo: NDArray[np.uint8], source: Provenance) -> DeoccludedImage:
+        """Pixels that differ from the photo's are of ``source``, the others observed."""
+        differ = (pixels != photo).any(axis=2)
+        return DeoccludedImage(pixels, np.where(differ, np.uint8(source), np.uint8(Provenance.OBSERVED)))
+
 
 @dataclass(frozen=True)
 class GeneratedFace:
@@ -202,6 +209,23 @@ class GeneratedFace:
     def is_nothing(self) -> bool:
         """Whether no pixel is replaced, and no texel comes from here."""
         return not self.matte.any()
+
+    def box(
+        self, field: NDArray[np.float32], least: float, height: int, width: int
+    ) -> tuple[int, int, int, int] | None:
+        """The photo's pixels beyond which a map of the crop stays below ``least``: left, top, right, bottom.
+
+        Args:
+            field: (S, S), such as ``matte``.
+            least: of its values that count.
+            height, width: of the photo.
+        """
+        rows, columns = (np.flatnonzero((field >= least).any(axis=axis)) for axis in (1, 0))
+        if len(rows) == 0:
+            return None
+        around = (columns[0] - 1, rows[0] - 1, columns[-1] + 1, rows[-1] + 1)
+        left, top, right, bottom = footprint(self.crop, around, height, width)
+        return (left, top, right, bottom) if right > left and bottom > top else None
 
     def window(self, left: int = 0, top: int = 0, factor: float = 1.0) -> Similarity:
         """From the crop to a window of the photo.

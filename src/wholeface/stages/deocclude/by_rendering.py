@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from ...core.provenance import Provenance
 from ..stage import face_by_face
 from ..state import DeoccludedImage, FaceState
@@ -48,6 +46,4 @@ class DeoccludeByRendering:
             posed=face.fit.posed,
             settings=self.settings,
         )
-        changed = (pixels != face.photo.pixels).any(axis=2)
-        codes = np.where(changed, np.uint8(Provenance.MODEL), np.uint8(Provenance.OBSERVED))
-        return face.with_(image=DeoccludedImage(pixels, codes))
+        return face.with_(image=DeoccludedImage.changed(pixels, face.photo.pixels, Provenance.MODEL))

@@ -60,12 +60,6 @@ def removed(
     if remove == "all" or face.parsing is None:
         return matte
     edge = (len(matte), len(matte))
-    onward = face.parsing.frame.inverse().then(crop)
-
-    def share(kinds: list[OccluderKind]) -> NDArray[np.float32]:
-        there: NDArray[np.float32] = warp(face.parsing.kind[kinds].sum(axis=0), onward, edge)  # type: ignore[union-attr]
-        return there
-
     from scipy.ndimage import maximum_filter, uniform_filter
 
     reach = max(1, len(matte) // _GROWN)
@@ -79,6 +73,7 @@ def removed(
         clear = 1 - smoothstep(0.2, 0.5, maximum_filter(glass, 2 * reach + 1))
         worn = hair_or_hat(face, crop, len(matte)) * clear
         return np.asarray(matte * (1 - smoothstep(0.35, 0.65, worn)), np.float32)
-    worn = np.maximum(share(_WORN_ON_NOSE), glass)
+    onward = face.parsing.frame.inverse().then(crop)
+    worn = np.maximum(warp(face.parsing.kind[_WORN_ON_NOSE].sum(axis=0), onward, edge), glass)
     grown = uniform_filter(maximum_filter(worn, 2 * reach + 1), reach + 1)
     return np.asarray(matte * smoothstep(0.15, 0.4, grown), np.float32)

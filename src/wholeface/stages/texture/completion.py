@@ -48,14 +48,13 @@ class TextureCompletion:
         """See :class:`wholeface.stages.Stage`."""
         assert face.fit is not None
         assert face.mask is not None
-        hidden, spectacles = face.mask.occluder, face.mask.spectacles
+        hidden, spectacles = face.mask.occluder.copy(), face.mask.spectacles
         if spectacles is not None:  # temples beside the face, too, leave no colour on the head
-            part, hidden = spectacles.slices, hidden.copy()
+            part = spectacles.slices
             glass = np.maximum(spectacles.frame_patch.values, spectacles.dark_patch.values)
             hidden[part] = np.maximum(hidden[part], glass)
         if face.parsing is not None:  # hair and hats over the forehead colour no skin, however thin
             hair = face.parsing.patch(face.parsing.parsing[_HEADGEAR].sum(axis=0), *hidden.shape)
-            hidden = hidden.copy()
             hidden[hair.slices] = np.maximum(hidden[hair.slices], np.clip(hair.values, 0, 1))
         texture = complete_texture(
             face.fit.model,

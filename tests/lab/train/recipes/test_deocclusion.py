@@ -47,7 +47,7 @@ class FakeComposites:
         face[4:-4, 4:-4] = 1
         labels = face * np.uint8(ParsingClass.SKIN)
         given = GeneratorInput(
-            image, base, base, face, none, hidden * np.uint8(255), none, none, none, none, labels, labels
+            image, base, base, face, none, hidden * np.uint8(255), none, none, none, none, labels
         )
         return DeocclusionSample(
             given,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from ....core.errors import DataError, UsageError
+from ..bare_photos import bare_photos
 
 __all__ = ["SubjectSplit", "clean_photos", "split_of"]
 
@@ -32,11 +32,9 @@ def clean_photos(root: Path, split: SubjectSplit) -> list[Path]:
     """
     if split not in get_args(SubjectSplit):
         raise UsageError(f"split must be one of {', '.join(get_args(SubjectSplit))}, got {split!r}")
-    found = [path for path in _everyone(root) if split_of(path.name) == split]
+    found = [path for path in bare_photos(root, _LEAST_FACE) if split_of(path.name) == split]
     if not found:
-        raise DataError(
-            f"{root}: no faces_ai, faces_stock or portraits with their labels; expected source material"
-        )
+        raise DataError(f"{root}: none of its photos is of the split {split!r}")
     return found
 
 
@@ -44,20 +42,3 @@ def split_of(name: str) -> SubjectSplit:
     """To which split the subject of a photo belongs."""
     place = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
     return next(part for part, limit in _PARTS if place < limit)
-
-
-def _everyone(root: Path) -> list[Path]:
-    found = []
-    for folder in ("faces_ai", "faces_stock"):
-        labels = root / folder / "labels.json"
-        if labels.is_file():
-            told = json.loads(labels.read_text(encoding="utf-8"))
-            found += [root / folder / n for n, about in sorted(told.items()) if about["clean"]]
-    index = root / "portraits" / "index.json"
-    if index.is_file():
-        flags = ("glasses", "discoloured", "hair_over_face", "other_occluder")
-        for entry in json.loads(index.read_text(encoding="utf-8")):
-            good = entry["source"] == "bio_guide" and entry["face_px"] >= _LEAST_FACE
-            if good and not any(entry[flag] for flag in flags):
-                found.append(root / "portraits" / entry["file"])
-    return found

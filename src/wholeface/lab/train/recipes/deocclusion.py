@@ -28,7 +28,6 @@ __all__ = ["RECIPE", "DeocclusionRecipeConfig"]
 
 _BATCH = 8  # of validation
 _FEATURE_GROUPS = slice(9 + MAPS + 3, 9 + MAPS + 7)  # brows, eyes, inner mouth, lips
-_REST = tuple(name for name in CHANNELS if name != "seen")
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class DeocclusionTask(JointTask):
         for index in indices:
             which = int(np.searchsorted(ends, index, side="right"))
             rows.append(held[which][int(index - (ends[which - 1] if which else 0))])
-        maps = {name: np.stack([getattr(row.given, name) for row in rows]) for name in _REST}
+        maps = {name: np.stack([getattr(row.given, name) for row in rows]) for name in CHANNELS}
         both = [target_of(r.given.image, r.clean, r.kind, r.face) for r in rows]
         return maps, np.stack([t for t, _ in both]), np.stack([h for _, h in both])
 

@@ -32,7 +32,7 @@ def compose(
             the photo is finer than the crop, what of it is finer, too, is added to what the network made. None adds
             nothing.
     """
-    box = _box(generated, photo.shape[0], photo.shape[1])
+    box = generated.box(generated.removed, _NOTHING, *photo.shape[:2])
     provenance = np.full(photo.shape[:2], Provenance.OBSERVED, np.uint8)
     if box is None:
         return DeoccludedImage(photo.copy(), provenance)
@@ -49,18 +49,6 @@ def compose(
     pixels[part] = np.where(matte > 0, mixed, photo[part])
     provenance[part][matte[..., 0] >= 0.5] = Provenance.GENERATED
     return DeoccludedImage(pixels, provenance)
-
-
-def _box(generated: GeneratedFace, height: int, width: int) -> tuple[int, int, int, int] | None:
-    """The window of the photo in which the matte is not 0: left, top, right, bottom."""
-    rows, columns = (np.flatnonzero((generated.removed >= _NOTHING).any(axis=a)) for a in (1, 0))
-    if len(rows) == 0:
-        return None
-    corners = [(u, v) for u in (columns[0] - 1, columns[-1] + 1) for v in (rows[0] - 1, rows[-1] + 1)]
-    placed = generated.crop.inverse().apply(np.array(corners, float))
-    left, top = np.clip(np.floor(placed.min(axis=0)).astype(int), 0, (width, height))
-    right, bottom = np.clip(np.ceil(placed.max(axis=0)).astype(int) + 1, 0, (width, height))
-    return (int(left), int(top), int(right), int(bottom)) if right > left and bottom > top else None
 
 
 def _finer(

@@ -77,8 +77,7 @@ class GeneratorInput:
         frame: (S, S) spectacles' frame.
         clear: (S, S) their clear lenses.
         dark: (S, S) their dark lenses.
-        seen: (S, S) :class:`wholeface.perceive.ParsingClass` of what is seen, the map M_alpha.
-        whole: (S, S) the same of the whole face, the map M_gamma of Algorithm 1.
+        whole: (S, S) :class:`wholeface.perceive.ParsingClass` of the whole face, the map M_gamma of Algorithm 1.
     """
 
     image: _Bytes
@@ -91,7 +90,6 @@ class GeneratorInput:
     frame: _Bytes
     clear: _Bytes
     dark: _Bytes
-    seen: _Bytes
     whole: _Bytes
 
     __repr__ = short_repr
@@ -155,7 +153,7 @@ def generator_input(face: FaceState, size: int) -> tuple[GeneratorInput, Upright
     whole = parsing_map_plus(seen, implied)
     given = GeneratorInput(
         image, base, rendering, region, _byte(confidence), _byte(occluder), _byte(beyond), _byte(rims),
-        _byte(clear), _byte(dark), seen, whole,
+        _byte(clear), _byte(dark), whole,
     )  # fmt: skip
     return given, where
 

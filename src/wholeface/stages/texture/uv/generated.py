@@ -8,7 +8,7 @@ import numpy as np
 
 from ....core.smoothstep import smoothstep
 from ....core.srgb import LINEAR_OF_BYTE
-from ....photo import warp
+from ....photo import footprint, warp
 from ._kernels import chamfer
 from .atlas import EYEBALL, FACE, INNER, TEETH, Array, Surface
 from .view import View
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["generated_view", "with_matte"]
 
+_PERHAPS, _SURELY = 0.5, 0.9  # of the matte, between which something is taken to hide the face
 _SURE, _UNSURE = 0.09, 0.18  # expected errors, sRGB of [0, 1], between which trust goes from 1 to none
 _RIM = 16.0  # mm from the face's rim over which generated colours give way to those that the scalp continues
 
 
 def _surely(matte: Array) -> Array:
     """0 up to one half: a network that changes skin a little does not say that something hides it."""
-    return np.asarray(smoothstep(0.5, 0.9, matte), np.float32)
+    return np.asarray(smoothstep(_PERHAPS, _SURELY, matte), np.float32)
 
 
 def with_matte(hidden: Array, generated: GeneratedFace) -> Array:
@@ -34,16 +35,11 @@ def with_matte(hidden: Array, generated: GeneratedFace) -> Array:
         hidden: (H, W) float32 in [0, 1].
         generated: of the same photo.
     """
-    height, width = hidden.shape
     size = len(generated.matte)
-    corners = generated.crop.inverse().apply(np.array([(u, v) for u in (0, size) for v in (0, size)], float))
-    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, (width, height))
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int), 0, (width, height))
+    left, top, right, bottom = footprint(generated.crop, (0, 0, size, size), *hidden.shape)
     if right <= left or bottom <= top:
         return hidden
-    matte = _surely(
-        warp(generated.matte, generated.window(left, top), (int(right - left), int(bottom - top)))
-    )
+    matte = _surely(warp(generated.matte, generated.window(left, top), (right - left, bottom - top)))
     result = hidden.copy()
     part = result[top:bottom, left:right]
     np.maximum(part, matte, out=part)

@@ -4,6 +4,7 @@ from .pipeline import Where, check_stages, run_stages
 from .stage import FunctionStage, Stage, face_by_face, faces_side_by_side, stage
 from .state import (
     SLOTS,
+    BumpMap,
     DeoccludedImage,
     FaceFit,
     FaceState,
@@ -16,6 +17,7 @@ from .tools import Networks, Tools
 
 __all__ = [
     "SLOTS",
+    "BumpMap",
     "DeoccludedImage",
     "FaceFit",
     "FaceState",

@@ -22,6 +22,7 @@ from .texture import CompletedTexture
 
 __all__ = [
     "SLOTS",
+    "BumpMap",
     "DeoccludedImage",
     "FaceFit",
     "FaceState",
@@ -240,6 +241,29 @@ class GeneratedFace:
 
 
 @dataclass(frozen=True)
+class BumpMap:
+    """Wrinkles and folds on the foundation, pixel by pixel in an upright crop of the photo.
+
+    Source: Tran et al. 2018, "Extreme 3D face reconstruction: Seeing through occlusions", CVPR, sec. 4.1. They
+    measure along the viewing ray; here it is along the normal.
+
+    Args:
+        crop: from photo to crop pixels.
+        displacement: (S, S) float32 mm along the foundation's outer normal, positive outwards; 0 where no skin is.
+        provenance: (S, S) uint8, :class:`wholeface.core.provenance.Provenance` of each pixel: none beside the skin,
+            observed, taken from an example, or model where the skin is hidden and nothing is known of it.
+        confidence: (S, S) float32 in [0, 1].
+    """
+
+    crop: Similarity
+    displacement: NDArray[np.float32]
+    provenance: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
+
+    __repr__ = short_repr
+
+
+@dataclass(frozen=True)
 class ReliefMap:
     """Wrinkles and folds on the foundation, in the model's UV atlas.
 
@@ -273,7 +297,8 @@ class FaceState:
         generated: what a network put in its place.
         image: the photo without it.
         texture: the whole UV texture with its provenance.
-        relief: wrinkles and folds.
+        bump: wrinkles and folds where the photo shows them, and filled in where something hides them.
+        relief: wrinkles and folds of the whole head.
         subject: faces with the same name here show one subject, whose shape their stages share; None stands alone.
         face_number: 1 = the largest face of the photo; ``face_count``: how many faces it shows.
         warnings: what the user should know, in sentences.
@@ -288,6 +313,7 @@ class FaceState:
     generated: GeneratedFace | None = None
     image: DeoccludedImage | None = None
     texture: CompletedTexture | None = None
+    bump: BumpMap | None = None
     relief: ReliefMap | None = None
     subject: str | None = None
     face_number: int = 1

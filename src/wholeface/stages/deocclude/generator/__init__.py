@@ -1,5 +1,6 @@
 """What the compact generator looks at: the face in an upright crop, with the rendering of the fitted model."""
 
+from ...upright import UprightFace, upright
 from .inputs import (
     FRAME_MARGIN,
     LABEL_GROUPS,
@@ -9,7 +10,6 @@ from .inputs import (
     near_occluder,
     network_input,
 )
-from .upright import UprightFace, upright
 
 __all__ = [
     "FRAME_MARGIN",

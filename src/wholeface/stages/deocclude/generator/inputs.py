@@ -18,8 +18,8 @@ from ...state import FaceState
 from ...texture import CompletedTexture, complete_texture
 from ...texture.uv.atlas import EYEBALL, FACE, INNER, TEETH, surface_of
 from ...texture.uv.view import pose
+from ...upright import UprightFace, crop_around, upright
 from ..rendering import deocclude, shaded
-from .upright import UprightFace, crop_around, upright
 
 __all__ = [
     "CHANNELS",

@@ -149,7 +149,7 @@ def _one(
 ) -> tuple[tuple[str, ...], dict[str, dict[str, float]], NDArray[np.uint8]] | str:
     """Kinds of the occluders, measures by system and a strip of images; or why there are none."""
     from .....photo import warp
-    from .....stages.deocclude.generator.upright import crop_around
+    from .....stages.upright import crop_around
     from ....data.deocclusion import target_of
 
     composite = composites.composite(index)

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ....core.short_repr import short_repr
-from ....core.spherical_harmonics import rotated_about_z
-from ....morphable import Parameters
-from ....photo import Similarity
-from ....render import Camera, axis_angle, rotation_matrix, to_camera
-from ...posed import PosedFace
-from ...state import FaceFit
+from ..core.short_repr import short_repr
+from ..core.spherical_harmonics import rotated_about_z
+from ..morphable import Parameters
+from ..photo import Similarity
+from ..render import Camera, axis_angle, rotation_matrix, to_camera
+from .posed import PosedFace
+from .state import FaceFit
 
-__all__ = ["UprightFace", "upright"]
+__all__ = ["UprightFace", "crop_around", "upright"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def crop_around(points: NDArray[np.float64], size: int, margin: float) -> Simila
         size: edge of the crop in pixels.
         margin: edge of the crop over the longer side of the face.
     """
-    from ....perceive.frames import face_frame
+    from ..perceive.frames import face_frame
 
     if len(points) == 478:
         return face_frame(points, size, margin)

@@ -11,8 +11,8 @@ import torch
 from wholeface.core.spherical_harmonics import sh_basis_array
 from wholeface.morphable import MorphableModel
 from wholeface.photo import Similarity
-from wholeface.stages.deocclude.generator import upright
 from wholeface.stages.state import FaceFit
+from wholeface.stages.upright import upright
 
 CROP = Similarity(0.4, -0.35, 12.0, 80.0)
 

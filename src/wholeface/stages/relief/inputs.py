@@ -1,0 +1,177 @@
+"""What a relief network is given of a face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...core.errors import UsageError
+from ...core.short_repr import short_repr
+from ...core.srgb import LINEAR_OF_BYTE, encode_srgb
+from ...morphable import MorphableModel
+from ...perceive import ParsingClass
+from ...photo import warp
+from ...render import shade
+from ..state import FaceState
+from ..texture.uv.atlas import FACE, surface_of
+from ..upright import UprightFace, crop_around, upright
+
+__all__ = ["FRAME_MARGIN", "MAPS", "RELIEF_CHANNELS", "ReliefInput", "network_input", "relief_input"]
+
+FRAME_MARGIN = 1.25
+"""Edge of the crop over the longer side of the face."""
+RELIEF_CHANNELS = 13
+"""Channels of :func:`network_input`."""
+MAPS: dict[str, tuple[type[np.generic], int]] = {
+    "image": (np.uint8, 3),
+    "rendering": (np.uint8, 3),
+    "normals": (np.int8, 3),
+    "place": (np.int8, 3),
+    "visible": (np.uint8, 1),
+}
+"""Name of each map of :class:`ReliefInput` -> its type and number of channels."""
+
+_SKIN = (ParsingClass.SKIN, ParsingClass.NOSE)
+_DARK = 0.01  # linear light added before logs are taken
+_LEAST_SHADE = 0.02
+_MOST = 1.5  # of the log ratio: more is something else than skin
+_LOG = np.log(LINEAR_OF_BYTE + np.float32(_DARK)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class ReliefInput:
+    """Maps of one face in an upright crop of S × S pixels.
+
+    Args:
+        image: (S, S, 3) uint8 sRGB, the photo.
+        rendering: (S, S, 3) uint8 sRGB, the foundation with the fitted albedo under the fitted light; black beside
+            the head.
+        normals: (S, S, 3) int8, the foundation's outer unit normals in the crop's camera space times 127.
+        place: (S, S, 3) int8 mm, the surface point's place on the mean head from the middle of its face.
+        visible: (S, S) uint8, 255 where the photo shows skin of the face, 0 elsewhere.
+    """
+
+    image: NDArray[np.uint8]
+    rendering: NDArray[np.uint8]
+    normals: NDArray[np.int8]
+    place: NDArray[np.int8]
+    visible: NDArray[np.uint8]
+
+    __repr__ = short_repr
+
+    @property
+    def size(self) -> int:
+        """S."""
+        return self.image.shape[0]
+
+    @property
+    def face(self) -> NDArray[np.bool_]:
+        """(S, S) where the head is, hidden or not."""
+        found: NDArray[np.bool_] = (self.normals != 0).any(axis=2)
+        return found
+
+    def maps(self) -> dict[str, NDArray[np.generic]]:
+        """Name -> map, as :func:`network_input` takes them."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def relief_input(face: FaceState, size: int) -> tuple[ReliefInput, UprightFace]:
+    """The maps of a face, and the frame in which they lie.
+
+    Args:
+        face: with ``fit`` and ``mask``; without ``parsing`` everything of the face region that the mask does not
+            call hidden counts as skin.
+        size: S in pixels.
+
+    Raises:
+        UsageError: the face has no fit or mask.
+    """
+    if face.fit is None or face.mask is None:
+        raise UsageError("relief needs the slots 'fit' and 'mask' of a face")
+    points = face.landmarks.points_478
+    frame = crop_around(face.landmarks.points if points is None else points, size, FRAME_MARGIN)
+    where = upright(face.fit, frame, size)
+    edge = (size, size)
+    rendering, normals, place, region = _foundation(face.fit.model, where)
+    seen = np.clip(1 - warp(face.mask.occluder, frame, edge), 0, 1) * region
+    if face.parsing is not None:
+        onward = face.parsing.frame.inverse().then(frame)
+        seen = seen * warp(face.parsing.parsing[list(_SKIN)].sum(axis=0), onward, edge)
+    visible = np.round(np.clip(seen, 0, 1) * 255).astype(np.uint8)
+    image = warp(face.photo.pixels, frame, edge, fill="edge")
+    return ReliefInput(image, rendering, normals, place, visible), where
+
+
+def network_input(maps: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    """What a relief network reads.
+
+    Channels: the photo in sRGB (3); the log of its linear light over that of the rendering, clipped, 0 beside the
+    head (3); the foundation's normals (3); the place on the mean head in decimetres (3); visible skin (1).
+
+    Args:
+        maps: those of :data:`MAPS`, each (N, S, S[, 3]).
+
+    Returns:
+        (N, 13, S, S) float32.
+    """
+    image, rendering = maps["image"], maps["rendering"]
+    out = np.empty((image.shape[0], RELIEF_CHANNELS, *image.shape[1:3]), np.float32)
+    there = (maps["normals"] != 0).any(axis=3)
+    ratio = np.clip(_LOG[image] - _LOG[rendering], -_MOST, _MOST) * there[..., None]
+    out[:, :3] = image.transpose(0, 3, 1, 2)
+    out[:, :3] *= np.float32(1 / 255)
+    out[:, 3:6] = ratio.transpose(0, 3, 1, 2)
+    out[:, 6:9] = maps["normals"].transpose(0, 3, 1, 2)
+    out[:, 6:9] *= np.float32(1 / 127)
+    out[:, 9:12] = maps["place"].transpose(0, 3, 1, 2)
+    out[:, 9:12] *= np.float32(1 / 100)
+    out[:, 12] = maps["visible"]
+    out[:, 12] *= np.float32(1 / 255)
+    return out
+
+
+def _middle_of_face(model: MorphableModel) -> NDArray[np.float32]:
+    """(V, 3) int8-ranged mm, the mean head from the middle of its face."""
+    mean = model.mean.detach().cpu().float().numpy()
+    surface = surface_of(model)
+    face = mean[np.unique(surface.triangles[surface.kind == FACE])]
+    middle = (face.min(axis=0) + face.max(axis=0)) / 2
+    return np.clip(mean - middle, -127, 127).astype(np.float32)
+
+
+def _foundation(
+    model: MorphableModel, where: UprightFace
+) -> tuple[NDArray[np.uint8], NDArray[np.int8], NDArray[np.int8], NDArray[np.float32]]:
+    """Lit foundation, normals, place and face region (0 or 1) in the crop."""
+    surface = surface_of(model)
+    fragments = where.posed.seen(where.camera)
+    triangle = fragments.triangle[0].numpy()
+    shown = triangle >= 0
+    index = triangle[shown]
+    corners, weights = surface.triangles[index], fragments.barycentric[0].numpy()[shown]
+    with torch.no_grad():
+        if model.albedo is None:
+            albedo = np.full((model.vertex_count, 3), 0.5, np.float32)
+        else:
+            albedo = model.albedo.vertices(where.parameters.albedo.detach()).cpu().float().numpy()
+    normals = where.posed.normals.cpu().float().numpy()
+    place = model.table("place on the face", _middle_of_face)
+    attributes = np.concatenate([albedo, normals, place], axis=1).astype(np.float32)
+    mixed = np.einsum("pj,pjc->pc", weights, attributes[corners], optimize=True)
+    mixed[:, 3:6] /= np.maximum(np.linalg.norm(mixed[:, 3:6], axis=1, keepdims=True), 1e-9)
+    light = where.parameters.light.detach().cpu().float()
+    lit = shade(torch.ones(3), torch.from_numpy(mixed[:, 3:6].copy()), light).numpy()
+    colour = np.clip(mixed[:, :3] * np.maximum(lit, _LEAST_SHADE), 0, 1)
+    edge = triangle.shape
+    rendering = np.zeros((*edge, 3), np.uint8)
+    rendering[shown] = np.round(encode_srgb(colour) * 255)
+    turned, on_mean = np.zeros((*edge, 3), np.int8), np.zeros((*edge, 3), np.int8)
+    turned[shown] = np.round(mixed[:, 3:6] * 127)
+    on_mean[shown] = np.round(mixed[:, 6:9])
+    region = np.zeros(edge, np.float32)
+    region[shown] = surface.kind[index] == FACE
+    return rendering, turned, on_mean, region

@@ -22,6 +22,7 @@ def test_slots_are_what_stages_may_name() -> None:
         "generated",
         "image",
         "texture",
+        "bump",
         "relief",
     } == SLOTS
 

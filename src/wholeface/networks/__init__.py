@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .backend import BACKENDS, Backend, NetworkFunction, OnnxNetwork, TorchNetwork, fold_norms
     from .blocks import channels_last
+    from .bump_net import BumpNet, BumpNetConfig
     from .deocclusion_net import DeocclusionNet, DeocclusionNetConfig, DeocclusionOutput
     from .detector_net import DetectorNet, DetectorNetConfig
     from .eyeglasses_net import EyeglassesNet, EyeglassesNetConfig, compact_eyeglasses_net
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         read_card,
         weights_file,
     )
+    from .relief_net import ReliefNet, ReliefNetConfig, ReliefOutput
     from .sean import SeanNormalisation, SeanResidual, region_styles, spread_styles
     from .sft import SftLayer
     from .unet import UNet, UNetConfig, compact_unet
@@ -51,6 +53,8 @@ _HOMES = {
     "SHIPPED_WEIGHTS": ".registry",
     "STORAGES": ".quantise",
     "Backend": ".backend",
+    "BumpNet": ".bump_net",
+    "BumpNetConfig": ".bump_net",
     "DeocclusionNet": ".deocclusion_net",
     "DeocclusionNetConfig": ".deocclusion_net",
     "DeocclusionOutput": ".deocclusion_net",
@@ -75,6 +79,9 @@ _HOMES = {
     "ParsingOutput": ".parsing_net",
     "PatchDiscriminator": ".patch_discriminator",
     "PatchDiscriminatorConfig": ".patch_discriminator",
+    "ReliefNet": ".relief_net",
+    "ReliefNetConfig": ".relief_net",
+    "ReliefOutput": ".relief_net",
     "SeanNormalisation": ".sean",
     "SeanResidual": ".sean",
     "SftLayer": ".sft",
@@ -123,6 +130,8 @@ __all__ = [
     "SHIPPED_WEIGHTS",
     "STORAGES",
     "Backend",
+    "BumpNet",
+    "BumpNetConfig",
     "DeocclusionNet",
     "DeocclusionNetConfig",
     "DeocclusionOutput",
@@ -147,6 +156,9 @@ __all__ = [
     "ParsingOutput",
     "PatchDiscriminator",
     "PatchDiscriminatorConfig",
+    "ReliefNet",
+    "ReliefNetConfig",
+    "ReliefOutput",
     "SeanNormalisation",
     "SeanResidual",
     "SftLayer",

@@ -51,10 +51,12 @@ NETWORKS: dict[NetworkName, str] = {
 """The front end: name of the weight file -> architecture that its card must name."""
 
 METHOD_NETWORKS: dict[str, tuple[str, str]] = {
+    "bump": ("BumpNet", "bump"),
     "deocclusion": ("DeocclusionNet", "deocclusion"),
     "eyeglasses": ("EyeglassesNet", "eyeglasses"),
     "eyeglasses_deleter": ("UNet", "eyeglasses"),
     "fisn": ("Fisn", "parsing_guided"),
+    "relief": ("ReliefNet", "relief"),
     "texture_graph": ("TextureGraphNet", "texture_graph"),
 }
 """What single methods need: name of the weight file -> architecture, and the recipe that trains it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ..perceive import FaceParser, LandmarkDetector
 
 __all__ = ["Networks", "Tools"]
+
+_T = TypeVar("_T")
 
 
 class Networks:
@@ -109,6 +112,16 @@ class Networks:
             found: nn.Module = self._once(f"shipped network {name}", lambda: load_network(name)[0])
             return found
         return self.load(name)
+
+    def once(self, name: str, load: Callable[[], _T]) -> _T:
+        """Whatever else a stage reads from a file: loaded when first asked for, and kept.
+
+        Args:
+            name: of the thing, with its path.
+            load: reads it.
+        """
+        found: _T = self._once(name, load)
+        return found
 
     def _once(self, name: str, load: Any) -> Any:
         with self._lock:

@@ -88,7 +88,8 @@ def add_train_parser(commands: Any) -> None:
         "--minutes",
         type=_positive,
         metavar="M",
-        help="wall-clock budget of the whole run: the schedule, the last validation and the checkpoint fit into it",
+        help="wall-clock budget of the whole run: the schedule, the last validation and the checkpoint fit into it; "
+        "with --resume as before unless given",
     )
     parser.add_argument(
         "--pause-after",

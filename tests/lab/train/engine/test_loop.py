@@ -183,6 +183,16 @@ def test_a_finished_run_stays_finished(toy: Recipe[Any], tmp_path: Path) -> None
     assert longer.step == 30
 
 
+def test_a_run_that_goes_on_keeps_its_budget(toy: Recipe[Any], tmp_path: Path) -> None:
+    config = toy.config(steps=1_000_000, pause_seconds=0.01, warmup=0)
+    first = train(toy, config, tmp_path, options=CPU, minutes=2 / 60, pause_after=0.4 / 60)
+    assert first.status == "paused"
+    assert load_checkpoint(first.checkpoint).facts["minutes"] == pytest.approx(2 / 60)
+    again = train(toy, config, tmp_path, options=CPU, resume=True)
+    assert again.status == "finished"
+    assert again.step < 400
+
+
 def test_a_budget_ends_the_schedule_in_time(toy: Recipe[Any], tmp_path: Path) -> None:
     config = toy.config(steps=1_000_000, pause_seconds=0.01, warmup=0, final_rate=0.0)
     outcome = train(toy, config, tmp_path, options=CPU, minutes=1.5 / 60)

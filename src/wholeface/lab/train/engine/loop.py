@@ -104,7 +104,8 @@ def train(
         options: how to compute.
         resume: go on from the folder's checkpoint; starts where there is none.
         minutes: wall-clock budget of the whole run, earlier sessions included; the learning rate comes to its end
-            with it, and the last validation and checkpoint fit into it.
+            with it, and the last validation and checkpoint fit into it. A run that goes on before its end keeps the
+            budget that it had, unless another is given.
         pause_after: minutes after which this session writes a checkpoint and stops, wherever the schedule stands.
         listener: is told what happens.
 
@@ -153,6 +154,7 @@ class _Run:
         self.players = Players(self.task, config, fabric, scaled=options.precision == "16-mixed")
         self.on_cpu = fabric.device.type == "cpu"
         self.step = 0
+        self.minutes: float | None = None
         self.metrics: dict[str, float] = {}
         self.latest: dict[
             str, float
@@ -172,6 +174,9 @@ class _Run:
     ) -> Outcome:
         if checkpoint is not None:
             self._restore(checkpoint)
+            if minutes is None and not checkpoint.finished:
+                minutes = checkpoint.facts.get("minutes")
+        self.minutes = minutes
         self.clock = RunClock(
             checkpoint.seconds if checkpoint else 0.0,
             None if minutes is None else minutes * 60,
@@ -342,6 +347,7 @@ class _Run:
                     "latest": self.latest,
                     "precision": precision_state(self.fabric),
                     "validated_at": self.validated_at,
+                    "minutes": self.minutes,
                     "card": self.card,
                 },
             )

@@ -1,5 +1,6 @@
 """Faces with folds whose true height is known: for training and judging relief networks."""
 
+from .aged import AgedFields, aged_fields
 from .bases import BASE_MAPS, ReliefBase, base_of_rendering, base_of_state
 from .chart import FaceChart, chart_of
 from .draw import FoldSettings, drawn_sample
@@ -12,6 +13,7 @@ from .surface import SurfaceMaps, detailed_normals, surface_maps
 
 __all__ = [
     "BASE_MAPS",
+    "AgedFields",
     "BareFace",
     "FaceChart",
     "FoldSettings",
@@ -24,6 +26,7 @@ __all__ = [
     "ReliefStoreWriter",
     "RenderedFaces",
     "SurfaceMaps",
+    "aged_fields",
     "base_of_rendering",
     "base_of_state",
     "chart_of",

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from ....core.errors import WholeFaceError
+from ....core.errors import DataError, WholeFaceError
 from ....morphable import load_model
 from ....stages import Tools
 from ..deocclusion.subjects import SubjectSplit
+from .aged import aged_fields
 from .bases import ReliefBase, base_of_rendering, base_of_state
 from .faces import RenderedFaces, people_textures, smooth_photos, state_of
 from .store import ReliefStoreWriter
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = load_model("wholeface")
         tools = Tools(model=model)
         writer = ReliefStoreWriter(options.out, options.size, options.count, model.expression_names)
+        try:
+            writer.keep(aged_fields(model))
+        except DataError as error:
+            print(f"without folds of MakeHuman's old: {error}", file=sys.stderr)
         for number, base in enumerate(_faces(options, tools)):
             if number < writer.count:
                 continue

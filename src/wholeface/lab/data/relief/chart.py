@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from ....core.errors import UsageError
 from ....morphable import MorphableModel
 
-__all__ = ["FaceChart", "chart_of"]
+__all__ = ["RADIUS", "FaceChart", "chart_of"]
 
 Floats = NDArray[np.float32]
-_RADIUS = 85.0  # mm
+RADIUS = 85.0
+"""mm, of the cylinder."""
 _AXIS = 20.0  # mm, z of the cylinder's axis on the mean head
 
 
@@ -51,5 +52,5 @@ def _build(model: MorphableModel) -> FaceChart:
 
 
 def _unrolled(points: NDArray[np.floating]) -> Floats:
-    across = _RADIUS * np.arctan2(points[:, 0], points[:, 2] - _AXIS)
+    across = RADIUS * np.arctan2(points[:, 0], points[:, 2] - _AXIS)
     return np.stack([across, points[:, 1]], axis=1).astype(np.float32)

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ....morphable import load_model
 from ..compositing.camera_effects import apply_camera
+from .aged import AgedFields
 from .bases import ReliefBase
 from .chart import chart_of
 from .folds import random_folds, random_strokes
@@ -30,15 +31,21 @@ class FoldSettings:
         none: share of faces that stay smooth.
         pigment: share of faces with spots, moles and lines that are colour only.
         camera: strength of the camera's effects.
+        aged: share of faces with folds of the old as artists made them, where the store holds some.
     """
 
     none: float = 0.12
     pigment: float = 0.5
     camera: float = 0.55
+    aged: float = 0.25
 
 
 def drawn_sample(
-    base: ReliefBase, names: tuple[str, ...], settings: FoldSettings, rng: np.random.Generator
+    base: ReliefBase,
+    names: tuple[str, ...],
+    settings: FoldSettings,
+    rng: np.random.Generator,
+    aged: AgedFields | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
     """Folds on a face.
 
@@ -47,6 +54,7 @@ def drawn_sample(
         names: of its expression's weights.
         settings: how folds are drawn.
         rng: randomness.
+        aged: folds of another origin.
 
     Returns:
         (S, S, 3) uint8 sRGB with folds; (S, S) float32 mm, their height; (S, S) uint8, 255 where it is true and
@@ -61,8 +69,12 @@ def drawn_sample(
     age = float(rng.uniform(0, 0.4) if rng.random() < 0.35 else rng.uniform(0.15, 1.3))
     smooth = rng.random() < settings.none
     if not smooth:
+        artists = aged is not None and rng.random() < settings.aged
+        if aged is not None and artists:
+            height[shown] = aged.folds(rng, age).height(maps.chart[shown])
+            age = 0.6 * age  # of the fine lines on top
         folds = random_folds(chart, age, dict(zip(names, base.expression.tolist())), rng)
-        height[shown] = folds.height(maps.chart[shown])
+        height[shown] += folds.height(maps.chart[shown]) * np.float32(0.5 if artists else 1.0)
     linear = LINEAR_OF_BYTE[base.given.image].astype(np.float32)
     if rng.random() < settings.pigment:
         linear = (linear * np.exp(_pigment(maps, rng))).astype(np.float32)

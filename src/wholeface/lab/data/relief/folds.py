@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made_by
 from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from ....core.short_repr import short_repr
 from ._kernels import add_strokes, add_tile
@@ -34,13 +36,19 @@ class Folds:
         textures: fields of fine noise: middle (2,) mm, radii (2,) mm, kind of the tile, its affine place (2, 3),
             height in mm.
         warp: (W, 5) waves that bend the chart: wave vector (2), phase, amplitude (2) mm.
+        field: (H, W) mm, a height field whose row i, column j lies at ``corner + step · (j, i)``; or none.
+        corner: (2,) mm.
+        step: mm.
     """
 
     points: Floats
     starts: NDArray[np.int32]
     shape: Floats
     textures: tuple[tuple[Floats, Floats, int, Floats, float], ...] = ()
-    warp: Floats = field(default_factory=lambda: np.zeros((0, 5), np.float32))
+    warp: Floats = made_by(default_factory=lambda: np.zeros((0, 5), np.float32))
+    field: Floats | None = None
+    corner: tuple[float, float] = (0.0, 0.0)
+    step: float = 1.0
 
     __repr__ = short_repr
 
@@ -65,6 +73,9 @@ class Folds:
             weight = np.exp(-0.5 * (apart * apart).sum(axis=1)).astype(np.float32)
             weight[weight < 0.02] = 0
             add_tile(places, weight, tiles[kind], transform, np.float32(amount), out)
+        if self.field is not None:
+            column, row = ((places - np.asarray(self.corner, np.float32)) / np.float32(self.step)).T
+            out += map_coordinates(self.field, [row, column], order=1, mode="nearest", output=np.float32)
         return out
 
 

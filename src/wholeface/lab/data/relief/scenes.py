@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ....core.short_repr import short_repr
 from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
+from .aged import AgedFields
 from .chart import chart_of
 from .faces import BareFace
 from .folds import Folds, random_folds
@@ -41,20 +42,23 @@ class ReliefScene:
     __repr__ = short_repr
 
 
-def relief_scene(face: BareFace, seed: int, *, age: float | None = None) -> ReliefScene:
+def relief_scene(
+    face: BareFace, seed: int, *, age: float | None = None, aged: AgedFields | None = None
+) -> ReliefScene:
     """Draw folds on a face.
 
     Args:
         face: without folds.
         seed: of the folds and of how they look.
         age: of the folds; None: any.
+        aged: draw these folds, which are of another origin, instead.
     """
     rng = np.random.default_rng([seed, 41])
     years = float(rng.uniform(0.2, 1.1)) if age is None else age
     model = face.fit.model
     maps = surface_maps(face.fit.posed, face.fit.camera)
     weights = dict(zip(model.expression_names, face.fit.parameters.expression.tolist()))
-    folds = random_folds(chart_of(model), years, weights, rng)
+    folds = random_folds(chart_of(model), years, weights, rng) if aged is None else aged.folds(rng, years)
     height = np.zeros(maps.shown.shape, np.float32)
     height[maps.shown] = folds.height(maps.chart[maps.shown])
     seen = SurfaceMaps(maps.shown & face.skin, maps.normals, maps.points, maps.chart)

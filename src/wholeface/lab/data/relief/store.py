@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ....core.errors import DataError
 from ....core.short_repr import short_repr
 from ....stages.relief import ReliefInput
+from .aged import AgedFields
 from .bases import BASE_MAPS, ReliefBase
 from .draw import FoldSettings, drawn_sample
 
@@ -73,6 +74,11 @@ class ReliefStore:
         if not self._told:
             raise DataError(f"{self.folder}: the store holds no face yet")
         self._arrays = {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in BASE_MAPS}
+        aged = self.folder / "aged.npz"
+        self.aged: AgedFields | None = None
+        if aged.is_file():
+            with np.load(aged, allow_pickle=False) as held:
+                self.aged = AgedFields(held["heights"], tuple(held["corner"].tolist()))
         self.versions, self.seed = versions, seed
         self.settings = settings or FoldSettings()
 
@@ -113,7 +119,7 @@ class ReliefStore:
             raise IndexError(index)
         base = self.base(index % self.faces)
         rng = np.random.default_rng([self.seed, index])
-        image, displacement, weight = drawn_sample(base, self.names, self.settings, rng)
+        image, displacement, weight = drawn_sample(base, self.names, self.settings, rng, self.aged)
         given = base.given
         return ReliefSample(
             ReliefInput(image, given.rendering, given.normals, given.place, given.visible),
@@ -153,6 +159,10 @@ class ReliefStoreWriter:
         self._arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in BASE_MAPS}
         self.count = len((folder / "told.jsonl").read_text().splitlines())
         self.capacity = capacity
+
+    def keep(self, aged: AgedFields) -> None:
+        """Lay folds of another origin beside the faces."""
+        np.savez(self.folder / "aged.npz", heights=aged.heights, corner=np.asarray(aged.corner))
 
     def add(self, base: ReliefBase) -> None:
         """Add a face.

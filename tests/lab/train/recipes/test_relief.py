@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,60 +12,25 @@ import torch
 from safetensors import safe_open
 
 from wholeface.errors import UsageError
-from wholeface.lab.data.relief import ReliefBase, ReliefStoreWriter
 from wholeface.lab.train import EngineOptions, Listener, load_recipe, train
 from wholeface.lab.train.export import export_weights
 from wholeface.lab.train.recipes._relief_scores import relief_scores
 from wholeface.lab.train.recipes.relief import ReliefRecipeConfig
-from wholeface.morphable import load_model
 from wholeface.networks import ReliefNet, load_network
-from wholeface.stages.relief import ReliefInput
 
-SIZE = 48
+SIZE = 48  # of the store's samples
 SMALL: dict[str, Any] = {
     "crop": 32, "windows": 2, "versions": 3, "widths": (6, 8, 8, 8), "blocks": (1, 1, 0, 0), "fine": 6,
     "batch_size": 2, "learning_rate": 5e-3, "warmup": 0, "ema": 0.5,
 }  # fmt: skip
 
 
-def _base(seed: int) -> ReliefBase:
-    """A flat grey face in raking light."""
-    edge = (SIZE, SIZE)
-    rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32)
-    flat = np.zeros((*edge, 3), np.float32)
-    flat[..., 2] = 1
-    millimetres = (np.stack([columns, -rows, 0 * rows], axis=-1) + np.array([-24, 24, 0])) * 3
-    rng = np.random.default_rng(seed)
-    skin = np.full(edge, 255, np.uint8)
-    skin[:2] = skin[-2:] = skin[:, :2] = skin[:, -2:] = 0
-    image = np.full((*edge, 3), rng.integers(110, 160), np.uint8)
-    given = ReliefInput(
-        image, image.copy(), (127 * flat).astype(np.int8), (millimetres / 3).astype(np.int8), skin.copy()
-    )
-    light = np.zeros((9, 3), np.float32)
-    light[0], light[1] = 2.0, 1.5  # from above
-    count = len(load_model("wholeface").expression_names)
-    return ReliefBase(
-        given, skin, flat.astype(np.float16), (millimetres + np.array([0, 0, -600])).astype(np.float32),
-        millimetres[..., :2].astype(np.float16), light, np.zeros(count, np.float32), "model", f"m{seed}",
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("relief") / "store"
-    writer = ReliefStoreWriter(folder, SIZE, 4, load_model("wholeface").expression_names)
-    for seed in range(4):
-        writer.add(replace(_base(seed), source=("model", "photo")[seed % 2]))
-    return folder
-
-
 def _config(store: Path, **changes: Any) -> ReliefRecipeConfig:
     return ReliefRecipeConfig(**{"stores": (store,), "check": store, **SMALL, **changes})
 
 
-def test_batches_follow_from_the_seed_and_have_the_windows_of_each_sample(store: Path) -> None:
-    task = load_recipe("relief").build(_config(store))
+def test_batches_follow_from_the_seed_and_have_the_windows_of_each_sample(relief_store: Path) -> None:
+    task = load_recipe("relief").build(_config(relief_store))
     assert task.train_size == 12
     one, other, third = (task.load(np.array([1, 9]), torch.Generator().manual_seed(s)) for s in (7, 7, 8))
     assert one["given"].shape == (2, 2, 13, 32, 32)
@@ -79,10 +43,12 @@ def test_batches_follow_from_the_seed_and_have_the_windows_of_each_sample(store:
     assert (one["weight"][hidden] == 0).all()
 
 
-def test_a_few_steps_find_the_folds(store: Path) -> None:
+def test_a_few_steps_find_the_folds(relief_store: Path) -> None:
     recipe = load_recipe("relief")
     torch.manual_seed(0)
-    settings = _config(store, vary=False, crop=48, windows=1, batch_size=4, learning_rate=1e-2, versions=1)
+    settings = _config(
+        relief_store, vary=False, crop=48, windows=1, batch_size=4, learning_rate=1e-2, versions=1
+    )
     task = recipe.build(settings)
     cpu = torch.device("cpu")
     before = task.validate(task.network.eval(), cpu)
@@ -122,10 +88,10 @@ def _tensors(folder: Path) -> dict[str, torch.Tensor]:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 
-def test_a_run_that_was_cut_off_ends_like_one_that_was_not(store: Path, tmp_path: Path) -> None:
+def test_a_run_that_was_cut_off_ends_like_one_that_was_not(relief_store: Path, tmp_path: Path) -> None:
     pytest.importorskip("lightning_fabric")
     recipe, cpu = load_recipe("relief"), EngineOptions(device="cpu")
-    config = _config(store, steps=4, validate_every=2, checkpoint_minutes=0.0)
+    config = _config(relief_store, steps=4, validate_every=2, checkpoint_minutes=0.0)
     assert train(recipe, config, tmp_path / "whole", options=cpu).status == "finished"
     with pytest.raises(_Crash):
         train(recipe, config, tmp_path / "cut", options=cpu, listener=_CrashAt())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["finer_than", "relief_scores"]
+__all__ = ["finer_than", "mean_scores", "relief_scores"]
 
 _EDGE_MM = 240.0  # about what a crop shows
 _FINE = 8.0  # mm, what is wider is not relief but shape
@@ -79,6 +81,15 @@ _NAMES = (
     "correlation", "rms", "rms_without", "normals", "normals_without", "steep", "steep_without", "gain", "error",
     "expected",
 )  # fmt: skip
+
+
+def mean_scores(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each score over the crops that have it; 0 where none has."""
+    out: dict[str, float] = {}
+    for name in rows[0]:
+        known = [row[name] for row in rows if np.isfinite(row[name])]
+        out[name] = float(np.mean(known)) if known else 0.0
+    return out
 
 
 def _angles(

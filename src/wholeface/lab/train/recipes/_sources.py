@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COMPOSITES", "SOURCES"]
+__all__ = ["COMPOSITES", "RELIEF", "SOURCES"]
 
 _OCCLUDERS = (
     "occluders: drawn by our own code; masks of MaskTheFace (MIT) and FaceX-Zoo (Apache-2.0), hands of"
@@ -24,3 +24,12 @@ COMPOSITES = (
     _OCCLUDERS,
 )
 """Of the recipes that learn from :mod:`wholeface.lab.data.deocclusion`."""
+
+RELIEF = (
+    "wrinkles and folds drawn by our own code, of known height",
+    "renderings of the shipped face model, with its albedo and with the skin of the photos below",
+    "computer-made portraits of @faker-js (CC0)",
+    "stock photos of inter-faces (declared CC0)",
+    _OCCLUDERS,
+)
+"""Of the recipes that learn from :mod:`wholeface.lab.data.relief`."""

@@ -21,7 +21,8 @@ from ..engine.initial import start_from
 from ..losses.relief import relief_loss
 from ..recipe import Batch, Recipe, Task, TrainConfig
 from ..transforms.relief import mirrored, varied
-from ._relief_scores import relief_scores
+from ._relief_scores import mean_scores, relief_scores
+from ._sources import RELIEF
 from ._synthesis import channels_last_images, images_side_by_side
 
 __all__ = ["RECIPE", "ReliefRecipeConfig"]
@@ -164,9 +165,9 @@ class ReliefTask(Task):
                 found[f"_{self.check.sources[int(index) % self.check.faces]}"].append(scores)
         out: dict[str, float] = {}
         for source in ["", *sorted(set(found) - {""})]:
-            rows = found[source]
-            names = rows[0] if not source else ("correlation", "normals", "normals_without")
-            out.update({name + source: _mean([row[name] for row in rows]) for name in names})
+            means = mean_scores(found[source])
+            names = means if not source else ("correlation", "normals", "normals_without")
+            out.update({name + source: means[name] for name in names})
         return out
 
     def _shown(
@@ -204,11 +205,6 @@ class ReliefTask(Task):
         return f"samples {indices.tolist()} of {[store.folder.name for store in self.stores]}"
 
 
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else 0.0
-
-
 def _spread(count: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
 
@@ -239,6 +235,6 @@ RECIPE = Recipe(
     summary="wrinkles and folds on the fitted face, and how unsure they are (compact network)",
     config=ReliefRecipeConfig,
     build=ReliefTask,
-    sources=("renderings of the shipped face model with synthetic wrinkles and folds",),
+    sources=RELIEF,
     paper="after Tran et al. 2018, Extreme 3D face reconstruction: Seeing through occlusions, CVPR",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,6 +39,20 @@ def shown(face: FaceState, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return region, image
 
 
+@pytest.fixture(scope="session")
+def even_head(head: MorphableModel) -> MorphableModel:
+    """The egg with diagonals that are mirrored, too."""
+    own = (head.mean[head.triangles][..., 0] >= 0).all(1)
+    half, flat = head.triangles[own], head.uv_triangles[own]
+    image = head.mirror[half][:, [0, 2, 1]]
+    away = torch.cdist(head.uv * torch.tensor([-1.0, 1.0]) + torch.tensor([1.0, 0.0]), head.uv)
+    mirrored = away.argmin(dim=1)[flat][:, [0, 2, 1]]
+    assert float(away.min(dim=1).values.max()) < 1e-3
+    return replace(
+        head, triangles=torch.cat([half, image]), uv_triangles=torch.cat([flat, mirrored]), landmarks_68=None
+    )
+
+
 @pytest.fixture
 def seen_face(head: MorphableModel) -> Callable[..., FaceState]:
     """``seen_face(heights, yaw=…, hidden=…)``: the bump map shows per-vertex heights in mm wherever nothing hides it.
@@ -45,13 +60,19 @@ def seen_face(head: MorphableModel) -> Callable[..., FaceState]:
     ``hidden`` is (S, S) bool, the occluder.
     """
 
-    def make(heights: np.ndarray, *, yaw: float = 0.0, hidden: np.ndarray | None = None) -> FaceState:
+    def make(
+        heights: np.ndarray,
+        *,
+        yaw: float = 0.0,
+        hidden: np.ndarray | None = None,
+        model: MorphableModel = head,
+    ) -> FaceState:
         parameters = Parameters(
             torch.zeros(6), torch.zeros(5), torch.zeros(4), ambient_light(),
             rotation_from_degrees(yaw, 0.0, 0.0).float(), torch.tensor([0.0, 0.0, -900.0]),
         )  # fmt: skip
         photo = read_photo(np.full((SIZE, SIZE, 3), 120, np.uint8))
-        fit = FaceFit(head, parameters, Camera.of_photo(SIZE, SIZE, 900 * SIZE / 270))
+        fit = FaceFit(model, parameters, Camera.of_photo(SIZE, SIZE, 900 * SIZE / 270))
         points = np.stack(np.meshgrid(np.linspace(30, 90, 17), np.linspace(30, 90, 4)), -1).reshape(-1, 2)
         state = FaceState(photo, FaceLandmarks.from_points(points, "ibug68"), fit=fit)
         region, image = shown(state, heights)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 import torch
 
 from wholeface.core.errors import UsageError
+from wholeface.core.nearest import Surface
 from wholeface.core.provenance import Provenance
 from wholeface.morphable import MorphableModel, Parameters
 from wholeface.render import Camera, ambient_light, vertex_normals
-from wholeface.stages import FaceFit, ReliefMap
-from wholeface.stages.relief.zipper import dense_mesh
+from wholeface.stages import FaceFit, FaceState, ReliefMap
+from wholeface.stages.relief.zipper import dense_mesh, zippered_mesh
 from wholeface.stages.texture.uv.atlas import FACE, atlas_of, surface_of
 
 SIZE = 64
@@ -83,3 +85,104 @@ def test_without_uv_the_relief_has_a_value_a_vertex(fit: FaceFit) -> None:
     assert mesh.uv is None
     with pytest.raises(UsageError, match="does not fit a model of 290 vertices"):
         dense_mesh(fit, replace(relief, displacement=np.zeros(3, np.float32)))
+
+
+def _edges(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    directed = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    return directed, np.unique(np.sort(directed, axis=1), axis=0, return_counts=True)[1]
+
+
+def _ripples(model: MorphableModel) -> np.ndarray:
+    """(V,) mm, their own mirror image."""
+    mean = model.mean.double().numpy()
+    return 0.5 * np.cos(mean[:, 0] / 8) * np.cos(mean[:, 1] / 10)
+
+
+@pytest.mark.parametrize("yaw", [0, 45])
+def test_zippered_pixels_close_the_head(
+    seen_face: Callable[..., FaceState], head: MorphableModel, yaw: float
+) -> None:
+    face = seen_face(_ripples(head), yaw=yaw)
+    assert face.fit is not None
+    assert face.bump is not None
+    mesh = zippered_mesh(face.fit, face.bump)
+    directed, uses = _edges(mesh.triangles)
+    assert (uses == 2).all()
+    keys = directed[:, 0] * len(mesh.vertices) + directed[:, 1]
+    assert len(np.unique(keys)) == len(keys)  # neighbours agree on what is outside
+    pixels = int((face.bump.provenance == Provenance.OBSERVED).sum())
+    assert len(mesh.vertices) - head.vertex_count > 0.3 * pixels - head.vertex_count * 0.6
+    np.testing.assert_array_equal(np.unique(mesh.triangles), np.arange(len(mesh.vertices)))
+
+
+@pytest.mark.parametrize("yaw", [0, 45])
+def test_zippered_vertices_lie_on_the_detailed_face(
+    seen_face: Callable[..., FaceState], head: MorphableModel, yaw: float
+) -> None:
+    """Foundation and heights, both as smooth as the mesh: what each vertex says of its place is its place."""
+    heights = _ripples(head)
+    face = seen_face(heights, yaw=yaw)
+    assert face.fit is not None
+    assert face.bump is not None
+    mesh = zippered_mesh(face.fit, face.bump)
+    triangles = surface_of(head).triangles
+    shape = face.fit.posed.shape
+    normals = vertex_normals(shape, head.triangles).numpy()
+    place = mesh.spread(shape.numpy() + heights[:, None] * normals, triangles)
+    inner = mesh.spread(surface_of(head).rim, triangles) > 12
+    # Along the ray, not the normal: beside it by as much as the surface turns away, but on the same surface.
+    along = mesh.spread(normals, triangles)
+    off = np.abs(((mesh.vertices - place) * along).sum(axis=1))[inner]
+    bare = np.abs(((mesh.vertices - mesh.spread(shape.numpy(), triangles)) * along).sum(axis=1))[inner]
+    assert np.median(off) < 0.25 * np.median(bare)
+    assert np.quantile(off, 0.9) < 0.15
+
+
+def test_the_half_that_turns_away_is_as_dense(
+    seen_face: Callable[..., FaceState], even_head: MorphableModel
+) -> None:
+    face = seen_face(_ripples(even_head), yaw=40, model=even_head)
+    assert face.fit is not None
+    assert face.bump is not None
+    mesh = zippered_mesh(face.fit, face.bump)
+    assert (_edges(mesh.triangles)[1] == 2).all()
+    middle = (mesh.vertices[:, 2] > 20) & (np.abs(mesh.vertices[:, 1]) < 50)
+    near, far = ((middle & (sign * mesh.vertices[:, 0] > 30)).sum() for sign in (-1, 1))
+    sparse = (even_head.mean[:, 0] > 30) & (even_head.mean[:, 2] > 20) & (even_head.mean[:, 1].abs() < 50)
+    assert far > 0.7 * near > 2.5 * int(sparse.sum())
+    # The ripples are their own mirror image, and so is the mesh, where one half comes from the other.
+    inner = mesh.spread(surface_of(even_head).rim, surface_of(even_head).triangles) > 12
+    reflected = mesh.vertices[inner & middle & (mesh.vertices[:, 0] > 40)] * np.array([-1, 1, 1], np.float32)
+    nearest, _, _ = Surface(mesh.vertices.astype(np.float64), mesh.triangles).nearest(reflected)
+    assert np.quantile(np.linalg.norm(nearest - reflected, axis=1), 0.9) < 0.12
+
+
+def test_uv_of_zippered_vertices_lies_in_their_triangles(
+    seen_face: Callable[..., FaceState], head: MorphableModel
+) -> None:
+    face = seen_face(_ripples(head), yaw=45)
+    assert face.fit is not None
+    assert face.bump is not None
+    mesh = zippered_mesh(face.fit, face.bump)
+    assert mesh.uv is not None
+    assert mesh.uv_triangles is not None
+    assert mesh.uv_triangles.shape == mesh.triangles.shape
+    corners = head.uv.numpy()[head.uv_triangles.numpy()[mesh.source]]
+    place = np.einsum("vk,vkc->vc", mesh.barycentric, corners)
+    own = np.full((len(mesh.vertices), 2), np.nan)
+    own[mesh.triangles.ravel()] = mesh.uv[mesh.uv_triangles.ravel()]
+    inner = mesh.spread(surface_of(head).rim, surface_of(head).triangles) > 6
+    np.testing.assert_allclose(own[inner], place[inner], atol=1e-5)
+    assert mesh.parent.min() >= 0
+    assert mesh.parent.max() < len(head.triangles)
+
+
+def test_without_relief_the_models_mesh_remains(
+    seen_face: Callable[..., FaceState], head: MorphableModel
+) -> None:
+    face = seen_face(_ripples(head), hidden=np.ones((128, 128), bool))
+    assert face.fit is not None
+    assert face.bump is not None
+    mesh = zippered_mesh(face.fit, face.bump)
+    np.testing.assert_array_equal(mesh.triangles, head.triangles.numpy())
+    np.testing.assert_allclose(mesh.vertices, face.fit.posed.shape.numpy(), atol=1e-4)

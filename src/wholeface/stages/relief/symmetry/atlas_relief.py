@@ -23,13 +23,13 @@ from ....core.smoothstep import smoothstep
 from ....core.threads import run_ranges
 from ....morphable import MorphableModel
 from ...state import BumpMap, ReliefMap
-from ...texture.uv._kernels import chamfer
 from ...texture.uv.atlas import FACE, Atlas, atlas_of, surface_of
 from ...texture.uv.graph_solver import GraphSolver
 from ...texture.uv.membrane import mesh_membrane
 from ...upright import UprightFace
-from ._kernels import join, sample_bump
+from ._kernels import join
 from .mirror import mirror_of_texels, mirror_of_vertices, vertex_places
+from .sampling import BumpSampler
 
 __all__ = ["FaceGraph", "atlas_relief", "face_graph"]
 
@@ -38,7 +38,6 @@ _STIFFNESS, _SCREEN = (
     4.0,
     0.02,
 )  # of the membrane: it forgets the border after some seven edges, three centimetres
-_FADE = 100  # of the crop's edge, one part over which what is seen gives way at its own border
 _RIM = 5.0  # mm from the rim of the face, over which relief begins: beyond is none
 _MIRRORED = 0.5  # of the confidence that the mirror image has
 
@@ -130,7 +129,7 @@ def atlas_relief(
     model = where.posed.model
     atlas, graph = atlas_of(model, size), face_graph(model)
     texels: _FaceTexels = model.table("texels of the face", lambda m: _face_texels(m, size), key=size)
-    sample = _Sampler(where, bump)
+    sample = BumpSampler(where, bump)
     offset = np.zeros(model.vertex_count, np.float32)
     own, image = (
         sample(graph.triangle, graph.barycentric),
@@ -177,44 +176,3 @@ def _spread(atlas: Atlas, index: Array, height: Array, provenance: Array, confid
     codes[atlas.texel] = Provenance.MODEL
     displacement[places], sure[places], codes[places] = height, confidence, provenance
     return ReliefMap(displacement.reshape(shape), codes.reshape(shape), sure.reshape(shape))
-
-
-@dataclass(frozen=True)
-class _Samples:
-    value: Array
-    quality: Array
-    sure: Array
-    source: Array
-
-
-class _Sampler:
-    """Reads a bump map at points of the surface."""
-
-    def __init__(self, where: UprightFace, bump: BumpMap) -> None:
-        posed, camera = where.posed, where.camera
-        self._points = np.ascontiguousarray(posed.points.cpu().float().numpy())
-        self._normals = np.ascontiguousarray(posed.normals.cpu().float().numpy())
-        self._depth = np.ascontiguousarray(posed.seen(camera).depth[0].cpu().numpy(), np.float32)
-        self._intrinsics = np.array([float(v) for v in (camera.focal, camera.cx, camera.cy)])
-        self._triangles = surface_of(posed.model).triangles
-        known = (bump.provenance == Provenance.OBSERVED) | (bump.provenance == Provenance.EXAMPLE)
-        inwards = np.empty(known.shape, np.float32)
-        chamfer(~known, inwards)
-        fade = max(1.0, known.shape[0] / _FADE)
-        self._weight = (known * smoothstep(0.0, fade, inwards)).astype(np.float32)
-        self._bump = bump
-
-    def __call__(self, triangle: Array, barycentric: Array) -> _Samples:
-        count = len(triangle)
-        value, quality, sure = (np.empty(count, np.float32) for _ in range(3))
-        source = np.empty(count, np.uint8)
-
-        def work(a: int, b: int) -> None:
-            sample_bump(
-                a, b, triangle, barycentric, self._triangles, self._points, self._normals, self._intrinsics,
-                self._depth, self._weight, self._bump.displacement, self._bump.confidence, self._bump.provenance,
-                value, quality, sure, source,
-            )  # fmt: skip
-
-        run_ranges(work, count, 4096)
-        return _Samples(value, quality, sure, source)

@@ -1,0 +1,103 @@
+"""The detailed face in camera space: its pixels, and the vertices of the model that the photo shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....core.provenance import Provenance
+from ....core.short_repr import short_repr
+from ...state import BumpMap
+from ...texture.uv.atlas import surface_of
+from ...upright import UprightFace
+from ..bump import along_ray
+from ..symmetry.mirror import vertex_places
+from ..symmetry.sampling import BumpSampler
+
+__all__ = ["DensePixels", "dense_pixels", "detailed_vertices", "facing", "on_image"]
+
+_VISIBLE = 0.3  # of the quality of a sample, from which a vertex counts as seen
+_LEAST_COSINE = 0.2  # between normal and ray, of pixels that become vertices
+_LEAST_AREA = 0.5  # pixels of a triangle that faces the camera
+
+
+@dataclass(frozen=True)
+class DensePixels:
+    """Pixels that show relief, as points of the detailed face.
+
+    Args:
+        pixels: (P, 2) float64, column and row.
+        points: (P, 3) float64 mm, camera space.
+        home: (P,) int64, the triangle of the foundation that each shows.
+        barycentric: (P, 3) float32, where on it.
+    """
+
+    pixels: NDArray[np.float64]
+    points: NDArray[np.float64]
+    home: NDArray[np.int64]
+    barycentric: NDArray[np.float32]
+
+    __repr__ = short_repr
+
+
+def on_image(where: UprightFace, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(P, 2) pixels of points (P, 3) in camera space."""
+    focal, cx, cy = (float(v) for v in (where.camera.focal, where.camera.cx, where.camera.cy))
+    return np.stack(
+        [cx - focal * points[:, 0] / points[:, 2], cy + focal * points[:, 1] / points[:, 2]], axis=1
+    )
+
+
+def facing(triangles: NDArray[np.int64], projected: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(F,) whether a triangle turns its outer side to the camera, and is larger than a speck.
+
+    Args:
+        triangles: (F, 3).
+        projected: (V, 2) pixels; rows point down.
+    """
+    a, b, c = (projected[triangles[:, k]] for k in range(3))
+    one, other = b - a, c - a
+    area: NDArray[Any] = 0.5 * (one[:, 1] * other[:, 0] - one[:, 0] * other[:, 1])
+    return area > _LEAST_AREA
+
+
+def detailed_vertices(
+    where: UprightFace, bump: BumpMap
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """The foundation's vertices, and those of them that are visible moved along their rays to the detailed depth.
+
+    Returns:
+        (V, 3) foundation and (V, 3) detailed, camera space; (V,) which are visible.
+    """
+    triangle, barycentric = vertex_places(where.posed.model)
+    found = BumpSampler(where, bump)(triangle, barycentric)
+    visible = found.quality > _VISIBLE
+    foundation = where.posed.points.cpu().double().numpy()
+    rays = foundation / np.linalg.norm(foundation, axis=1, keepdims=True)
+    normals = where.posed.normals.cpu().double().numpy()
+    change = along_ray(np.where(visible, found.value, np.float32(0)), normals, rays)
+    return foundation, foundation + change[:, None] * rays, visible
+
+
+def dense_pixels(where: UprightFace, bump: BumpMap) -> DensePixels:
+    """Each pixel that shows relief and is not seen at a grazing angle, at its detailed depth (eq. 4)."""
+    surface = surface_of(where.posed.model)
+    seen = where.posed.seen(where.camera)
+    triangle = seen.triangle[0].cpu().numpy()
+    known = (bump.provenance == Provenance.OBSERVED) | (bump.provenance == Provenance.EXAMPLE)
+    row, column = np.nonzero(known & (triangle >= 0))
+    home = triangle[row, column].astype(np.int64)
+    barycentric = seen.barycentric[0].cpu().float().numpy()[row, column]
+    corners = surface.triangles[home]
+    foundation = np.einsum("pk,pkc->pc", barycentric, where.posed.points.cpu().double().numpy()[corners])
+    normals = np.einsum("pk,pkc->pc", barycentric, where.posed.normals.cpu().double().numpy()[corners])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    rays = foundation / np.linalg.norm(foundation, axis=1, keepdims=True)
+    change = along_ray(bump.displacement[row, column], normals, rays)
+    kept = np.einsum("pc,pc->p", normals, rays) < -_LEAST_COSINE
+    pixels = np.stack([column, row], axis=1).astype(np.float64)
+    points = foundation + change[:, None] * rays
+    return DensePixels(pixels[kept], points[kept], home[kept], barycentric[kept])

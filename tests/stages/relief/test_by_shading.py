@@ -61,7 +61,7 @@ def test_grooves_that_light_draws_are_found(seen: FaceState, head: MorphableMode
     drawn = warp(factor, where.crop.inverse(), (pixels.shape[1], pixels.shape[0]), fill=1.0)
     photo = np.round(255 * encode_srgb(decode_srgb(pixels / 255) * drawn[..., None]).clip(0, 1))
     drawn_on = seen.with_(photo=read_photo(photo.astype(np.uint8)))
-    found = ReliefByShading(SIZE, ShadingSettings(noise=0.04))([drawn_on], Tools(head))[0].bump
+    found = ReliefByShading(SIZE, ShadingSettings(noise=0.04, height_mm=1.0))([drawn_on], Tools(head))[0].bump
     assert found is not None
     sure = found.confidence > 0.9
     assert sure.sum() > 2000

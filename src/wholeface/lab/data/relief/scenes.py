@@ -43,7 +43,12 @@ class ReliefScene:
 
 
 def relief_scene(
-    face: BareFace, seed: int, *, age: float | None = None, aged: AgedFields | None = None
+    face: BareFace,
+    seed: int,
+    *,
+    age: float | None = None,
+    aged: AgedFields | None = None,
+    folds: Folds | None = None,
 ) -> ReliefScene:
     """Draw folds on a face.
 
@@ -52,13 +57,15 @@ def relief_scene(
         seed: of the folds and of how they look.
         age: of the folds; None: any.
         aged: draw these folds, which are of another origin, instead.
+        folds: those to draw, such as another picture's of the same subject; None: random ones.
     """
     rng = np.random.default_rng([seed, 41])
     years = float(rng.uniform(0.2, 1.1)) if age is None else age
     model = face.fit.model
     maps = surface_maps(face.fit.posed, face.fit.camera)
     weights = dict(zip(model.expression_names, face.fit.parameters.expression.tolist()))
-    folds = random_folds(chart_of(model), years, weights, rng) if aged is None else aged.folds(rng, years)
+    if folds is None:
+        folds = random_folds(chart_of(model), years, weights, rng) if aged is None else aged.folds(rng, years)
     height = np.zeros(maps.shown.shape, np.float32)
     height[maps.shown] = folds.height(maps.chart[maps.shown])
     seen = SurfaceMaps(maps.shown & face.skin, maps.normals, maps.points, maps.chart)

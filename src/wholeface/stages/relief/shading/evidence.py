@@ -25,7 +25,7 @@ _EDGE_MM = (0.7, 2.5)  # from what is no skin: no trust up to the first, full fr
 _FACING = (0.2, 0.45)  # cosine towards the eye, likewise
 _CUT = 0.5  # log luminance beyond which a pixel is something else than a slope
 _GLOSS = (0.12, 0.35)  # log luminance above its surroundings where a highlight begins and is sure
-_BLEACHED = (0.85, 0.97)  # sRGB of the brightest channel where the sensor's scale ends
+_BLEACHED = (0.95, 1.0)  # sRGB of the brightest channel where the sensor's scale ends
 _ROUGH = (0.06, 0.13)  # standard deviation of the finest log luminance, of skin and of beard
 _DIM = (0.05, 0.45)  # log luminance by which a beard is darker than skin
 

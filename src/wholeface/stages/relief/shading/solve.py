@@ -36,12 +36,12 @@ class ShadingSettings:
 
     high_pass_mm: float = 3.0
     noise: float = 0.1
-    slope: float = 0.15
-    height_mm: float = 1.0
-    robust: float = 3.0
+    slope: float = 0.2
+    height_mm: float = 0.3
+    robust: float = 10.0
     bound_mm: float = 2.5
-    rounds: int = 4
-    iterations: int = 60
+    rounds: int = 2
+    iterations: int = 30
 
 
 def shape_from_shading(

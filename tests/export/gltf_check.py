@@ -125,6 +125,15 @@ class Glb:
                 np.testing.assert_allclose(
                     np.linalg.norm(self.arrays[attributes["NORMAL"]].astype(float), axis=1), 1, atol=1e-5
                 )
+                if "TANGENT" in attributes:
+                    tangents = self.arrays[attributes["TANGENT"]].astype(float)
+                    assert accessors[attributes["TANGENT"]]["componentType"] == 5126
+                    np.testing.assert_allclose(np.linalg.norm(tangents[:, :3], axis=1), 1, atol=1e-5)
+                    assert (np.abs(tangents[:, 3]) == 1).all()
+                    across = (tangents[:, :3] * self.arrays[attributes["NORMAL"]]).sum(axis=1)
+                    np.testing.assert_allclose(across, 0, atol=1e-5)
+                bumpy = "normalTexture" in self.document["materials"][primitive["material"]]
+                assert ("TANGENT" in attributes) == bumpy, "no tangents that nobody uses, and none missing"
                 custom = [accessors[attributes[name]] for name in attributes if name.startswith("_")]
                 assert all(accessor["componentType"] != 5125 for accessor in custom)
                 # Not a rule of glTF: Blender's importer mixes up custom attributes of unequal types.
@@ -162,6 +171,8 @@ class Glb:
             assert material["doubleSided"] is False
             if "baseColorTexture" in surface:
                 textures.add(surface["baseColorTexture"]["index"])
+            if "normalTexture" in material:
+                textures.add(material["normalTexture"]["index"])
         assert textures == set(range(len(document.get("textures", []))))
         for texture in document.get("textures", []):
             assert texture["source"] < len(self.images)

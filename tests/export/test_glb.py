@@ -26,6 +26,11 @@ KINDS = {
     "odd texture": {"texture": np.zeros((33, 47, 3), np.uint8)},
     "bare": dict.fromkeys(["uv", "uv_triangles", "texture", "provenance", "confidence", "glossy"]),
     "no targets": {"morph_targets": {}},
+    "relief": {"normal_map": np.full((32, 32, 3), (140, 110, 250), np.uint8)},
+    "relief alone": {
+        **dict.fromkeys(["texture", "provenance", "confidence", "glossy"]),
+        "normal_map": np.full((32, 32, 3), (128, 128, 255), np.uint8),
+    },
     "weights": {"morph_weights": (0.5, 0, 1)},
     "Unicode": {"name": "Gesicht für „Ärger“", "extras": {"méthode": ["ü", None, 1.5]}},
 }
@@ -168,6 +173,44 @@ def test_variants_show_the_maps(mesh):
         assert primitive["material"] == mappings[0]["material"]
     roughness = [m["pbrMetallicRoughness"]["roughnessFactor"] for m in document["materials"]]
     assert roughness == [0.7] * 3 + [0.2] * 3
+
+
+def test_relief_is_a_normal_texture_of_what_is_not_glossy(mesh_factory):
+    normals = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    plain, bumpy = (gltf_check.Glb(encode_glb(mesh_factory(normal_map=n))) for n in (None, normals))
+    np.testing.assert_array_equal(np.asarray(bumpy.images[-1]), normals)
+    index = bumpy.document["materials"][0]["normalTexture"]["index"]
+    assert bumpy.document["textures"][index]["name"] == "normal_map"
+    assert all(("normalTexture" in m) == m["name"].startswith("skin") for m in bumpy.document["materials"])
+    assert not any("normalTexture" in m for m in plain.document["materials"])
+    skin, glossy = bumpy.document["meshes"][0]["primitives"]
+    assert ("TANGENT" in skin["attributes"], "TANGENT" in glossy["attributes"]) == (True, False)
+    for name in ("POSITION", "NORMAL", "TEXCOORD_0"):  # nothing else changes
+        np.testing.assert_array_equal(corners(plain, name), corners(bumpy, name))
+
+
+def test_tangents_point_where_u_grows_and_bitangents_up_the_image(mesh_factory):
+    """Also where the texture is seen in a mirror: the right half of the tube shows the left half's."""
+    mesh = mesh_factory(glossy=None, normal_map=np.full((8, 8, 3), 128, np.uint8))
+    folded = mesh.uv.copy()
+    folded[:, 0] = np.abs(folded[:, 0] - 0.5)
+    for uv in (mesh.uv, folded):
+        glb = gltf_check.Glb(encode_glb(mesh_factory(glossy=None, uv=uv, normal_map=mesh.normal_map)))
+        point, normal, tangent = (corners(glb, n).astype(float) for n in ("POSITION", "NORMAL", "TANGENT"))
+        place = corners(glb, "TEXCOORD_0").astype(float)
+        bitangent = np.cross(normal, tangent[..., :3]) * tangent[..., 3:]
+        edges = np.roll(point, -1, axis=1) - point
+        for column, direction, sign in (
+            (0, tangent[..., :3], 1),
+            (1, bitangent, -1),
+        ):  # glTF's v grows downwards
+            grows = sign * (np.roll(place[..., column], -1, axis=1) - place[..., column])
+            ahead = np.einsum("fkc,fkc->fk", edges, direction)
+            along = np.abs(grows) > 0.01
+            assert (np.sign(ahead[along]) == np.sign(grows[along])).mean() > 0.97, column
+        if uv is folded:
+            assert set(tangent[..., 3].ravel()) == {-1, 1}
+            assert (np.ptp(tangent[..., 3], axis=1) == 0).all()  # within a triangle there is one handedness
 
 
 def test_large_meshes_use_wide_indices(mesh_factory):

@@ -26,6 +26,16 @@ def test_png_round_trip(height, width, channels, compact, seed):
     np.testing.assert_array_equal(np.asarray(image), pixels[..., 0] if channels == 1 else pixels)
 
 
+@given(st.integers(1, 40), st.integers(1, 40), st.booleans(), st.integers(0, 99))
+def test_16_bit_grey_round_trip(height, width, compact, seed):
+    pixels = np.random.default_rng(seed).integers(0, 65536, (height, width), dtype=np.uint16)
+    image = Image.open(io.BytesIO(encode_png(pixels, compact=compact)))
+    assert image.mode == "I;16"
+    np.testing.assert_array_equal(np.asarray(image), pixels)
+    native = encode_png(np.ascontiguousarray(pixels[..., None]).astype("<u2"))
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(native))), pixels)
+
+
 def test_bool_is_black_and_white(tmp_path):
     mask = np.eye(5, dtype=bool)
     image = Image.open(write_png(tmp_path / "sub" / "mask.png", mask))
@@ -58,6 +68,8 @@ def test_flat_images_are_small():
         (np.zeros(4, np.uint8), {}),
         (np.zeros((0, 4), np.uint8), {}),
         (np.zeros((4, 4, 3), np.uint8), {"palette": [[0, 0, 0]]}),
+        (np.zeros((4, 4, 3), np.uint16), {}),
+        (np.zeros((4, 4), np.uint16), {"palette": [[0, 0, 0]]}),
         (np.ones((4, 4), np.uint8), {"palette": [[0, 0, 0]]}),
         (np.zeros((4, 4), np.uint8), {"palette": [[0, 0]]}),
     ],

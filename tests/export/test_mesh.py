@@ -41,6 +41,12 @@ def test_tensors_and_lists_become_arrays():
         ({"texture": np.zeros((4, 4, 3), np.uint8)}, "needs uv"),
         ({"uv": UV, "texture": np.zeros((4, 4, 4), np.uint8)}, "texture must have shape"),
         ({"uv": UV, "texture": np.zeros((4, 4, 3))}, "texture must be uint8"),
+        ({"normal_map": np.zeros((4, 4, 3), np.uint8)}, "needs uv"),
+        ({"uv": UV, "normal_map": np.zeros((4, 4), np.uint8)}, "normal_map must have shape"),
+        (
+            {"colours": np.zeros((3, 3), np.uint8), "normal_map": np.zeros((4, 4, 3), np.uint8)},
+            "either a texture",
+        ),
         ({"uv": UV, "provenance": MAP + 6}, "code 6 has no name"),
         ({"uv": UV, "confidence": MAP}, "confidence must be float32"),
         ({"uv": UV, "confidence": MAP + 1.5}, "0…1"),

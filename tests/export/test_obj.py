@@ -52,6 +52,16 @@ def test_names_are_safe(mesh_factory, tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(png)), mesh.texture)
 
 
+def test_a_normal_map_is_written_and_named_for_the_skin(mesh_factory, tmp_path):
+    normals = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    files = write_obj(tmp_path / "face.obj", mesh_factory(normal_map=normals))
+    assert [f.name for f in files] == ["face_texture.png", "face_normals.png", "face.mtl", "face.obj"]
+    np.testing.assert_array_equal(np.asarray(Image.open(files[1])), normals)
+    skin, glossy = files[2].read_text().split("newmtl ")[1:]
+    assert "\nnorm face_normals.png\nmap_Bump face_normals.png\n" in skin
+    assert "normals" not in glossy
+
+
 def test_bare_mesh(mesh_factory, tmp_path):
     bare = dict.fromkeys(["uv", "uv_triangles", "texture", "provenance", "confidence", "glossy"])
     mesh = mesh_factory(**bare)

@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from wholeface.core.errors import UsageError
+from wholeface.core.tangents import tangent_frames
+from wholeface.core.uv_split import split_at_seams
 from wholeface.render import (
     Camera,
     HeadView,
@@ -111,6 +114,45 @@ def test_one_view_is_drawn_in_several_looks(small_model):
         alone = render_view(small_model.mean, small_model.triangles, yaw_deg=30, size=64, **look)
         np.testing.assert_array_equal(view.draw(**look), alone)
     assert (view.draw() != view.draw(vertex_colours=colours)).any()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_normal_map_turns_the_normals_as_other_geometry_would(mirrored):
+    """A square plate whose map leans every normal by 0.3 and −0.2 looks like one with such vertex normals."""
+    plate = np.array([[-50, -50, 0], [50, -50, 0], [50, 50, 0], [-50, 50, 0]], np.float32)
+    triangles = np.array([[0, 1, 2], [0, 2, 3]])
+    uv = (plate[:, :2] / 100 + 0.5) * ([-1, 1] if mirrored else [1, 1]) + ([1, 0] if mirrored else [0, 0])
+    out = np.tile(np.float32([0, 0, 1]), (4, 1))
+    frames = tangent_frames(split_at_seams(triangles, triangles, uv), plate, out, uv.astype(np.float32))
+    lean = np.float32([-0.3 if mirrored else 0.3, -0.2, 0.9])  # in the texture's own directions
+    lean /= np.linalg.norm(lean)
+    colours = np.tile(np.rint(127.5 * lean + 127.5).astype(np.uint8), (4, 4, 1))
+    view = {"yaw_deg": 30.0, "pitch_deg": -15.0, "size": 40}
+    known = {"tangents": frames.tangents, "tangent_triangles": triangles}
+    bumpy = HeadView.of(plate, triangles, normals=out, **known, **view)
+    look = {"uv": uv.astype(np.float32), "uv_triangles": triangles}
+    drawn = bumpy.draw(normal_map=colours, **look).astype(int)
+    leaning = np.tile(np.abs(lean) * np.float32([1, -1, 1]), (4, 1))
+    true = HeadView.of(plate, triangles, normals=leaning, **view).draw().astype(int)
+    flat = bumpy.draw().astype(int)
+    assert np.abs(drawn - true).max() <= 3
+    assert np.abs(flat - true).max() > 15
+    np.testing.assert_array_equal(
+        bumpy.draw(normal_map=np.full((4, 4, 3), (128, 128, 255), np.uint8), **look), flat
+    )
+    colour = np.full((8, 8, 3), (200, 120, 90), np.uint8)  # a texture of another size beside it
+    both = bumpy.draw(texture=colour, normal_map=colours, **look)
+    assert (both != bumpy.draw(texture=colour, **look)).any()
+
+
+def test_a_normal_map_needs_tangents_and_uv(small_model):
+    view = HeadView.of(small_model.mean, small_model.triangles, size=16)
+    with pytest.raises(UsageError, match="tangents"):
+        view.draw(
+            uv=small_model.uv,
+            uv_triangles=small_model.uv_triangles,
+            normal_map=np.zeros((2, 2, 3), np.uint8),
+        )
 
 
 def test_normals_that_are_known_turn_with_the_head(small_model):

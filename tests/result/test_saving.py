@@ -31,6 +31,10 @@ _IMAGES = {
 }
 
 
+_ONLY_SOME = {"lens.png", "displacement.png", "relief_provenance.png", "face_normals.png"}
+"""Of faces with spectacles, and with relief."""
+
+
 def _names(folder: Path) -> set[str]:
     return {p.name for p in folder.iterdir()}
 
@@ -51,7 +55,7 @@ def _of_dead_process(parent: Path) -> Path:
 
 def test_the_parts_of_a_result(plain_head: Head, tmp_path: Path) -> None:
     folder = plain_head().save(tmp_path / "a" / "b", formats=("glb", "obj", "ply"))
-    parts = set(RESULT_FILES) - {"lens.png"}  # which only faces with spectacles have
+    parts = set(RESULT_FILES) - _ONLY_SOME
     assert _names(folder) == parts
     record = json.loads((folder / "face.json").read_text())
     assert record["files"] == sorted(parts)
@@ -61,6 +65,7 @@ def test_the_parts_of_a_result(plain_head: Head, tmp_path: Path) -> None:
         "formats": ["glb", "obj", "ply"],
         "expressions": False,
         "expression_names": "arkit",
+        "detail": "normal",
     }
     assert _names(tmp_path / "a") == {"b"}  # nothing temporary stays
 

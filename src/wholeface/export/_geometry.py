@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.uv_split import UVSplit, split_at_seams
 from .mesh import Mesh
 
-__all__ = ["SplitMesh", "sample_map", "split_seams", "vertex_normals"]
+__all__ = ["sample_map", "split_seams", "vertex_normals"]
 
 
-@dataclass(frozen=True, eq=False)
-class SplitMesh:
-    """One vertex per (vertex, UV point) pair that a triangle uses.
+def split_seams(mesh: Mesh, *, mirrored_apart: bool = False) -> UVSplit:
+    """Splits the vertices along UV seams; vertices without a triangle disappear.
 
     Args:
-        vertex: (N,) original vertex of each new one, ascending.
-        uv: (N,) UV point of each new vertex.
-        triangles: (F, 3) into the new vertices.
+        mesh: what to split.
+        mirrored_apart: split also where the texture begins to be seen in a mirror, for tangents.
     """
-
-    vertex: NDArray[np.int64]
-    uv: NDArray[np.int64]
-    triangles: NDArray[np.int64]
-
-
-def split_seams(mesh: Mesh) -> SplitMesh:
-    """Splits the vertices along UV seams; vertices without a triangle disappear."""
     corner_uv = mesh.triangles if mesh.uv_triangles is None else mesh.uv_triangles
-    count = 1 + int(corner_uv.max())
-    keys, index = np.unique(mesh.triangles * count + corner_uv, return_inverse=True)
-    return SplitMesh(keys // count, keys % count, index.reshape(-1, 3))
+    return split_at_seams(mesh.triangles, corner_uv, mesh.uv if mirrored_apart else None)
 
 
 def vertex_normals(mesh: Mesh) -> NDArray[np.float32]:

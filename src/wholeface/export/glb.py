@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from ..core.errors import UsageError
 from ..core.srgb import LINEAR_OF_BYTE
+from ..core.tangents import tangent_frames
+from ..core.uv_split import UVSplit
 from ._files import write_file
-from ._geometry import SplitMesh, sample_map, split_seams, vertex_normals
+from ._geometry import sample_map, split_seams, vertex_normals
 from ._gltf import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GltfBuffer, glb_bytes
 from .images import encode_jpeg, encode_png
 from .json_file import plain_json
@@ -69,6 +71,9 @@ def encode_glb(
       material variants ``provenance`` and ``confidence`` (extension KHR_materials_variants; the plain one is
       the variant ``photo``). The provenance image is a palette PNG: its indices are the codes, its palette the
       colours that viewers show. The confidence image is grey, 255 = 1.
+    - A normal map becomes the ``normalTexture`` of all materials but the glossy ones, with the attribute ``TANGENT``
+      as MikkTSpace makes it, so that readers which make tangents of their own show the same; always PNG. Morph
+      targets turn neither normals nor tangents.
     - A mesh with ``colours`` instead of a texture has them as ``COLOR_0`` (float, linear light, as glTF wants);
       provenance and confidence are the vertex attributes alone, there are no material variants.
     - ``asset.extras``: ``schema``, ``units``, ``provenance_codes`` and everything in ``mesh.extras``.
@@ -77,8 +82,8 @@ def encode_glb(
         mesh: what to write.
         morph_targets: whether to write them.
         texture_format: ``png`` (lossless) or ``jpeg`` (smaller, quality 92) for the colour texture.
-        encoded: PNG files of the maps ``texture`` and ``provenance`` by name, where they were made before, so
-            that nothing is compressed twice.
+        encoded: PNG files of the maps ``texture``, ``normal_map`` and ``provenance`` by name, where they were made
+            before, so that nothing is compressed twice.
 
     Raises:
         UsageError: unknown texture format, or more than 4 GiB.
@@ -88,8 +93,9 @@ def encode_glb(
     if texture_format not in ("png", "jpeg"):
         raise UsageError(f"unknown texture format {texture_format!r}; choose png or jpeg")
     buffer = GltfBuffer()
-    split = split_seams(mesh)
+    split = split_seams(mesh, mirrored_apart=mesh.normal_map is not None)
     attributes = _attributes(buffer, mesh, split)
+    bumpy = _tangents(buffer, mesh, split)
     targets = []
     if morph_targets:
         for offsets in mesh.morph_targets.values():
@@ -99,18 +105,25 @@ def encode_glb(
             targets.append({"POSITION": buffer.add_offsets(len(split.vertex), rows, values)})
     textures = _Textures(buffer)
     variants = _variants(mesh, textures, texture_format, encoded or {})
-    surfaces = {"skin": (np.ones(len(mesh.triangles), bool), _SKIN)}
+    bumps = {}
+    if mesh.normal_map is not None:
+        data = (encoded or {}).get("normal_map") or encode_png(mesh.normal_map)
+        bumps = {"normalTexture": {"index": textures.add("normal_map", data, "image/png", smooth=True)}}
+    surfaces = {"skin": (np.ones(len(mesh.triangles), bool), _SKIN, bumpy, bumps)}
     if mesh.glossy is not None and mesh.glossy.any():
-        surfaces = {"skin": (~mesh.glossy, _SKIN), "glossy": (mesh.glossy, _WET)}
+        surfaces = {
+            "skin": (~mesh.glossy, _SKIN, bumpy, bumps),
+            "glossy": (mesh.glossy, _WET, {}, {}),
+        }
     materials: list[dict[str, Any]] = []
     primitives = []
     index_type = np.uint16 if len(split.vertex) <= 65535 else np.uint32
-    for surface, (chosen, roughness) in surfaces.items():
+    for surface, (chosen, roughness, tangents, relief) in surfaces.items():
         if not chosen.any():
             continue
         indices = split.triangles[chosen].ravel().astype(index_type)
         primitive: dict[str, Any] = {
-            "attributes": attributes,
+            "attributes": {**attributes, **tangents},
             "indices": buffer.add_accessor(indices, target=ELEMENT_ARRAY_BUFFER),
             "material": len(materials),
             "mode": 4,
@@ -118,7 +131,7 @@ def encode_glb(
         mappings = []
         for number, (variant, base) in enumerate(variants.items()):
             mappings.append({"material": len(materials), "variants": [number]})
-            materials.append(_material(surface, variant, base, roughness))
+            materials.append({**_material(surface, variant, base, roughness), **relief})
         if targets:
             primitive["targets"] = targets
         if len(variants) > 1:
@@ -154,7 +167,15 @@ def _metres(millimetres: NDArray[np.float32]) -> NDArray[np.float32]:
     return (millimetres.astype(np.float64) * _METRES).astype(np.float32)
 
 
-def _attributes(buffer: GltfBuffer, mesh: Mesh, split: SplitMesh) -> dict[str, int]:
+def _tangents(buffer: GltfBuffer, mesh: Mesh, split: UVSplit) -> dict[str, int]:
+    """The accessor that a material with a normal map needs besides."""
+    if mesh.normal_map is None or mesh.uv is None:
+        return {}
+    frames = tangent_frames(split, mesh.vertices, vertex_normals(mesh), mesh.uv)
+    return {"TANGENT": buffer.add_accessor(frames.tangents, target=ARRAY_BUFFER)}
+
+
+def _attributes(buffer: GltfBuffer, mesh: Mesh, split: UVSplit) -> dict[str, int]:
     """Accessors of the vertex attributes, shared by all primitives."""
     positions = _metres(mesh.vertices[split.vertex])
     normals = vertex_normals(mesh)[split.vertex]
@@ -195,8 +216,8 @@ class _Textures:
         self.textures: list[dict[str, Any]] = []
         self.samplers: list[dict[str, Any]] = []
 
-    def add(self, name: str, data: bytes, mime: str, *, smooth: bool) -> dict[str, Any]:
-        """Material properties that show a new texture."""
+    def add(self, name: str, data: bytes, mime: str, *, smooth: bool) -> int:
+        """Index of a new texture."""
         sampler = {
             "magFilter": _LINEAR if smooth else _NEAREST,
             "minFilter": _TRILINEAR if smooth else _NEAREST,
@@ -209,7 +230,11 @@ class _Textures:
         self.images.append({"name": name, "mimeType": mime, "bufferView": view})
         texture = {"name": name, "sampler": self.samplers.index(sampler), "source": len(self.images) - 1}
         self.textures.append(texture)
-        return {"baseColorTexture": {"index": len(self.textures) - 1}}
+        return len(self.textures) - 1
+
+    def add_base(self, name: str, data: bytes, mime: str, *, smooth: bool) -> dict[str, Any]:
+        """Material properties that show a new texture."""
+        return {"baseColorTexture": {"index": self.add(name, data, mime, smooth=smooth)}}
 
 
 def _variants(
@@ -222,15 +247,17 @@ def _variants(
     if mesh.texture is not None:
         if texture_format == "png":
             data = encoded.get("texture") or encode_png(mesh.texture)
-            variants["photo"] = textures.add("texture", data, "image/png", smooth=True)
+            variants["photo"] = textures.add_base("texture", data, "image/png", smooth=True)
         else:
-            variants["photo"] = textures.add("texture", encode_jpeg(mesh.texture), "image/jpeg", smooth=True)
+            variants["photo"] = textures.add_base(
+                "texture", encode_jpeg(mesh.texture), "image/jpeg", smooth=True
+            )
     if mesh.provenance is not None:
         data = encoded.get("provenance") or encode_png(mesh.provenance, palette=mesh.provenance_colours)
-        variants["provenance"] = textures.add("provenance", data, "image/png", smooth=False)
+        variants["provenance"] = textures.add_base("provenance", data, "image/png", smooth=False)
     if mesh.confidence is not None:
         grey = np.rint(mesh.confidence * 255).astype(np.uint8)
-        variants["confidence"] = textures.add("confidence", encode_png(grey), "image/png", smooth=True)
+        variants["confidence"] = textures.add_base("confidence", encode_png(grey), "image/png", smooth=True)
     return variants
 
 

@@ -37,7 +37,7 @@ def encode_png(
     masks that are written here.
 
     Args:
-        pixels: (H, W), (H, W, 1 to 4) uint8, or bool (written as 0 and 255). sRGB.
+        pixels: (H, W), (H, W, 1 to 4) uint8, or bool (written as 0 and 255). sRGB. (H, W) uint16 gives 16 bit grey.
         palette: (N ≤ 256, 3) colours of the values of a single-channel uint8 image, or None. Readers that
             show the image see the colours; readers that ask for the indices see the values.
         compact: search longer for a smaller file.
@@ -50,17 +50,21 @@ def encode_png(
         values = values.astype(np.uint8) * np.uint8(255)
     if values.ndim == 2:
         values = values[..., None]
+    deep = values.dtype == np.uint16 and values.shape[2:] == (1,) and palette is None
     if (
         values.ndim != 3
         or values.shape[2] not in _COLOUR_TYPES
         or 0 in values.shape
-        or values.dtype != np.uint8
+        or (values.dtype != np.uint8 and not deep)
     ):
         raise UsageError(
-            f"a PNG needs (H, W) or (H, W, 1 to 4) uint8 or bool, got {np.shape(pixels)} {values.dtype}"
+            "a PNG needs (H, W) or (H, W, 1 to 4) uint8 or bool, or (H, W) uint16, "
+            f"got {np.shape(pixels)} {values.dtype}"
         )
     height, width, channels = values.shape
     colour_type, chunks = _COLOUR_TYPES[channels], b""
+    if deep:  # high byte first
+        values = np.ascontiguousarray(values, dtype=">u2").view(np.uint8)
     if palette is not None:
         table = np.asarray(palette)
         if channels != 1 or table.ndim != 2 or table.shape[1] != 3 or not 0 < len(table) <= 256:
@@ -68,14 +72,14 @@ def encode_png(
         if int(values.max()) >= len(table):
             raise UsageError(f"value {int(values.max())} lies outside the palette of {len(table)} colours")
         colour_type, chunks = 3, _chunk(b"PLTE", table.astype(np.uint8).tobytes())
-    rows = np.ascontiguousarray(values).reshape(height, width * channels)
-    filtered = np.empty((height, 1 + width * channels), np.uint8)
+    rows = np.ascontiguousarray(values).reshape(height, -1)
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
     filtered[:, 0] = _UP
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     strategy = zlib.Z_FILTERED if compact else zlib.Z_RLE
     data = _deflate(filtered, 6 if compact else 1, strategy)
-    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16 if deep else 8, colour_type, 0, 0, 0)
     return b"".join(
         (b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header), chunks, _chunk(b"IDAT", data), _chunk(b"IEND", b""))
     )

@@ -28,8 +28,7 @@ PROVENANCE_COLOURS = (
 class Mesh:
     """A textured triangle mesh in millimetres; arrays may be given as tensors and are checked and converted.
 
-    Convention: model space, right-handed, +x to the face's own left, +y up, +z out of the face. UV: u to
-        the right,
+    Convention: model space, right-handed, +x to the face's own left, +y up, +z out of the face. UV: u to the right,
     v up; row 0 of a texture lies at v = 1, texel centres at (i + ½)/S.
 
     Args:
@@ -41,7 +40,6 @@ class Mesh:
         normals: (V, 3), or None for smooth normals computed from the triangles.
         morph_targets: name -> (V, 3) offsets in mm at weight 1.
         morph_weights: default weight of each morph target in order, or None for zeros.
-        colours: (V, 3) uint8 sRGB of a mesh without texture, or None.
         provenance: (S, S') uint8 codes, see ``provenance_names``, or None; (V,) with ``colours``.
         confidence: (S, S') float in [0, 1], or None; (V,) with ``colours``.
         provenance_names: name of each code from 0 on.
@@ -50,6 +48,9 @@ class Mesh:
         name: shown by viewers.
         extras: what should travel in the file besides: JSON-compatible values such as the face model's
             version.
+        colours: (V, 3) uint8 sRGB of a mesh without texture, or None.
+        normal_map: (S, S', 3) uint8, normals of finer relief in tangent space as glTF has them (red to the right in
+            the texture, green upwards, blue outwards, 127.5 times as long plus 127.5), or None.
 
     Raises:
         UsageError: shapes or indices that do not fit together, values that are not finite.
@@ -71,6 +72,7 @@ class Mesh:
     name: str = "face"
     extras: Mapping[str, Any] = field(default_factory=dict)
     colours: NDArray[np.uint8] | None = None
+    normal_map: NDArray[np.uint8] | None = None
 
     __repr__ = short_repr
 
@@ -126,7 +128,7 @@ class Mesh:
             raise UsageError("confidence must lie within 0…1")
 
     def _check_vertex_maps(self, count: int) -> None:
-        if self.texture is not None or self.uv is not None:
+        if self.texture is not None or self.uv is not None or self.normal_map is not None:
             raise UsageError("a mesh has either a texture with uv, or colours at its vertices")
         for name, dtype, kind, shape in (
             ("colours", np.uint8, np.uint8, (count, 3)),
@@ -146,6 +148,7 @@ class Mesh:
     def _check_texels(self) -> None:
         for name, dtype, channels in (
             ("texture", np.uint8, (3,)),
+            ("normal_map", np.uint8, (3,)),
             ("provenance", np.uint8, ()),
             ("confidence", np.float32, ()),
         ):

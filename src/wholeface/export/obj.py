@@ -21,6 +21,9 @@ __all__ = ["write_obj"]
 def write_obj(path: str | os.PathLike[str], mesh: Mesh) -> tuple[Path, ...]:
     """Writes a mesh as OBJ in millimetres, with ``<stem>.mtl`` and ``<stem>_texture.png`` beside it.
 
+    A normal map is written as ``<stem>_normals.png`` and named twice, by ``norm``, its proper keyword, and by
+    ``map_Bump``, where Blender and others look for it.
+
     A mesh with ``colours`` instead of a texture has them, sRGB in [0, 1], behind each vertex's position, where most
     readers look for them. Vertices keep their order and number; UV points have indices of their own, so nothing
     is split. Characters on which OBJ readers stumble, such as spaces, become underscores in the names of the side
@@ -42,14 +45,20 @@ def write_obj(path: str | os.PathLike[str], mesh: Mesh) -> tuple[Path, ...]:
     if mesh.texture is not None:
         texture_name = f"{stem}_texture.png"
         written.append(write_file(target.with_name(texture_name), encode_png(mesh.texture)))
+    normals_name = None
+    if mesh.normal_map is not None:
+        normals_name = f"{stem}_normals.png"
+        written.append(write_file(target.with_name(normals_name), encode_png(mesh.normal_map)))
     written.append(
-        write_file(target.with_name(f"{stem}.mtl"), _materials(texture_name, mesh).encode("ascii"))
+        write_file(
+            target.with_name(f"{stem}.mtl"), _materials(texture_name, normals_name, mesh).encode("ascii")
+        )
     )
     written.append(write_file(target, _objects(f"{stem}.mtl", mesh).encode("ascii")))
     return tuple(written)
 
 
-def _materials(texture_name: str | None, mesh: Mesh) -> str:
+def _materials(texture_name: str | None, normals_name: str | None, mesh: Mesh) -> str:
     variants = {"skin": (0.04, 20)}
     if mesh.glossy is not None and mesh.glossy.any():
         variants["glossy"] = (0.3, 200)
@@ -60,6 +69,8 @@ def _materials(texture_name: str | None, mesh: Mesh) -> str:
         lines += [f"Ns {exponent}", "d 1", "illum 2"]
         if texture_name:
             lines.append(f"map_Kd {texture_name}")
+        if normals_name and name != "glossy":
+            lines += [f"norm {normals_name}", f"map_Bump {normals_name}"]
         lines.append("")
     return "\n".join(lines)
 

@@ -13,6 +13,15 @@ from ..core.spherical_harmonics import C0, C1, C2, C20, C22
 __all__ = ["draw_rows"]
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _neighbours(share, edge):  # type: ignore[no-untyped-def]
+    """The two texels around a coordinate in [0, 1], and how far it lies from the first towards the second."""
+    place = share * edge - np.float32(0.5)
+    place = min(max(place, np.float32(0.0)), np.float32(edge - 1))
+    first = int(place)
+    return first, min(first + 1, edge - 1), place - np.float32(first)
+
+
 @njit(cache=True, nogil=True)
 def draw_rows(
     start: Any,
@@ -26,6 +35,9 @@ def draw_rows(
     uv: Any,
     uv_triangles: Any,
     texture: Any,
+    normal_map: Any,
+    tangents: Any,
+    tangent_triangles: Any,
     decoding: Any,
     backdrop: Any,
     encoding: Any,
@@ -34,12 +46,15 @@ def draw_rows(
     """Rows ``start`` to ``stop`` of an image: shaded samples, averaged in linear light over a backdrop.
 
     Reads winner (kH, kW), bary (kH, kW, 3), normals (V, 3), light (9, 3), either colours (V, 3) or, where
-    ``texture`` (S, S, 3) uint8 is not empty, uv (U, 2) with uv_triangles (F, 3) and decoding (256,); backdrop
-    (H, W, 3) linear; encoding (65536,) uint8. Writes image (H, W, 3). k follows from the shapes.
+    ``texture`` (S, S, 3) uint8 is not empty, uv (U, 2) with uv_triangles (F, 3) and decoding (256,); where
+    ``normal_map`` (S', S', 3) uint8 is not empty, the same uv, and tangents (N, 4) with tangent_triangles (F, 3);
+    backdrop (H, W, 3) linear; encoding (65536,) uint8. Writes image (H, W, 3). k follows from the shapes.
     """
     k = winner.shape[0] // image.shape[0]
     share = np.float32(1.0 / (k * k))
     edge_v, edge_u = texture.shape[0], texture.shape[1]
+    bump_v, bump_u = normal_map.shape[0], normal_map.shape[1]
+    u = v = np.float32(0.0)
     one, nil = np.float32(1.0), np.float32(0.0)
     scaled = np.empty((9, 3), np.float32)
     for b in range(9):
@@ -47,6 +62,7 @@ def draw_rows(
         for c in range(3):
             scaled[b, c] = factor * light[b, c]
     albedo = np.empty(3, np.float32)
+    bump = np.empty(3, np.float32)
     total = np.empty(3, np.float32)
     for row in range(start, stop):
         for column in range(image.shape[1]):
@@ -61,15 +77,13 @@ def draw_rows(
                     covered += share
                     b0, b1, b2 = bary[y0, x0, 0], bary[y0, x0, 1], bary[y0, x0, 2]
                     i, j, m = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-                    if edge_v > 0:
+                    if edge_v > 0 or bump_v > 0:
                         p, q, r = uv_triangles[t, 0], uv_triangles[t, 1], uv_triangles[t, 2]
-                        u = (b0 * uv[p, 0] + b1 * uv[q, 0] + b2 * uv[r, 0]) * edge_u - np.float32(0.5)
-                        v = (one - (b0 * uv[p, 1] + b1 * uv[q, 1] + b2 * uv[r, 1])) * edge_v - np.float32(0.5)
-                        u = min(max(u, nil), np.float32(edge_u - 1))
-                        v = min(max(v, nil), np.float32(edge_v - 1))
-                        left, top = int(u), int(v)
-                        right, bottom = min(left + 1, edge_u - 1), min(top + 1, edge_v - 1)
-                        fu, fv = u - np.float32(left), v - np.float32(top)
+                        u = b0 * uv[p, 0] + b1 * uv[q, 0] + b2 * uv[r, 0]
+                        v = one - (b0 * uv[p, 1] + b1 * uv[q, 1] + b2 * uv[r, 1])
+                    if edge_v > 0:
+                        left, right, fu = _neighbours(u, edge_u)
+                        top, bottom, fv = _neighbours(v, edge_v)
                         for c in range(3):
                             above = (one - fu) * decoding[texture[top, left, c]]
                             above += fu * decoding[texture[top, right, c]]
@@ -86,6 +100,37 @@ def draw_rows(
                     if squared > nil:
                         length = one / math.sqrt(squared)
                         x, y, z = x * length, y * length, z * length
+                    if bump_v > 0:
+                        left, right, fu = _neighbours(u, bump_u)
+                        top, bottom, fv = _neighbours(v, bump_v)
+                        for c in range(3):
+                            above = (one - fu) * normal_map[top, left, c] + fu * normal_map[top, right, c]
+                            below = (one - fu) * normal_map[bottom, left, c] + fu * normal_map[
+                                bottom, right, c
+                            ]
+                            bump[c] = (one - fv) * above + fv * below - np.float32(127.5)
+                        if (
+                            abs(bump[0]) > one or abs(bump[1]) > one
+                        ):  # one step: flat, as well as 8 bits can say it
+                            p, q, r = (
+                                tangent_triangles[t, 0],
+                                tangent_triangles[t, 1],
+                                tangent_triangles[t, 2],
+                            )
+                            tx = b0 * tangents[p, 0] + b1 * tangents[q, 0] + b2 * tangents[r, 0]
+                            ty = b0 * tangents[p, 1] + b1 * tangents[q, 1] + b2 * tangents[r, 1]
+                            tz = b0 * tangents[p, 2] + b1 * tangents[q, 2] + b2 * tangents[r, 2]
+                            squared = tx * tx + ty * ty + tz * tz
+                            along = bump[0] / math.sqrt(squared) if squared > nil else nil
+                            across = bump[1] * tangents[p, 3]
+                            if squared > nil:
+                                across /= math.sqrt(squared)
+                            bx, by, bz = y * tz - z * ty, z * tx - x * tz, x * ty - y * tx
+                            x = along * tx + across * bx + bump[2] * x
+                            y = along * ty + across * by + bump[2] * y
+                            z = along * tz + across * bz + bump[2] * z
+                            length = one / math.sqrt(max(x * x + y * y + z * z, np.float32(1e-12)))
+                            x, y, z = x * length, y * length, z * length
                     for c in range(3):
                         value = albedo[c] * (
                             scaled[0, c]

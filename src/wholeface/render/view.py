@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.errors import UsageError
 from ..core.short_repr import short_repr
 from ..core.srgb_torch import linear_to_srgb, srgb_to_linear
 from ..core.threads import run_ranges
@@ -82,12 +83,16 @@ class HeadView:
         normals: (V, 3) float32, camera space.
         fragments: of one image, :attr:`supersampling` times as fine as the image.
         size: edge of the image in pixels.
+        tangents: (N, 4) float32, camera space, with handedness, where they are known; and ``tangent_triangles``
+            (F, 3) into them.
     """
 
     triangles: Tensor
     normals: Tensor
     fragments: Fragments
     size: int
+    tangents: Tensor | None = None
+    tangent_triangles: Tensor | None = None
 
     __repr__ = short_repr
 
@@ -100,11 +105,15 @@ class HeadView:
         pitch_deg: float = 0.0,
         size: int = 512,
         normals: Tensor | _Array | None = None,
+        tangents: Tensor | _Array | None = None,
+        tangent_triangles: Tensor | _Array | None = None,
     ) -> HeadView:
         """See :func:`render_view` for the arguments.
 
         Args:
             normals: (V, 3) unit, model space, where they are known already.
+            tangents: (N, 4) unit, model space, with handedness, and ``tangent_triangles`` (F, 3) into them: needed
+                to draw with a normal map (see :func:`wholeface.core.tangents.tangent_frames`).
         """
         shape = _floats(vertices)
         faces = torch.as_tensor(triangles).long().cpu()
@@ -114,7 +123,12 @@ class HeadView:
             rotation = rotation_matrix(rotation_from_degrees(yaw_deg, pitch_deg))
             points = to_camera(shape - middle, rotation, translation)
             turned = vertex_normals(points, faces) if normals is None else _floats(normals) @ rotation.mT
-            return HeadView(faces, turned, rasterize(points, faces, camera), size)
+            along = corners = None
+            if tangents is not None and tangent_triangles is not None:
+                given = _floats(tangents)
+                along = torch.cat([given[:, :3] @ rotation.mT, given[:, 3:]], dim=1)
+                corners = torch.as_tensor(tangent_triangles).long().cpu()
+            return HeadView(faces, turned, rasterize(points, faces, camera), size, along, corners)
 
     def draw(
         self,
@@ -122,19 +136,30 @@ class HeadView:
         uv: Tensor | _Array | None = None,
         uv_triangles: Tensor | _Array | None = None,
         texture: Tensor | _Array | None = None,
+        normal_map: Tensor | _Array | None = None,
         vertex_colours: Tensor | _Array | None = None,
         light: Tensor | None = None,
         background: tuple[int, int, int] | None = None,
     ) -> _Array:
-        """(size, size, 3) uint8 sRGB; see :func:`render_view` for the arguments."""
+        """(size, size, 3) uint8 sRGB; see :func:`render_view` for the arguments.
+
+        Raises:
+            UsageError: a normal map for a view without tangents, or without UV.
+        """
         textured = texture is not None or vertex_colours is not None
         lamp = _studio_light(textured) if light is None else light.float().cpu()
-        if texture is not None and uv is not None and uv_triangles is not None:
-            image = np.ascontiguousarray(torch.as_tensor(texture).cpu().numpy())
+        image = bumps = np.zeros((0, 0, 3), np.uint8)
+        points, corners = np.zeros((1, 2), np.float32), np.zeros((1, 3), np.int64)
+        along, along_corners = np.zeros((1, 4), np.float32), corners
+        if uv is not None and uv_triangles is not None:
             points, corners = _floats(uv).numpy(), torch.as_tensor(uv_triangles).long().cpu().numpy()
-        else:
-            image = np.zeros((0, 0, 3), np.uint8)
-            points, corners = np.zeros((1, 2), np.float32), np.zeros((1, 3), np.int64)
+            if texture is not None:
+                image = np.ascontiguousarray(torch.as_tensor(texture).cpu().numpy())
+        if normal_map is not None:
+            if uv is None or uv_triangles is None or self.tangents is None or self.tangent_triangles is None:
+                raise UsageError("a normal map needs uv, and a view that was made with tangents")
+            bumps = np.ascontiguousarray(torch.as_tensor(normal_map).cpu().numpy())
+            along, along_corners = self.tangents.contiguous().numpy(), self.tangent_triangles.numpy()
         colours = torch.full_like(self.normals, _CLAY) if vertex_colours is None else _floats(vertex_colours)
         behind = (
             _backdrop(self.size)
@@ -155,6 +180,9 @@ class HeadView:
             np.ascontiguousarray(points),
             corners,
             image,
+            bumps,
+            along,
+            along_corners,
             _decoding().numpy(),
             behind.numpy(),
             _encoding().numpy(),

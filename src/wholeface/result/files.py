@@ -12,17 +12,20 @@ RECORD = "face.json"
 """Written last: a folder without it holds no complete result."""
 RESULT_FILES = (
     "deoccluded.png",
+    "displacement.png",
     "face.glb",
     "face.json",
     "face.mtl",
     "face.obj",
     "face.ply",
+    "face_normals.png",
     "face_region.png",
     "face_texture.png",
     "lens.png",
     "occluder.png",
     "preview.png",
     "provenance.png",
+    "relief_provenance.png",
     "texture.png",
 )
 """The names that a save replaces or removes; every other file in the folder stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 from ..export import Mesh
 from ..morphable.expression_names import arkit_shapes, check_naming
 from ..render import vertex_normals
+from ..stages import FaceFit
+from ..stages.relief.normal_map import frames_of, normal_map
+from .dense_mesh import with_geometry
+from .relief import check_detail
 
 if TYPE_CHECKING:
     from ..morphable import MorphableModel
@@ -33,14 +38,27 @@ def _colours(face: Reconstruction) -> dict[str, Any]:
     return {"uv": model.uv.numpy(), "uv_triangles": model.uv_triangles.numpy(), "texture": pixels}
 
 
-def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str = "arkit") -> Mesh:
+def _normal_map(
+    face: Reconstruction, vertices: NDArray[np.float32], normals: NDArray[np.float32]
+) -> NDArray[np.uint8] | None:
+    """Of the face's relief on a mesh that may show another expression."""
+    if face.relief is None or face.normal_map is None or vertices is face.vertices:
+        return face.normal_map
+    return normal_map(face.model, face.relief.displacement, frames_of(face.model, vertices, normals))
+
+
+def build_mesh(
+    face: Reconstruction, *, expressions: bool, expression_names: str = "arkit", detail: str = "normal"
+) -> Mesh:
     """See :meth:`wholeface.Reconstruction.mesh`."""
     check_naming(expression_names)
+    check_detail(detail)
     model = face.model
-    shown = None if expressions else face.expression
-    vertices = (
-        torch.from_numpy(face.vertices) if shown is not None else model.vertices(face.parameters.identity)
-    )
+    vertices, normals = face.vertices, face.normals
+    if expressions:
+        neutral = model.vertices(face.parameters.identity)
+        vertices = neutral.numpy().astype(np.float32)
+        normals = vertex_normals(neutral, model.triangles).numpy()
     targets = {}
     weights = None
     if expressions:
@@ -50,10 +68,11 @@ def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str
         targets = {name: model.expression[rows].sum(dim=0).numpy() for name, rows in zip(shapes, parts)}
         # A shape of two sides has one weight: the mean of theirs.
         weights = tuple(float(face.expression[rows].mean()) for rows in parts)
-    return Mesh(
-        vertices=vertices.numpy().astype(np.float32),
+    mesh = Mesh(
+        vertices=vertices,
         triangles=model.triangles.numpy(),
-        normals=face.normals if shown is not None else vertex_normals(vertices, model.triangles).numpy(),
+        normals=normals,
+        normal_map=None if detail == "none" else _normal_map(face, vertices, normals),
         **_colours(face),
         provenance=face.completed.provenance,
         confidence=face.completed.confidence,
@@ -62,3 +81,8 @@ def build_mesh(face: Reconstruction, *, expressions: bool, expression_names: str
         morph_weights=weights,
         extras={"face_model": f"{model.name} {model.version}", "method": face.method},
     )
+    if detail != "mesh" or face.relief is None:
+        return mesh
+    expression = torch.zeros_like(face.expression) if expressions else face.expression
+    fit = FaceFit(model, replace(face.parameters, expression=expression), face.camera)
+    return with_geometry(mesh, fit, face.relief)

@@ -50,7 +50,7 @@ def _masked(tile: NDArray[np.uint8], occluder: NDArray[np.float32]) -> NDArray[n
 def preview(face: Reconstruction) -> NDArray[np.uint8]:
     """(H, W, 3): photo | mask | completed photo, then three textured and three grey views."""
     box = _crop_box(face.face_region)
-    colours, _ = face.colours(), face.normals  # which all views share
+    colours, bumps, _ = face.colours(), face.bumps(), face.normals  # which all views share
 
     def top() -> tuple[NDArray[np.uint8], ...]:
         photo = _tile(face.photo.pixels, box)
@@ -58,7 +58,7 @@ def preview(face: Reconstruction) -> NDArray[np.uint8]:
 
     def looks(name: str) -> tuple[NDArray[np.uint8], ...]:
         view = face.head_view(name, size=_TILE)
-        return view.draw(**colours), view.draw()
+        return view.draw(**{**bumps, **colours}), view.draw(**bumps)
 
     jobs: list[Callable[[], tuple[NDArray[np.uint8], ...]]] = [
         top,

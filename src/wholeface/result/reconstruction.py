@@ -19,6 +19,7 @@ from ..core.errors import UsageError
 from ..core.packing import packed, unpacked
 from ..core.provenance import Provenance
 from ..core.srgb_torch import srgb_to_linear
+from ..core.tangents import TangentFrames
 from ..core.threads import one_thread
 from ..export import Mesh, encode_jpeg, encode_png
 from ..morphable import MorphableModel, Parameters
@@ -30,6 +31,7 @@ from ..stages import DeoccludedImage, GeneratedFace, ReliefMap, Spectacles
 from ..stages.deocclude import deocclude
 from ..stages.deocclude.generator.compose import compose, finer_than_crop
 from ..stages.posed import PosedFace
+from ..stages.relief.normal_map import frames_of, normal_map, split_of
 from ..stages.texture import CompletedTexture
 from ..stages.texture.uv.generated import with_matte
 from .quality import Quality
@@ -143,6 +145,21 @@ class Reconstruction:
         return vertex_normals(torch.from_numpy(self.vertices), self.model.triangles).numpy()
 
     @cached_property
+    def normal_map(self) -> NDArray[np.uint8] | None:
+        """(S, S, 3) :attr:`relief` as a normal map in tangent space, on :attr:`vertices`; None where there is none,
+        and of a face model without UV coordinates.
+
+        Red to the right in the texture, green upwards, blue outwards; 127.5 times as long plus 127.5.
+        """
+        if self.relief is None or self.relief.displacement.ndim != 2:
+            return None
+        return normal_map(self.model, self.relief.displacement, self._frames)
+
+    @cached_property
+    def _frames(self) -> TangentFrames:
+        return frames_of(self.model, self.vertices, self.normals)
+
+    @cached_property
     def deoccluded(self) -> NDArray[np.uint8]:
         """(H, W, 3) the photo without the occluder: as the method made it, else with the completed face rendered."""
         return self.deoccluded_image.pixels
@@ -179,7 +196,9 @@ class Reconstruction:
 
         return preview(self)
 
-    def mesh(self, *, expressions: bool = False, expression_names: str = "arkit") -> Mesh:
+    def mesh(
+        self, *, expressions: bool = False, expression_names: str = "arkit", detail: str = "normal"
+    ) -> Mesh:
         """The head as a mesh in millimetres.
 
         Args:
@@ -188,17 +207,19 @@ class Reconstruction:
             expression_names: how the morph targets are called: ``arkit`` (``eyeBlinkLeft``; ``browInnerUp`` and
                 ``cheekPuff`` are one shape each, with the mean weight of their sides) or ``ict``, as the model
                 has them (``eyeBlink_L``).
+            detail: how :attr:`relief` is shown, where there is any: by a normal map (``normal``), by the geometry of
+                a dense mesh (``mesh``), or not (``none``).
 
         Returns:
             :class:`wholeface.export.Mesh` with UV, texture, provenance and confidence, or all of these per vertex
             where the face model has no UV coordinates.
 
         Raises:
-            UsageError: an unknown naming.
+            UsageError: an unknown naming or detail.
         """
         from .mesh import build_mesh
 
-        return build_mesh(self, expressions=expressions, expression_names=expression_names)
+        return build_mesh(self, expressions=expressions, expression_names=expression_names, detail=detail)
 
     def animate(self, expression: Mapping[str, float] | Sequence[float]) -> Reconstruction:
         """The same head with another expression.
@@ -227,6 +248,7 @@ class Reconstruction:
         size: int = 512,
         textured: bool = True,
         photo_light: bool = False,
+        relief: bool = True,
     ) -> NDArray[np.uint8]:
         """An image of the head.
 
@@ -235,6 +257,7 @@ class Reconstruction:
             size: edge of the square image in pixels.
             textured: with the completed texture, else grey clay.
             photo_light: under the light of the photo, else under a neutral studio light.
+            relief: with :attr:`relief`, where there is any.
 
         Returns:
             (size, size, 3) uint8.
@@ -243,7 +266,7 @@ class Reconstruction:
             UsageError: an unknown view.
         """
         return self.head_view(view, size=size).draw(
-            **(self.colours() if textured else {}),
+            **{**(self.bumps() if relief else {}), **(self.colours() if textured else {})},
             light=self.parameters.light if photo_light else None,
         )
 
@@ -260,8 +283,14 @@ class Reconstruction:
                 )
             view = VIEWS[view]
         yaw, pitch = view
+        known: dict[str, Any] = {"normals": self.normals}
+        if self.normal_map is not None:
+            known |= {
+                "tangents": self._frames.tangents,
+                "tangent_triangles": split_of(self.model).triangles,
+            }
         return HeadView.of(
-            self.vertices, self.model.triangles, yaw_deg=yaw, pitch_deg=pitch, size=size, normals=self.normals
+            self.vertices, self.model.triangles, yaw_deg=yaw, pitch_deg=pitch, size=size, **known
         )
 
     def colours(self) -> dict[str, Any]:
@@ -271,6 +300,16 @@ class Reconstruction:
             return {"vertex_colours": srgb_to_linear(colours)}
         uv = {"uv": self.model.uv, "uv_triangles": self.model.uv_triangles}
         return {**uv, "texture": self.completed.texture}
+
+    def bumps(self) -> dict[str, Any]:
+        """What :meth:`wholeface.render.HeadView.draw` needs to show the relief, if there is any."""
+        if self.normal_map is None:
+            return {}
+        return {
+            "uv": self.model.uv,
+            "uv_triangles": self.model.uv_triangles,
+            "normal_map": self.normal_map,
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         state = {f.name: None if f.name == "posed" else getattr(self, f.name) for f in fields(self)}
@@ -286,14 +325,16 @@ class Reconstruction:
         formats: Sequence[str] = ("glb",),
         expressions: bool = False,
         expression_names: str = "arkit",
+        detail: str = "normal",
         options: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write everything into a folder (created when missing), as a whole or not at all.
 
         An earlier result in the folder is replaced as a whole; files of other names stay. The names that are ours:
-        ``face.glb``, ``face.obj``, ``face.mtl``, ``face_texture.png``, ``face.ply``, ``texture.png``,
-        ``provenance.png``, ``occluder.png``, ``face_region.png``, ``lens.png``, ``deoccluded.png``, ``preview.png``
-        and ``face.json``. A folder with ``face.json`` holds a complete result. Units: GLB is in metres, as glTF
+        ``face.glb``, ``face.obj``, ``face.mtl``, ``face_texture.png``, ``face_normals.png``, ``face.ply``,
+        ``texture.png``, ``provenance.png``, ``displacement.png``, ``relief_provenance.png``, ``occluder.png``,
+        ``face_region.png``, ``lens.png``, ``deoccluded.png``, ``preview.png`` and ``face.json``. A folder with
+        ``face.json`` holds a complete result. Units: GLB is in metres, as glTF
         wants; OBJ, PLY and ``face.json`` are in millimetres.
 
         Args:
@@ -301,13 +342,14 @@ class Reconstruction:
             formats: any of ``glb``, ``obj``, ``ply``.
             expressions: GLB with the named expressions as morph targets.
             expression_names: how these are called, ``arkit`` or ``ict``; see :meth:`mesh`.
+            detail: how the meshes show relief, ``normal``, ``mesh`` or ``none``; see :meth:`mesh`.
             options: what ``face.json`` should note about how the result was made; values as in JSON.
 
         Returns:
             The folder.
 
         Raises:
-            UsageError: no folder, an unknown format or naming.
+            UsageError: no folder, an unknown format, naming or detail.
             OutputError: the folder cannot be created or written; what was there before is still there.
         """
         from .save import save
@@ -320,5 +362,6 @@ class Reconstruction:
             formats=(formats,) if isinstance(formats, str) else tuple(formats),
             expressions=expressions,
             expression_names=expression_names,
+            detail=detail,
             options=options,
         )

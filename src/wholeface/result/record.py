@@ -9,6 +9,7 @@ from .. import __version__
 from ..render import pose_degrees, to_camera
 from ..stages.posed import PosedFace
 from .files import path_id
+from .relief import relief_record
 
 if TYPE_CHECKING:
     from .reconstruction import Reconstruction
@@ -67,6 +68,7 @@ def face_record(
         "pose_degrees": {"yaw": yaw, "pitch": pitch, "roll": roll},
         "hidden_fraction": face.hidden_fraction,
         "spectacles": _spectacles(face),
+        "relief": relief_record(face.relief),
         "outside_fraction": face.quality.outside_fraction,
         "certainty": face.landmarks.certainty,
         "quality": {"verdict": face.quality.verdict, "reasons": list(face.quality.reasons)},

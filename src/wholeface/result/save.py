@@ -17,6 +17,7 @@ from ..export._files import write_file
 from ..morphable.expression_names import check_naming
 from .files import RECORD, belongs_to_a_result
 from .record import face_record
+from .relief import check_detail, displacement_image
 from .swap import replaced_whole
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def save(
     formats: tuple[str, ...],
     expressions: bool,
     expression_names: str = "arkit",
+    detail: str = "normal",
     options: Mapping[str, Any] | None = None,
 ) -> Path:
     """See :meth:`wholeface.Reconstruction.save`."""
@@ -43,7 +45,8 @@ def save(
     if unknown:
         raise UsageError(f"unknown format {unknown[0]!r}; choose from {', '.join(_WRITERS)}")
     check_naming(expression_names)
-    mesh = face.mesh()
+    check_detail(detail)
+    mesh = face.mesh(detail=detail)
     # Compression leaves the interpreter lock, so files are written while the next image is rendered.
     with (
         replaced_whole(folder, own=belongs_to_a_result, record=RECORD) as new,
@@ -51,12 +54,14 @@ def save(
     ):
         jobs: list[Future[Any]] = []
 
-        def image(name: str, pixels: NDArray[np.uint8], **settings: Any) -> None:
+        def image(name: str, pixels: NDArray[Any], **settings: Any) -> None:
             jobs.append(pool.submit(write_png, new / f"{name}.png", pixels, **settings))
 
         shown = None
         if "glb" in formats:
-            shown = face.mesh(expressions=True, expression_names=expression_names) if expressions else mesh
+            shown = mesh
+            if expressions:
+                shown = face.mesh(expressions=True, expression_names=expression_names, detail=detail)
         jobs.append(pool.submit(_write_textured, face, new, shown, expressions))
         if "obj" in formats:
             jobs.append(pool.submit(write_obj, new / "face.obj", mesh))
@@ -70,12 +75,20 @@ def save(
                 face.spectacles.lens_patch.values > 0.5, np.uint8(255), np.uint8(0)
             )
             image("lens", lens)
+        if face.relief is not None and face.relief.displacement.ndim == 2:
+            image("displacement", displacement_image(face.relief))
+            image("relief_provenance", face.relief.provenance, palette=PROVENANCE_COLOURS)
         image("preview", face.preview)  # makes the photo without the occluder, too
         image("deoccluded", face.deoccluded)
         for job in jobs:
             job.result()  # raises what the writer raised
         files = tuple(sorted([RECORD, *(p.name for p in new.iterdir())]))
-        saved = {"formats": formats, "expressions": expressions, "expression_names": expression_names}
+        saved = {
+            "formats": formats,
+            "expressions": expressions,
+            "expression_names": expression_names,
+            "detail": detail,
+        }
         write_json(new / RECORD, face_record(face, options={**(options or {}), **saved}, files=files))
     return folder
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.packing import packed, unpacked
 from ..core.provenance import Provenance
 from ..core.short_repr import short_repr
 from ..morphable import MorphableModel, Parameters
@@ -280,6 +281,13 @@ class ReliefMap:
     confidence: NDArray[np.float32]
 
     __repr__ = short_repr
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled with its arrays packed, without loss: most of the atlas is empty."""
+        return {name: packed(values) for name, values in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({name: unpacked(values) for name, values in state.items()})
 
 
 @dataclass(frozen=True)

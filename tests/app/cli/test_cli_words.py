@@ -12,6 +12,7 @@ from PIL import Image
 
 from wholeface.app.cli import reconstruct as _reconstruct
 from wholeface.app.cli.command import build_parser, main
+from wholeface.result.files import RESULT_FILES
 
 
 def _exit_code(*words: str) -> int:
@@ -29,8 +30,9 @@ def test_help_exits_with_0(words: list[str], capsys: pytest.CaptureFixture[str])
 def test_reconstruct_help_names_every_file_that_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     _exit_code("reconstruct", "--help")
     text = capsys.readouterr().out
-    for name in ("face.glb", "preview.png", "deoccluded.png", "occluder.png", "face_region.png", "face.json"):
-        assert name in text
+    for name in RESULT_FILES:
+        if name not in ("face.obj", "face.mtl", "face_texture.png", "face_normals.png", "face.ply"):
+            assert name in text, name
     assert "exit code: 0" in text
     assert "in metres" in text
     assert "in millimetres" in text
@@ -58,6 +60,7 @@ def test_help_loads_neither_torch_nor_mediapipe() -> None:
         ["reconstruct", "photo.jpg", "-o", "out", "--face", "0"],
         ["reconstruct", "photo.jpg", "-o", "out", "--max-faces", "0"],
         ["reconstruct", "photo.jpg", "-o", "out", "--expression-names", "apple"],
+        ["reconstruct", "photo.jpg", "-o", "out", "--detail", "fine"],
         ["reconstruct", "photo.jpg", "-o", ""],
         ["reconstruct", "photo.jpg", "-o", "out", "--device", "tpu"],
         ["reconstruct", "photo.jpg", "-o", "out", "--detector", "dlib"],

@@ -250,6 +250,7 @@ def _saved(
             formats=options.formats,
             expressions=options.expressions,
             expression_names=options.expression_names,
+            detail=options.detail,
             options=noted_options(options),
         )
         written.add(folder)

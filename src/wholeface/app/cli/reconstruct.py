@@ -8,6 +8,7 @@ from typing import Any
 from ._words import named, path_of
 
 _FORMATS = ("glb", "obj", "ply")
+_DETAILS = ("none", "normal", "mesh")
 
 _DESCRIPTION = """\
 Reconstruct every face of every photo. For each face the folder OUT/<photo stem>/ (or <photo stem>_faceN/
@@ -23,6 +24,9 @@ when a photo shows several) receives:
   texture.png       the complete texture
   provenance.png    which texels were seen (green), mirrored (yellow), made by the generator (blue)
                     or by the model's statistics (red)
+  displacement.png  wrinkles and folds: 16 bit grey, 32768 + micrometres outwards; only where they were found
+  relief_provenance.png  where these come from: seen (green), mirrored (yellow), another face's (violet),
+                    or nobody knows (red)
   face.json         parameters, camera, pose, landmarks (in millimetres), timings, warnings, quality verdict
 
 A result is written as a whole: a folder with face.json is complete, and an earlier result in it is replaced;
@@ -134,6 +138,13 @@ def add_reconstruct_parser(commands: Any) -> None:
         choices=("arkit", "ict"),
         default="arkit",
         help="how these are called: eyeBlinkLeft (arkit, the default) or eyeBlink_L (ict, as in ICT-FaceKit)",
+    )
+    parser.add_argument(
+        "--detail",
+        choices=_DETAILS,
+        default="normal",
+        help="how the mesh files show wrinkles and folds: by a normal map (normal, the default), by the geometry "
+        "of a dense mesh (mesh), or not (none)",
     )
     parser.add_argument(
         "--device",

@@ -1,0 +1,56 @@
+"""How relief leaves a result: as an image of displacements, and as numbers in the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from ..core.provenance import Provenance
+from ..stages import ReliefMap
+
+__all__ = ["DETAILS", "check_detail", "displacement_image", "relief_record"]
+
+DETAILS = ("none", "normal", "mesh")
+"""How a mesh shows relief: not at all, by a normal map, by geometry."""
+_ZERO = 32768
+_STEP = 0.001  # mm
+
+
+def check_detail(detail: str) -> None:
+    """Refuse what is not in ``DETAILS``.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if detail not in DETAILS:
+        raise UsageError(f"unknown detail {detail!r}; choose from {', '.join(DETAILS)}")
+
+
+def displacement_image(relief: ReliefMap) -> NDArray[np.uint16]:
+    """(S, S) displacements in steps of 1 µm above 32768, which is 0; ±32 mm can be said."""
+    steps = relief.displacement * np.float32(1 / _STEP)
+    return (np.clip(np.rint(steps), 1 - _ZERO, _ZERO - 1) + _ZERO).astype(np.uint16)
+
+
+def relief_record(relief: ReliefMap | None) -> dict[str, Any] | None:
+    """What ``face.json`` says of the relief: how to read ``displacement.png``, and where the relief comes from.
+
+    ``shares`` are of the texels that have relief or could have: those with a provenance. ``rms_mm`` is the root mean
+    square displacement of those observed.
+    """
+    if relief is None:
+        return None
+    counts = np.bincount(relief.provenance.ravel(), minlength=len(Provenance))
+    known = max(int(counts[1:].sum()), 1)
+    seen = relief.displacement[relief.provenance == Provenance.OBSERVED]
+    image = relief.displacement.ndim == 2  # else a value for each vertex, which is in the dense mesh alone
+    return {
+        "displacement": {"file": "displacement.png", "zero": _ZERO, "mm_per_step": _STEP} if image else None,
+        "shares": {
+            code.name.lower(): float(counts[code] / known) for code in Provenance if counts[code] and code
+        },
+        "rms_mm": float(np.sqrt(np.mean(np.square(seen, dtype=np.float64)))) if seen.size else 0.0,
+    }

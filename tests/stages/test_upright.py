@@ -48,3 +48,16 @@ def test_the_light_turns_with_the_face(small_model: MorphableModel, scene_of: Ca
     before = sh_basis_array(fit.posed.normals.numpy()) @ fit.parameters.light.numpy()
     after = sh_basis_array(there.posed.normals.numpy()) @ there.parameters.light.numpy()
     np.testing.assert_allclose(after, before, atol=2e-5)
+
+
+def test_crops_of_one_roll_share_the_turned_face(
+    small_model: MorphableModel, scene_of: Callable[..., Any]
+) -> None:
+    fit = _fit(small_model, scene_of)
+    first = upright(fit, CROP, 96)
+    lit = fit.with_(parameters=fit.parameters.with_(light=2 * fit.parameters.light))
+    again = upright(lit, Similarity(2.0, CROP.rotation, 3.0, 4.0), 50)
+    assert again.posed is first.posed
+    assert again.posed.is_of(small_model, again.parameters)
+    torch.testing.assert_close(again.parameters.light, 2 * first.parameters.light)
+    assert upright(fit, Similarity(0.4, 0.1, 0.0, 0.0), 96).posed is not first.posed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -38,6 +39,7 @@ class PosedFace:
     shape: Tensor
     points: Tensor
     _fragments: dict[_Key, Fragments] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _turned: dict[float, PosedFace] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     __repr__ = short_repr
 
@@ -83,8 +85,20 @@ class PosedFace:
         self._fragments[key] = found
         return found
 
+    def turned(self, angle: float, make: Callable[[], PosedFace]) -> PosedFace:
+        """The face turned about the optical axis, made once for an angle: upright crops of one face share it.
+
+        Args:
+            angle: radians.
+            make: makes it.
+        """
+        known = self._turned.get(angle)
+        if known is None:
+            known = self._turned[angle] = make()
+        return known
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_fragments": {}}
+        return {**vars(self), "_fragments": {}, "_turned": {}}
 
 
 def _inside(key: _Key, known: _Key) -> tuple[int, int] | None:

@@ -60,17 +60,25 @@ def upright(fit: FaceFit, crop: Similarity, size: int) -> UprightFace:
         device=old.rotation.device,
     )
     with torch.no_grad():
-        rotation = axis_angle(turn @ rotation_matrix(old.rotation.double())).to(old.rotation)
-        translation = (turn @ old.translation.double()).to(old.translation)
         light = rotated_about_z(old.light.detach().cpu().numpy(), -crop.rotation)
+        posed = fit.posed.turned(-crop.rotation, lambda: _turned(fit, turn))
         parameters = old.with_(
-            rotation=rotation, translation=translation, light=torch.from_numpy(light).to(old.light)
+            rotation=posed.parameters.rotation,
+            translation=posed.parameters.translation,
+            light=torch.from_numpy(light).to(old.light),
         )
-        shape = fit.posed.shape
-        posed = PosedFace(fit.model, parameters, shape, to_camera(shape, rotation, translation))
     centre = crop.apply(np.array([float(fit.camera.cx), float(fit.camera.cy)]))
     camera = Camera(float(fit.camera.focal) * crop.scale, float(centre[0]), float(centre[1]), size, size)
     return UprightFace(crop, parameters, camera, posed)
+
+
+def _turned(fit: FaceFit, turn: torch.Tensor) -> PosedFace:
+    """The posed face, turned about the optical axis by a matrix (3, 3)."""
+    old, shape = fit.parameters, fit.posed.shape
+    rotation = axis_angle(turn @ rotation_matrix(old.rotation.double())).to(old.rotation)
+    translation = (turn @ old.translation.double()).to(old.translation)
+    parameters = old.with_(rotation=rotation, translation=translation)
+    return PosedFace(fit.model, parameters, shape, to_camera(shape, rotation, translation))
 
 
 def crop_around(points: NDArray[np.float64], size: int, margin: float) -> Similarity:

@@ -58,7 +58,7 @@ def _occluder() -> np.ndarray:
     return hidden
 
 
-@pytest.mark.parametrize(("alignment", "limit"), [("mesh", 0.06), ("similarity", 0.2)])
+@pytest.mark.parametrize(("alignment", "limit"), [("mesh", 0.2), ("similarity", 0.3)])
 def test_the_hidden_relief_of_the_same_subject_comes_back(
     seen_face: Callable[..., FaceState], head: MorphableModel, references: Path, alignment: str, limit: float
 ) -> None:
@@ -76,7 +76,7 @@ def test_the_hidden_relief_of_the_same_subject_comes_back(
     np.testing.assert_array_equal(done.confidence[~filled], face.bump.confidence[~filled])
     error = np.abs(done.displacement - truth.displacement)[filled]
     nothing = np.abs(truth.displacement)[filled]
-    assert error.mean() < limit < nothing.mean() + 0.06
+    assert error.mean() < limit * nothing.mean()
     assert 0 < done.confidence[filled].max() < 0.8
     assert not (done.provenance == Provenance.MODEL).any()
 

@@ -39,9 +39,8 @@ from .examples import (
 __all__ = ["FillByExamples", "hidden_skin"]
 
 _TRUST = 0.3  # of filled pixels
-_BESIDE = (
-    85  # of the crop's edge, one part by which a hole reaches over unseen pixels and into the occluder's rim
-)
+_BESIDE = 85  # of the crop's edge, one part by which a hole reaches over pixels that are not seen as skin
+_RIM = 51  # one part by which it reaches into seen skin, where relief fades, or shows the occluder's rim
 _VIEW = 256  # pixels of a reference in image space
 
 
@@ -158,7 +157,7 @@ def hidden_skin(face: FaceState, region: NDArray[np.bool_]) -> NDArray[np.bool_]
     reach = max(1, round(size / _BESIDE))
     near = binary_dilation(hidden, iterations=reach)
     unseen = near & (bump.provenance != Provenance.OBSERVED)
-    rim = binary_dilation(hidden | (unseen & region), iterations=max(1, reach // 2))
+    rim = binary_dilation(hidden | (unseen & region), iterations=max(1, round(size / _RIM)))
     grown: NDArray[np.bool_] = region & (hidden | unseen | rim)
     return grown
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from wholeface.render import ambient_light, directional_light, sh_basis, shade
+from wholeface.core.spherical_harmonics import rotated_about_z
+from wholeface.render import (
+    ambient_light,
+    directional_light,
+    rotate_light,
+    rotation_matrix,
+    sh_basis,
+    shade,
+)
 
 
 def _quadrature(size: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,3 +87,18 @@ def test_shade_gradients():
         for shape in ((4, 3), (4, 3), (9, 3))
     ]
     assert torch.autograd.gradcheck(shade, inputs)
+
+
+def test_turned_light_shines_from_the_turned_side(rng):
+    light = torch.randn(2, 9, 3, generator=rng, dtype=torch.float64)
+    rotation = rotation_matrix(torch.randn(2, 3, generator=rng, dtype=torch.float64))
+    normals = torch.nn.functional.normalize(torch.randn(2, 50, 3, generator=rng, dtype=torch.float64), dim=-1)
+    turned = rotate_light(light, rotation)
+    torch.testing.assert_close(
+        sh_basis(normals @ rotation.mT) @ turned, sh_basis(normals) @ light, rtol=0, atol=1e-12
+    )
+    about_z = rotation_matrix(torch.tensor([0.0, 0.0, 0.8], dtype=torch.float64))
+    expected = rotated_about_z(light[0].numpy(), 0.8)
+    torch.testing.assert_close(
+        rotate_light(light[0], about_z), torch.from_numpy(expected), rtol=0, atol=1e-12
+    )

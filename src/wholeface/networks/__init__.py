@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .landmark_net import LandmarkNet, LandmarkNetConfig, LandmarkOutput
     from .long_short_attention import LongShortAttention
     from .onnx_export import OPSET, export_onnx, onnx_bytes, onnx_metadata, onnx_model, traced_size
+    from .parameter_net import ParameterNet, ParameterNetConfig, compact_parameter_net
     from .parsing_net import ParsingNet, ParsingNetConfig, ParsingOutput
     from .patch_discriminator import PatchDiscriminator, PatchDiscriminatorConfig, compact_patch_discriminator
     from .quantise import STORAGES, Storage, pack, unpack
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         weights_file,
     )
     from .relief_net import ReliefNet, ReliefNetConfig, ReliefOutput
+    from .resnet import ResNet50
     from .sean import SeanNormalisation, SeanResidual, region_styles, spread_styles
     from .sft import SftLayer
     from .unet import UNet, UNetConfig, compact_unet
@@ -74,6 +76,8 @@ _HOMES = {
     "NetworkFunction": ".backend",
     "NetworkName": ".registry",
     "OnnxNetwork": ".backend",
+    "ParameterNet": ".parameter_net",
+    "ParameterNetConfig": ".parameter_net",
     "ParsingNet": ".parsing_net",
     "ParsingNetConfig": ".parsing_net",
     "ParsingOutput": ".parsing_net",
@@ -82,6 +86,7 @@ _HOMES = {
     "ReliefNet": ".relief_net",
     "ReliefNetConfig": ".relief_net",
     "ReliefOutput": ".relief_net",
+    "ResNet50": ".resnet",
     "SeanNormalisation": ".sean",
     "SeanResidual": ".sean",
     "SftLayer": ".sft",
@@ -98,6 +103,7 @@ _HOMES = {
     "class_shares": ".label_maps",
     "compact_eyeglasses_net": ".eyeglasses_net",
     "compact_fisn": ".fisn",
+    "compact_parameter_net": ".parameter_net",
     "compact_patch_discriminator": ".patch_discriminator",
     "compact_unet": ".unet",
     "draw_landmarks": ".landmark_drawing",
@@ -151,6 +157,8 @@ __all__ = [
     "NetworkFunction",
     "NetworkName",
     "OnnxNetwork",
+    "ParameterNet",
+    "ParameterNetConfig",
     "ParsingNet",
     "ParsingNetConfig",
     "ParsingOutput",
@@ -159,6 +167,7 @@ __all__ = [
     "ReliefNet",
     "ReliefNetConfig",
     "ReliefOutput",
+    "ResNet50",
     "SeanNormalisation",
     "SeanResidual",
     "SftLayer",
@@ -175,6 +184,7 @@ __all__ = [
     "class_shares",
     "compact_eyeglasses_net",
     "compact_fisn",
+    "compact_parameter_net",
     "compact_patch_discriminator",
     "compact_unet",
     "draw_landmarks",

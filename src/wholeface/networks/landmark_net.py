@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.short_repr import short_repr
-from .blocks import ConvNormAct, InvertedResidual, widened
+from .blocks import ConvNormAct, widened
+from .mobile_trunk import MobileTrunk
 
 __all__ = ["LandmarkNet", "LandmarkNetConfig", "LandmarkOutput"]
 
@@ -68,7 +69,7 @@ class LandmarkOutput:
     __repr__ = short_repr
 
 
-class LandmarkNet(nn.Module):
+class LandmarkNet(MobileTrunk):
     """MobileNetV3-Small; the maps of its last three scales are fused and fully connected to the landmarks.
 
     A second stage may follow: it reads a map at a quarter of the input's size where the first stage put some of the
@@ -87,38 +88,11 @@ class LandmarkNet(nn.Module):
     """
 
     def __init__(self, config: LandmarkNetConfig) -> None:
-        super().__init__()
-        if config.input_size % 32:
-            raise ValueError(f"input_size must be a multiple of 32, got {config.input_size}")
+        super().__init__(config.input_size, config.width, config.features)
         if config.looked_at and config.rounds < 1:
             raise ValueError(f"rounds must be at least 1 where looked_at is not 0, got {config.rounds}")
         self.config = config
-        c = widened(config.width)
-        relu, swish = nn.ReLU, nn.Hardswish
-        self.stem = ConvNormAct(3, c(16), 3, 2, act=swish)
-        self.scale_8 = nn.Sequential(
-            InvertedResidual(c(16), c(16), c(16), 3, 2, squeeze=True, act=relu),
-            InvertedResidual(c(16), c(24), c(72), 3, 2, squeeze=False, act=relu),
-            InvertedResidual(c(24), c(24), c(88), 3, 1, squeeze=False, act=relu),
-        )
-        self.scale_16 = nn.Sequential(
-            InvertedResidual(c(24), c(40), c(96), 5, 2),
-            InvertedResidual(c(40), c(40), c(240), 5),
-            InvertedResidual(c(40), c(40), c(240), 5),
-            InvertedResidual(c(40), c(48), c(120), 5),
-            InvertedResidual(c(48), c(48), c(144), 5),
-        )
-        self.scale_32 = nn.Sequential(
-            InvertedResidual(c(48), c(96), c(288), 5, 2),
-            InvertedResidual(c(96), c(96), c(576), 5),
-            InvertedResidual(c(96), c(96), c(576), 5),
-        )
-        cells_16, cells_32 = (config.input_size // 16) ** 2, (config.input_size // 32) ** 2
-        self.reduce_8 = ConvNormAct(c(24), 32, 3, 2, act=swish)  # to the grid of scale 16
-        self.reduce_16 = ConvNormAct(c(48) + 32, 32, 1, act=swish)
-        self.reduce_32 = ConvNormAct(c(96), 96, 1, act=swish)
-        fused = 32 * cells_16 + 96 * cells_32
-        self.fuse = nn.Sequential(nn.Linear(fused, config.features), nn.Hardswish())
+        c, swish = widened(config.width), nn.Hardswish
         self.head = nn.Linear(config.features, config.points * 5)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.constant_(self.head.bias, 0.0)
@@ -151,13 +125,8 @@ class LandmarkNet(nn.Module):
         The last R = ceil(2K / 5) rows hold K identity coefficients and the logarithms of their standard deviations,
         one after the other. Raw, so that exporters see one tensor; :meth:`read` gives it names.
         """
-        w = self.scale_8[0](self.stem(image * 2 - 1))
-        x = self.scale_8[2](self.scale_8[1](w))
-        y = self.scale_16(x)
-        z = self.scale_32(y)
-        coarse = self.reduce_16(torch.cat([y, self.reduce_8(x)], dim=1))
-        fused = torch.cat([coarse.flatten(1), self.reduce_32(z).flatten(1)], dim=1)
-        features = self.fuse(fused)
+        w, x, y, z = self.maps(image * 2 - 1)
+        features = self.fused(x, y, z)
         out: Tensor = self.head(features)
         if self.config.looked_at:
             fine, seen = self._fine_map(w, x, y), features

@@ -57,6 +57,7 @@ METHOD_NETWORKS: dict[str, tuple[str, str]] = {
     "eyeglasses_deleter": ("UNet", "eyeglasses"),
     "fisn": ("Fisn", "parsing_guided"),
     "relief": ("ReliefNet", "relief"),
+    "student": ("ParameterNet", "distilled"),
     "texture_graph": ("TextureGraphNet", "texture_graph"),
 }
 """What single methods need: name of the weight file -> architecture, and the recipe that trains it."""

@@ -3,7 +3,7 @@
 from .camera import Camera
 from .deferred import Rendering, render_mesh, render_parameters
 from .interpolate import differentiable_barycentric, interpolate
-from .lighting import ambient_light, directional_light, sh_basis, shade
+from .lighting import ambient_light, directional_light, rotate_light, sh_basis, shade
 from .normals import vertex_normals
 from .raster.rasterize import Fragments, rasterize
 from .rotation import axis_angle, pose_degrees, rotation_from_degrees, rotation_matrix, to_camera
@@ -27,6 +27,7 @@ __all__ = [
     "render_mesh",
     "render_parameters",
     "render_view",
+    "rotate_light",
     "rotation_from_degrees",
     "rotation_matrix",
     "sample_texture",

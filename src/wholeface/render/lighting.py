@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.spherical_harmonics import C0, C1, C2, C20, C22
 
-__all__ = ["ambient_light", "directional_light", "sh_basis", "shade"]
+__all__ = ["ambient_light", "directional_light", "rotate_light", "sh_basis", "shade"]
 
 # Clamped cosine in bands 0, 1, 2 (Ramamoorthi & Hanrahan 2001, eq. 8)
 _COSINE = (math.pi,) + (2 * math.pi / 3,) * 3 + (math.pi / 4,) * 5
@@ -62,6 +62,36 @@ def shade(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
         light = light.reshape(light.shape[0], *([1] * (normals.ndim - 3)), 9, 3)
     # s_c = sum_b Phi_b gamma_bc
     return albedo * (sh_basis(normals) @ light)
+
+
+def rotate_light(light: Tensor, rotation: Tensor) -> Tensor:
+    r"""The same light, turned: :math:`f'(R\,n) = f(n)` for every direction n.
+
+    The bands of the harmonics are closed under rotation, so the coefficients of :math:`f'` follow exactly from its
+    values in a few fixed directions m, which are those of f at :math:`R^\top m`.
+
+    Args:
+        light: (..., 9, C).
+        rotation: (..., 3, 3).
+
+    Returns:
+        (..., 9, C); differentiable with respect to both.
+    """
+    directions = _directions().to(light)
+    fit = torch.linalg.pinv(sh_basis(_directions())).to(light)  # (9, P)
+    # m'_p = R^T m_p, as rows: m_p R
+    turned: Tensor = fit @ (sh_basis(directions @ rotation) @ light)
+    return turned
+
+
+def _directions() -> Tensor:
+    """(16, 3) unit vectors, float64, spread evenly over the sphere (a Fibonacci lattice)."""
+    count = 16
+    number = torch.arange(count, dtype=torch.float64)
+    z = 1 - (2 * number + 1) / count
+    angle = number * math.pi * (3 - math.sqrt(5))
+    ring = (1 - z * z).sqrt()
+    return torch.stack((ring * angle.cos(), ring * angle.sin(), z), dim=-1)
 
 
 def ambient_light(

@@ -122,3 +122,17 @@ def test_a_store_of_samples(shared: Path, tmp_path: Path) -> None:
         changed = np.abs(row["image"].astype(int) - row["clean"]).max(axis=2)
         assert np.median(changed[frame]) > 4 * max(1, np.median(changed[row["eyewear"] == 0]))
     assert store[0]["source"] == store[1]["source"]
+
+
+def test_a_refined_subject_is_told_completely(shared: Path) -> None:
+    """A teacher who sees the clean photo knows all parameters, those of the pixels included."""
+    photos = clean_photos(shared / "data", "train")[:1]
+    told = {}
+    for refine in (False, True):
+        found = Composites(photos, None, seed=3, refine=refine).composite(0)
+        assert found is not None
+        told[refine] = found.sample.parameters
+    for name, shape in (("identity", (112,)), ("expression", (55,)), ("albedo", (80,)), ("light", (9, 3))):
+        assert told[True][name].shape == shape
+    assert not told[False]["albedo"].any()
+    assert told[True]["albedo"].any()

@@ -43,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--spectacles", action="store_true", help="every sample wears spectacles, a third of them sunglasses"
     )
+    parser.add_argument(
+        "--refine",
+        action="store_true",
+        help="fit the clean photos by their pixels, too, so that samples know all parameters of the face, as the "
+        "recipe distilled needs them",
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     options = parser.parse_args(arguments)
 
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         composites = Composites(
             clean_photos(options.data, options.split), options.data,
             seed=options.seed, size=options.size, designs=options.designs,
-            weights=_SPECTACLES if options.spectacles else WEIGHTS,
+            weights=_SPECTACLES if options.spectacles else WEIGHTS, refine=options.refine,
         )  # fmt: skip
         store: DeocclusionStore | SampleStore
         if options.samples:

@@ -43,6 +43,7 @@ WEIGHTS: dict[str, float] = {
 }
 """How often each occluder is drawn: spectacles most, which most people wear."""
 
+_PARAMETERS = ("identity", "expression", "albedo", "light", "rotation", "translation")
 _EDGE = 400  # pixels of a photo's window, the face filling half of it
 _WINDOW = 2.1  # edge of the window over the longer side of the face
 _ATTEMPTS = 4
@@ -119,6 +120,8 @@ class Composites:
         designs: of occluders; ``held_out`` ones are never trained on.
         weights: how often each occluder is drawn.
         true_mask: share of samples with the true mask.
+        refine: fit the clean photos by their pixels, too, so that the parameters of their samples are complete:
+            expression, albedo and light as a teacher gives them who sees the whole face.
 
     Raises:
         DataError: no photos.
@@ -134,13 +137,14 @@ class Composites:
         designs: Split = "train",
         weights: Mapping[str, float] | None = None,
         true_mask: float = _TRUE_MASK,
+        refine: bool = False,
     ) -> None:
         if not photos:
             raise DataError("no photos to composite occluders onto")
         self.photos, self.root, self.seed, self.size = list(photos), root, seed, size
         self.designs: Split = designs
         self.weights = dict(WEIGHTS if weights is None else weights)
-        self.true_mask = true_mask
+        self.true_mask, self.refine = true_mask, refine
         self._tools: Tools | None = None
         self._last: tuple[Path, _Subject] | None = None
         self._library: OccluderLibrary | None = None
@@ -174,7 +178,7 @@ class Composites:
         """The photo of sample ``index`` with something in front of the face; None where that hides nothing."""
         path = self.photos[index % len(self.photos)]
         if self._last is None or self._last[0] != path:
-            self._last = path, _subject(path, self.tools)
+            self._last = path, _subject(path, self.tools, self.refine)
         subject = self._last[1]
         rng = np.random.default_rng([self.seed, index, attempt])
         if self._library is None:
@@ -244,7 +248,7 @@ class _Subject:
     landmarks: FaceLandmarks
 
 
-def _subject(path: Path, tools: Tools) -> _Subject:
+def _subject(path: Path, tools: Tools, refine: bool = False) -> _Subject:
     """The photo's window about the face, with the landmarks, map and pose that the method finds in it."""
     pixels = read_photo(path).pixels
     found = tools.networks.detector.detect(pixels)
@@ -260,9 +264,9 @@ def _subject(path: Path, tools: Tools) -> _Subject:
     faces = tools.networks.detector.detect(image)
     if not faces:
         raise DataError(f"{path}: no face found in its own window")
-    state = run_stages(
-        list(fit_and_mask()), [FaceState(Photo(image, None, None, str(path), "array", ()), faces[0])], tools
-    )[0]
+    stages = [*fit_and_mask(), *([PhotometricRefinement()] if refine else [])]
+    photo = Photo(image, None, None, str(path), "array", ())
+    state = run_stages(stages, [FaceState(photo, faces[0])], tools)[0]
     if isinstance(state, WholeFaceError):
         raise state
     return _Subject(_sample(image, state), faces[0])
@@ -295,9 +299,7 @@ def _sample(image: NDArray[np.uint8], state: FaceState) -> FaceSample:
         facing_dense=np.ones(len(dense), bool),
         known=frozenset({"parsing", "occluder", "landmarks"}),
         parameters={
-            **{
-                n: getattr(known, n).detach().float().numpy() for n in ("identity", "rotation", "translation")
-            },
+            **{name: getattr(known, name).detach().float().numpy() for name in _PARAMETERS},
             **{n: np.array(float(getattr(camera, n)), np.float32) for n in ("focal", "cx", "cy")},
         },
         depth=None,

@@ -55,6 +55,11 @@ class SharedStore:
             return np.full(size, np.nan, np.float32)
         return np.asarray(known[name].reshape(-1)[:size], dtype=np.float32)
 
+    def parameters(self, row: int) -> dict[str, NDArray[np.float32]]:
+        """Name -> array, all parameters of a sample, views; not numbers where they are unknown."""
+        store, local = self._place(row)
+        return store.parameters(store.array("parameters")[local])
+
     def describe(self, rows: NDArray[np.int64]) -> str:
         """Where the samples come from, for error messages."""
         words = []

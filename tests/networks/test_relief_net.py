@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from wholeface.networks import BumpNet, BumpNetConfig, ReliefNet, ReliefNetConfig
+from wholeface.networks import BumpNet, BumpNetConfig, ReliefNet, ReliefNetConfig, ReliefOutput
 
 SMALL = ReliefNetConfig(input_size=32, widths=(4, 6, 8, 10), blocks=(1, 1, 1, 1), fine=6)
 
@@ -122,3 +122,25 @@ def test_a_pixel_of_the_bump_map_lies_where_the_image_has_it() -> None:
         network.last.weight[0, 0, 1, 1] = 1
     image = torch.rand(1, 1, 20, 24) / 2 + 0.5
     torch.testing.assert_close(network(image), image * 2 - 1)
+
+
+def test_trust_by_hand() -> None:
+    network = ReliefNet(ReliefNetConfig(input_size=32, trust=(0.8, 0.5)))
+    plane = torch.ones(1, 1, 32, 32)
+    found = network.trusted(ReliefOutput(0.3 * plane, 0.6 * plane))
+    torch.testing.assert_close(found, plane * 0.3 * 0.8 * 0.09 / (0.09 + 0.5 * 0.36))
+    # Before it is measured everything is believed; nothing stays nothing.
+    unmeasured = ReliefNet(SMALL)
+    relief = torch.randn(1, 1, 32, 32)
+    torch.testing.assert_close(unmeasured.trusted(ReliefOutput(relief, plane)), relief)
+    assert network.trusted(ReliefOutput(0 * plane, plane)).abs().max() == 0
+
+
+def test_a_fold_is_trusted_more_than_noise_of_the_same_height() -> None:
+    network = ReliefNet(ReliefNetConfig(trust=(1.0, 1.0)))
+    relief = torch.zeros(1, 1, 256, 256)
+    relief[..., 60:64, :] = -0.4  # a groove
+    relief[..., 180, 100] = -0.4  # a single pixel
+    found = network.trusted(ReliefOutput(relief, torch.full_like(relief, 0.1)))
+    assert found[0, 0, 62, 128] < 0.85 * relief[0, 0, 62, 128]
+    assert found[0, 0, 180, 100] > 0.7 * found[0, 0, 62, 128]

@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from ..core.short_repr import short_repr
 
-__all__ = ["ReliefNet", "ReliefNetConfig", "ReliefOutput"]
+__all__ = ["ReliefNet", "ReliefNetConfig", "ReliefOutput", "trusted_relief"]
 
 _SLOPE = 0.2
 _UNIT = 0.2  # mm, about what relief deviates from the foundation where there is some
+_WINDOW = 30  # of a crop's edge, over which relief and doubt are compared
 _LEAST, _MOST = -5.0, 3.0  # of the log scale
 
 
@@ -28,6 +29,7 @@ class ReliefNetConfig:
         widths: channels at a half, a quarter, an eighth and a sixteenth of the input's resolution.
         blocks: residual blocks there.
         fine: channels at full resolution, of which half come straight from the input.
+        trust: gain g and noise c of :func:`trusted_relief`, measured after the training.
     """
 
     channels: int = 13
@@ -35,8 +37,10 @@ class ReliefNetConfig:
     widths: tuple[int, int, int, int] = (16, 48, 96, 128)
     blocks: tuple[int, int, int, int] = (1, 2, 2, 1)
     fine: int = 16
+    trust: tuple[float, float] = (1.0, 0.0)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "trust", tuple(self.trust))
         object.__setattr__(self, "widths", tuple(self.widths))
         object.__setattr__(self, "blocks", tuple(self.blocks))
 
@@ -63,7 +67,6 @@ class _Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.second(F.leaky_relu(self.first(F.leaky_relu(x, _SLOPE)), _SLOPE))
@@ -101,9 +104,19 @@ class ReliefNet(nn.Module):
         self.narrow = nn.Conv2d(widths[0], fine - fine // 2, 1)
         self.last = _conv(fine, fine)
         self.head = nn.Conv2d(fine, 2, 3, padding=1)
+        self._start()
+
+    def _start(self) -> None:
+        """Kernels that keep the size of activations; residual blocks and head that add nothing."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=_SLOPE)
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, _Residual):
+                nn.init.zeros_(module.second.weight)
         nn.init.zeros_(self.head.weight)
-        assert self.head.bias is not None
-        nn.init.zeros_(self.head.bias)
 
     def forward(self, given: Tensor) -> Tensor:
         """(N, channels, H, W) -> (N, 2, H, W): displacement in units of 0.2 mm, log of the expected error in those.
@@ -127,6 +140,35 @@ class ReliefNet(nn.Module):
         raw = raw.float()
         scale = _UNIT * torch.exp(raw[:, 1:2].clamp(_LEAST, _MOST))
         return ReliefOutput(_UNIT * raw[:, :1], scale)
+
+    def trusted(self, output: ReliefOutput) -> Tensor:
+        """(N, 1, H, W) mm: :func:`trusted_relief` with the gain and noise that were measured for this network."""
+        return trusted_relief(output, *self.config.trust)
+
+
+def trusted_relief(output: ReliefOutput, gain: float, noise: float) -> Tensor:
+    r"""The displacement, shrunk where the network is unsure.
+
+    .. math:: g \, \frac{\overline{h^2}}{\overline{h^2} + c\,\overline{b^2}} \, h
+
+    with the displacement :math:`h`, its expected error :math:`b`, and means over a window of a thirtieth of the crop:
+    Wiener's filter, for a signal of variance :math:`\overline{h^2}` under noise of variance
+    :math:`c\,\overline{b^2}`.
+
+    Args:
+        output: of :meth:`ReliefNet.read`.
+        gain: g.
+        noise: c.
+
+    Returns:
+        (N, 1, H, W) mm.
+    """
+    window = max(1, output.displacement.shape[-1] // _WINDOW) // 2 * 2 + 1
+    signal, doubt = (
+        F.avg_pool2d(values.square(), window, 1, window // 2, count_include_pad=False)
+        for values in (output.displacement, output.scale)
+    )
+    return output.displacement * (gain * signal / (signal + noise * doubt).clamp_min(1e-12))
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:

@@ -1,20 +1,13 @@
-"""Stores for the recipes of the generators and of the relief networks."""
+"""A store for the recipes of the generators."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from wholeface.lab.data.engine import EngineSettings, FaceEngine
-from wholeface.lab.data.relief import ReliefBase, ReliefStoreWriter
 from wholeface.lab.data.stores import build_store
-from wholeface.morphable import load_model
-from wholeface.stages.relief import ReliefInput
-
-_RELIEF_SIZE = 48
 
 
 @pytest.fixture(scope="session")
@@ -23,37 +16,4 @@ def pairs_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stores") / "pairs"
     settings = EngineSettings(clean=0.2, hair=0.0, occluders={"glasses": 3, "objects": 1})
     build_store(FaceEngine(seed=5, size=96, settings=settings), range(6), folder, workers=0)
-    return folder
-
-
-def _flat_face(seed: int) -> ReliefBase:
-    """A flat grey face in raking light."""
-    edge = (_RELIEF_SIZE, _RELIEF_SIZE)
-    rows, columns = np.mgrid[:_RELIEF_SIZE, :_RELIEF_SIZE].astype(np.float32)
-    flat = np.zeros((*edge, 3), np.float32)
-    flat[..., 2] = 1
-    millimetres = (np.stack([columns, -rows, 0 * rows], axis=-1) + np.array([-24, 24, 0])) * 3
-    rng = np.random.default_rng(seed)
-    skin = np.full(edge, 255, np.uint8)
-    skin[:2] = skin[-2:] = skin[:, :2] = skin[:, -2:] = 0
-    image = np.full((*edge, 3), rng.integers(110, 160), np.uint8)
-    given = ReliefInput(
-        image, image.copy(), (127 * flat).astype(np.int8), (millimetres / 3).astype(np.int8), skin.copy()
-    )
-    light = np.zeros((9, 3), np.float32)
-    light[0], light[1] = 2.0, 1.5  # from above
-    count = len(load_model("wholeface").expression_names)
-    return ReliefBase(
-        given, skin, flat.astype(np.float16), (millimetres + np.array([0, 0, -600])).astype(np.float32),
-        millimetres[..., :2].astype(np.float16), light, np.zeros(count, np.float32), "model", f"m{seed}",
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def relief_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four flat faces of 48 pixels, two of each source."""
-    folder = tmp_path_factory.mktemp("relief") / "store"
-    writer = ReliefStoreWriter(folder, _RELIEF_SIZE, 4, load_model("wholeface").expression_names)
-    for seed in range(4):
-        writer.add(replace(_flat_face(seed), source=("model", "photo")[seed % 2]))
     return folder

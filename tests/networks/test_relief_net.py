@@ -16,7 +16,7 @@ SMALL = ReliefNetConfig(input_size=32, widths=(4, 6, 8, 10), blocks=(1, 1, 1, 1)
 
 def test_before_training_there_is_no_relief_and_one_scale() -> None:
     network = ReliefNet(SMALL)
-    raw = network(torch.rand(2, 13, 32, 48))
+    raw = network(torch.rand(2, 15, 32, 48))
     found = network.read(raw)
     assert raw.shape == (2, 2, 32, 48)
     assert found.displacement.shape == found.scale.shape == (2, 1, 32, 48)
@@ -36,7 +36,7 @@ def test_it_learns_everything_that_it_has() -> None:
     network = ReliefNet(SMALL)
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
-    found = network.read(network(torch.rand(2, 13, 32, 32)))
+    found = network.read(network(torch.rand(2, 15, 32, 32)))
     (found.displacement.square().mean() + found.scale.mean()).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
@@ -48,7 +48,7 @@ def test_a_fold_moves_with_the_image() -> None:
     network = ReliefNet(SMALL).double()
     for name, parameter in network.named_parameters():  # without biases nothing comes in from the borders
         nn.init.normal_(parameter, std=0.2 if "weight" in name else 0.0)
-    given = torch.zeros(1, 13, 320, 320, dtype=torch.float64)
+    given = torch.zeros(1, 15, 320, 320, dtype=torch.float64)
     given[:, :3] = 0.5
     given[..., 156:160, 160:170] = 1
     moved = torch.roll(given, (16, -16), (2, 3))

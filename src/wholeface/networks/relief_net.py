@@ -16,6 +16,10 @@ __all__ = ["ReliefNet", "ReliefNetConfig", "ReliefOutput", "trusted_relief"]
 _SLOPE = 0.2
 _UNIT = 0.2  # mm, about what relief deviates from the foundation where there is some
 _WINDOW = 30  # of a crop's edge, over which relief and doubt are compared
+_CONTRASTS = 4  # channels of _contrasts
+_NEAR, _FAR = 5, 13  # pixels, edges of its windows
+_FINE_GAIN, _BROAD_GAIN = 6.0, 4.0
+_EPSILON = 0.5
 _LEAST, _MOST = -5.0, 3.0  # of the log scale
 
 
@@ -24,7 +28,8 @@ class ReliefNetConfig:
     """Size of the relief network.
 
     Args:
-        channels: of the input; see :func:`wholeface.stages.relief.network_input`.
+        channels: of the input; see :func:`wholeface.stages.relief.network_input`: 3 to 5 the log ratio of photo and
+            foundation, the last two how the shading answers to slopes.
         input_size: nominal edge of the input in pixels; any multiple of 16 works.
         widths: channels at a half, a quarter, an eighth and a sixteenth of the input's resolution.
         blocks: residual blocks there.
@@ -32,7 +37,7 @@ class ReliefNetConfig:
         trust: gain g and noise c of :func:`trusted_relief`, measured after the training.
     """
 
-    channels: int = 13
+    channels: int = 15
     input_size: int = 256
     widths: tuple[int, int, int, int] = (16, 48, 96, 128)
     blocks: tuple[int, int, int, int] = (1, 2, 2, 1)
@@ -90,7 +95,7 @@ class ReliefNet(nn.Module):
     def __init__(self, config: ReliefNetConfig) -> None:
         super().__init__()
         self.config = config
-        inputs, widths, fine = config.channels, config.widths, config.fine
+        inputs, widths, fine = config.channels + _CONTRASTS, config.widths, config.fine
         self.fine = _conv(inputs, fine // 2)
         self.stem = _conv(inputs, widths[0], 4, 2)
         self.encoders = nn.ModuleList(
@@ -123,7 +128,7 @@ class ReliefNet(nn.Module):
 
         Raw, so that exporters see one tensor; :meth:`read` gives it names.
         """
-        given = torch.cat([given[:, :3] * 2 - 1, given[:, 3:]], dim=1)
+        given = torch.cat([given[:, :3] * 2 - 1, given[:, 3:], _contrasts(given)], dim=1)
         y = self.encoders[0](self.stem(given))
         skips = [y]
         for down, encoder in zip(self.downs, list(self.encoders)[1:]):
@@ -174,6 +179,27 @@ def trusted_relief(output: ReliefOutput, gain: float, noise: float) -> Tensor:
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
     layer = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2)
     return nn.Sequential(layer, nn.LeakyReLU(_SLOPE))
+
+
+def _contrasts(given: Tensor) -> Tensor:
+    r"""(N, 4, H, W): the log ratio l of photo and foundation in two bands, and the slopes that would explain both.
+
+    .. math:: l \approx -g \cdot \nabla h \;\Rightarrow\; -\nabla h \approx \frac{l\,g}{g \cdot g + \epsilon^2}
+
+    with g how the shading answers to slopes (the last two channels).
+    """
+    ratio = given[:, 3:6].mean(dim=1, keepdim=True)
+    near = _blurred(ratio, _NEAR)
+    fine, broad = ratio - near, near - _blurred(near, _FAR)
+    slopes = given[:, -2:]
+    told = slopes / (slopes.square().sum(dim=1, keepdim=True) + _EPSILON**2)
+    return torch.cat([_FINE_GAIN * fine, _BROAD_GAIN * broad, _BROAD_GAIN * (fine + broad) * told], dim=1)
+
+
+def _blurred(x: Tensor, edge: int) -> Tensor:
+    for _ in range(2):
+        x = F.avg_pool2d(x, edge, 1, edge // 2, count_include_pad=False)
+    return x
 
 
 def _double(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import pytest
 from wholeface.lab.data.relief import ReliefBase, ReliefStoreWriter
 from wholeface.lab.train import Recipe, load_recipe
 from wholeface.morphable import load_model
-from wholeface.stages.relief import ReliefInput
+from wholeface.stages.relief import ReliefInput, shading_slopes
 
 _RELIEF_SIZE = 48
 TOY_FILE = Path(__file__).with_name("toy_recipe.py")
@@ -41,11 +41,12 @@ def _flat_face(seed: int) -> ReliefBase:
     skin = np.full(edge, 255, np.uint8)
     skin[:2] = skin[-2:] = skin[:, :2] = skin[:, -2:] = 0
     image = np.full((*edge, 3), rng.integers(110, 160), np.uint8)
-    given = ReliefInput(
-        image, image.copy(), (127 * flat).astype(np.int8), (millimetres / 3).astype(np.int8), skin.copy()
-    )
     light = np.zeros((9, 3), np.float32)
     light[0], light[1] = 2.0, 1.5  # from above
+    given = ReliefInput(
+        image, image.copy(), (127 * flat).astype(np.int8), (millimetres / 3).astype(np.int8), skin.copy(),
+        shading_slopes((127 * flat).astype(np.int8), light),
+    )  # fmt: skip
     count = len(load_model("wholeface").expression_names)
     return ReliefBase(
         given, skin, flat.astype(np.float16), (millimetres + np.array([0, 0, -600])).astype(np.float32),

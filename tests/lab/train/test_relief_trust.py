@@ -41,6 +41,7 @@ class _Store:
             "normals": np.full((SIZE, SIZE, 3), 73, np.int8),
             "place": np.zeros((SIZE, SIZE, 3), np.int8),
             "visible": np.full((SIZE, SIZE), 255, np.uint8),
+            "slopes": np.zeros((SIZE, SIZE, 2), np.int8),
         }
         given = SimpleNamespace(maps=lambda: maps)
         return SimpleNamespace(

@@ -82,7 +82,9 @@ def test_the_shading_is_that_of_the_displaced_surface(head: MorphableModel, fit:
 
     flat = np.zeros((SIZE, SIZE), np.float32)
     expected = np.log(shading(turned(relief.displacement)) / shading(turned(flat)))
-    clear = np.isfinite(expected[..., 0]) & (np.abs(expected[..., 0]) < 0.4) & (shading(normals)[..., 0] > 0.3)
+    clear = (
+        np.isfinite(expected[..., 0]) & (np.abs(expected[..., 0]) < 0.4) & (shading(normals)[..., 0] > 0.3)
+    )
     inner = clear & (np.abs(relief.displacement) > 1e-6)
     assert inner.sum() > 3000
     found = np.log(ratio)[inner]

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from wholeface.core.errors import UsageError
+from wholeface.core.spherical_harmonics import sh_basis_array
 from wholeface.core.srgb import decode_srgb
 from wholeface.morphable import MorphableModel
 from wholeface.perceive import FaceLandmarks
 from wholeface.photo import read_photo, warp
 from wholeface.stages import FaceFit, FaceState, MaskEstimate
-from wholeface.stages.relief import RELIEF_CHANNELS, network_input, relief_input
+from wholeface.stages.relief import RELIEF_CHANNELS, network_input, relief_input, shading_slopes
 
 BOX = (170, 215, 60, 190)
 
@@ -71,3 +72,32 @@ def test_it_needs_a_fit(head: MorphableModel, scene_of: Callable[..., Any]) -> N
     face, _ = _face(head, scene_of)
     with pytest.raises(UsageError, match="'fit' and 'mask'"):
         relief_input(face.with_(fit=None), 64)
+
+
+def test_slopes_foretell_how_brightness_changes_with_tilt() -> None:
+    """Against the brightness of tilted normals, by finite differences."""
+    rng = np.random.default_rng(0)
+    light = np.zeros((9, 3))
+    light[:4] = rng.normal(0, 0.4, (4, 3)) + np.array([3.0, 0.5, 0.8, -0.6])[:, None]
+    light[4:] = rng.normal(0, 0.05, (5, 3))
+    towards = rng.normal(0, 0.4, (6, 6, 2))
+    normals = np.concatenate([towards, np.ones((6, 6, 1))], axis=2)
+    normals /= np.linalg.norm(normals, axis=2, keepdims=True)
+    coded = np.round(normals * 127).astype(np.int8)
+    slopes = shading_slopes(coded, light) / 40
+
+    def brightness(n: np.ndarray) -> np.ndarray:
+        n = n / np.linalg.norm(n, axis=2, keepdims=True)
+        return np.log(sh_basis_array(n.reshape(-1, 3)) @ light.mean(axis=1)).reshape(6, 6)
+
+    for axis, step in enumerate(((1e-3, 0, 0), (0, -1e-3, 0))):  # to the right; downwards
+        change = brightness(normals + step) - brightness(normals)
+        np.testing.assert_allclose(slopes[..., axis], change / 1e-3, atol=0.03)
+
+
+def test_even_light_answers_to_nothing() -> None:
+    light = np.zeros((9, 3))
+    light[0] = 2.0
+    normals = np.zeros((4, 4, 3), np.int8)
+    normals[1:, :, 2] = 127
+    assert (shading_slopes(normals, light) == 0).all()

@@ -6,6 +6,13 @@ normal, finer than the face model.
 Source: Tran et al. 2018, "Extreme 3D face reconstruction: Seeing through occlusions", CVPR.
 """
 
-from .inputs import FRAME_MARGIN, RELIEF_CHANNELS, ReliefInput, network_input, relief_input
+from .inputs import FRAME_MARGIN, RELIEF_CHANNELS, ReliefInput, network_input, relief_input, shading_slopes
 
-__all__ = ["FRAME_MARGIN", "RELIEF_CHANNELS", "ReliefInput", "network_input", "relief_input"]
+__all__ = [
+    "FRAME_MARGIN",
+    "RELIEF_CHANNELS",
+    "ReliefInput",
+    "network_input",
+    "relief_input",
+    "shading_slopes",
+]

@@ -114,7 +114,9 @@ def without_fold_shading(
 
 def _codes() -> NDArray[np.uint8]:
     """sRGB byte of linear light (i / 4095)²."""
-    codes: NDArray[np.uint8] = np.round(255 * encode_srgb((np.arange(_CODES) / (_CODES - 1)) ** 2)).astype(np.uint8)
+    codes: NDArray[np.uint8] = np.round(255 * encode_srgb((np.arange(_CODES) / (_CODES - 1)) ** 2)).astype(
+        np.uint8
+    )
     return codes
 
 
@@ -203,7 +205,7 @@ def _divide(
     for row in range(start, stop):
         for column in range(size):
             code = provenance[row, column]
-            if code != Provenance.OBSERVED and code != Provenance.MIRRORED:
+            if code not in (Provenance.OBSERVED, Provenance.MIRRORED):
                 continue
             u = min(max((column + 0.5) * edge / size - 0.5, 0.0), edge - 1.001)
             v = min(max((row + 0.5) * edge / size - 0.5, 0.0), edge - 1.001)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import UsageError
 from ...core.short_repr import short_repr
+from ...core.spherical_harmonics import C1, C2, C20, C22, sh_basis_array
 from ...core.srgb import LINEAR_OF_BYTE, encode_srgb
 from ...morphable import MorphableModel
 from ...perceive import ParsingClass
@@ -20,11 +21,19 @@ from ..state import FaceState
 from ..texture.uv.atlas import FACE, surface_of
 from ..upright import UprightFace, crop_around, upright
 
-__all__ = ["FRAME_MARGIN", "MAPS", "RELIEF_CHANNELS", "ReliefInput", "network_input", "relief_input"]
+__all__ = [
+    "FRAME_MARGIN",
+    "MAPS",
+    "RELIEF_CHANNELS",
+    "ReliefInput",
+    "network_input",
+    "relief_input",
+    "shading_slopes",
+]
 
 FRAME_MARGIN = 1.25
 """Edge of the crop over the longer side of the face."""
-RELIEF_CHANNELS = 13
+RELIEF_CHANNELS = 15
 """Channels of :func:`network_input`."""
 MAPS: dict[str, tuple[type[np.generic], int]] = {
     "image": (np.uint8, 3),
@@ -32,12 +41,15 @@ MAPS: dict[str, tuple[type[np.generic], int]] = {
     "normals": (np.int8, 3),
     "place": (np.int8, 3),
     "visible": (np.uint8, 1),
+    "slopes": (np.int8, 2),
 }
 """Name of each map of :class:`ReliefInput` -> its type and number of channels."""
 
 _SKIN = (ParsingClass.SKIN, ParsingClass.NOSE)
 _DARK = 0.01  # linear light added before logs are taken
 _LEAST_SHADE = 0.02
+_LEAST_SHARE = 0.15  # of the largest shading: where it is darker, slopes tell nothing
+_SLOPE_UNIT = 40.0
 _MOST = 1.5  # of the log ratio: more is something else than skin
 _LOG = np.log(LINEAR_OF_BYTE + np.float32(_DARK)).astype(np.float32)
 
@@ -53,6 +65,7 @@ class ReliefInput:
         normals: (S, S, 3) int8, the foundation's outer unit normals in the crop's camera space times 127.
         place: (S, S, 3) int8 mm, the surface point's place on the mean head from the middle of its face.
         visible: (S, S) uint8, 255 where the photo shows skin of the face, 0 elsewhere.
+        slopes: (S, S, 2) int8, :func:`shading_slopes` of the fitted light times 40.
     """
 
     image: NDArray[np.uint8]
@@ -60,6 +73,7 @@ class ReliefInput:
     normals: NDArray[np.int8]
     place: NDArray[np.int8]
     visible: NDArray[np.uint8]
+    slopes: NDArray[np.int8]
 
     __repr__ = short_repr
 
@@ -103,20 +117,66 @@ def relief_input(face: FaceState, size: int) -> tuple[ReliefInput, UprightFace]:
         seen = seen * warp(face.parsing.parsing[list(_SKIN)].sum(axis=0), onward, edge)
     visible = np.round(np.clip(seen, 0, 1) * 255).astype(np.uint8)
     image = warp(face.photo.pixels, frame, edge, fill="edge")
-    return ReliefInput(image, rendering, normals, place, visible), where
+    light = where.parameters.light.detach().cpu().float().numpy()
+    return ReliefInput(image, rendering, normals, place, visible, shading_slopes(normals, light)), where
+
+
+def shading_slopes(normals: NDArray[np.int8], light: NDArray[np.floating]) -> NDArray[np.int8]:
+    r"""How the brightness of a surface answers to its tilt: what a fold of known slope would look like.
+
+    .. math:: g = \frac{P_n \nabla_n \bar s(n)}{\bar s(n)}, \quad P_n = 1 - n n^T
+
+    with :math:`\bar s` the shading of the mean of the light's channels: a height :math:`h` on the surface changes the
+    logarithm of the brightness by about :math:`-g \cdot \nabla h`.
+
+    Args:
+        normals: (S, S, 3) int8, unit normals in camera space times 127; 0 beside the head.
+        light: (9, 3) spherical harmonics, camera space.
+
+    Returns:
+        (S, S, 2) int8: the parts of g along the image's rows (to the right) and columns (downwards) times 40, clipped
+        to ±3; 0 beside the head.
+    """
+    n = normals.astype(np.float32) / np.float32(127)
+    x, y, z = n[..., 0], n[..., 1], n[..., 2]
+    mean = light.astype(np.float32).mean(axis=1)
+    shading = sh_basis_array(n.reshape(-1, 3)).astype(np.float32) @ mean
+    shading = shading.reshape(x.shape)
+    shading = np.maximum(shading, _LEAST_SHARE * max(float(np.abs(shading).max()), 1e-6))
+    a = (
+        np.float32(C1) * mean[3]
+        + np.float32(C2) * (y * mean[4] + z * mean[7])
+        + np.float32(2 * C22) * x * mean[8]
+    )
+    b = (
+        np.float32(C1) * mean[1]
+        + np.float32(C2) * (x * mean[4] + z * mean[5])
+        - np.float32(2 * C22) * y * mean[8]
+    )
+    c = (
+        np.float32(C1) * mean[2]
+        + np.float32(C2) * (y * mean[5] + x * mean[7])
+        + np.float32(6 * C20) * z * mean[6]
+    )
+    inwards = a * x + b * y + c * z
+    there = (normals != 0).any(axis=2)
+    slopes = np.stack([(a - inwards * x) / shading, -(b - inwards * y) / shading], axis=2) * there[..., None]
+    result: NDArray[np.int8] = np.round(np.clip(slopes, -3, 3) * _SLOPE_UNIT).astype(np.int8)
+    return result
 
 
 def network_input(maps: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
     """What a relief network reads.
 
     Channels: the photo in sRGB (3); the log of its linear light over that of the rendering, clipped, 0 beside the
-    head (3); the foundation's normals (3); the place on the mean head in decimetres (3); visible skin (1).
+    head (3); the foundation's normals (3); the place on the mean head in decimetres (3); visible skin (1);
+    how the shading answers to slopes (2).
 
     Args:
         maps: those of :data:`MAPS`, each (N, S, S[, 3]).
 
     Returns:
-        (N, 13, S, S) float32.
+        (N, 15, S, S) float32.
     """
     image, rendering = maps["image"], maps["rendering"]
     out = np.empty((image.shape[0], RELIEF_CHANNELS, *image.shape[1:3]), np.float32)
@@ -131,6 +191,8 @@ def network_input(maps: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32
     out[:, 9:12] *= np.float32(1 / 100)
     out[:, 12] = maps["visible"]
     out[:, 12] *= np.float32(1 / 255)
+    out[:, 13:15] = maps["slopes"].transpose(0, 3, 1, 2)
+    out[:, 13:15] *= np.float32(1 / _SLOPE_UNIT)
     return out
 
 

@@ -48,7 +48,7 @@ def _surrogate(number: int) -> Surrogate:
     rng = np.random.default_rng(number)
     colours = rng.integers(0, 255, (2, SIZE, SIZE, 3)).astype(np.uint8)
     visible = np.full((SIZE, SIZE), 255, np.uint8)
-    given = ReliefInput(colours[0], colours[1], places(), places(), visible)
+    given = ReliefInput(colours[0], colours[1], places(), places(), visible, places()[..., :2])
     height = rng.normal(0, 0.2, (SIZE, SIZE)).astype(np.float32)
     return Surrogate(ReliefSample(given, height, visible // 2, "shading", f"{number}.jpg"), 0.4, 0.0, 0.1)
 

@@ -33,13 +33,13 @@ def test_batches_follow_from_the_seed_and_have_the_windows_of_each_sample(relief
     task = load_recipe("relief").build(_config(relief_store))
     assert task.train_size == 12
     one, other, third = (task.load(np.array([1, 9]), torch.Generator().manual_seed(s)) for s in (7, 7, 8))
-    assert one["given"].shape == (2, 2, 13, 32, 32)
+    assert one["given"].shape == (2, 2, 15, 32, 32)
     assert one["target"].shape == one["weight"].shape == (2, 2, 1, 32, 32)
     for name, values in one.items():
         assert torch.equal(values, other[name])
     assert not torch.equal(one["given"], third["given"])
     # The truth counts nowhere where the network is not told of visible skin.
-    hidden = one["given"][:, :, 12:] == 0
+    hidden = one["given"][:, :, 12:13] == 0
     assert (one["weight"][hidden] == 0).all()
 
 

@@ -20,6 +20,7 @@ def _maps() -> dict[str, NDArray[Any]]:
         "rendering": rng.integers(40, 200, (SIZE, SIZE, 3), dtype=np.uint8),
         "normals": rng.integers(-127, 128, (SIZE, SIZE, 3), dtype=np.int8),
         "place": rng.integers(-127, 128, (SIZE, SIZE, 3), dtype=np.int8),
+        "slopes": rng.integers(-127, 128, (SIZE, SIZE, 2), dtype=np.int8),
         "visible": np.full((SIZE, SIZE), 255, np.uint8),
         "weight": np.full((SIZE, SIZE), 255, np.uint8),
         "displacement": rng.normal(size=(SIZE, SIZE)).astype(np.float32),
@@ -33,6 +34,9 @@ def test_a_mirror_turns_vectors_round_and_two_change_nothing() -> None:
         np.testing.assert_array_equal(
             once[name][3, 5], maps[name][3, SIZE - 6] * np.array([-1, 1, 1], np.int8)
         )
+    np.testing.assert_array_equal(
+        once["slopes"][3, 5], maps["slopes"][3, SIZE - 6] * np.array([-1, 1], np.int8)
+    )
     for name in ("image", "displacement"):
         np.testing.assert_array_equal(once[name][3, 5], maps[name][3, SIZE - 6])
     for name, values in mirrored(once).items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ....core.errors import DataError
 from ....core.short_repr import short_repr
-from ....stages.relief import ReliefInput
+from ....stages.relief import ReliefInput, shading_slopes
 from .aged import AgedFields
 from .bases import BASE_MAPS, ReliefBase
 from .draw import FoldSettings, drawn_sample
@@ -22,7 +22,8 @@ from .draw import FoldSettings, drawn_sample
 __all__ = ["ReliefSample", "ReliefStore", "ReliefStoreWriter"]
 
 _SCHEMA = 1
-_GIVEN = ("image", "rendering", "normals", "place", "visible")
+_LIGHT = 0.1  # deviation of the logarithm of the light's coefficients in the fit from the true ones
+_GIVEN = ("image", "rendering", "normals", "place", "visible")  # slopes follow
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,12 @@ class ReliefStore:
         """The face number ``row``, without folds."""
         entry = self._told[row]
         maps = {name: np.array(self._arrays[name][row]) for name in BASE_MAPS}
+        light = np.asarray(entry["light"], np.float32)
+        given = {name: maps.pop(name) for name in _GIVEN}
         return ReliefBase(
-            ReliefInput(**{name: maps.pop(name) for name in _GIVEN}),
+            ReliefInput(**given, slopes=shading_slopes(given["normals"], light)),
             **maps,
-            light=np.asarray(entry["light"], np.float32),
+            light=light,
             expression=np.asarray(entry["expression"], np.float32),
             source=str(entry["source"]),
             subject=str(entry["subject"]),
@@ -121,8 +124,10 @@ class ReliefStore:
         rng = np.random.default_rng([self.seed, index])
         image, displacement, weight = drawn_sample(base, self.names, self.settings, rng, self.aged)
         given = base.given
+        # The fit's light is not quite the true one
+        light = base.light * np.exp(rng.normal(0, _LIGHT, (9, 1))).astype(np.float32)
         return ReliefSample(
-            ReliefInput(image, given.rendering, given.normals, given.place, given.visible),
+            replace(given, image=image, slopes=shading_slopes(given.normals, light)),
             displacement,
             weight,
             base.source,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["ReliefVariation", "mirrored", "varied"]
 
 _Maps = dict[str, NDArray[Any]]
-_TURNED = ("normals", "place")  # vectors whose x changes its sign in a mirror
+_TURNED = ("normals", "place", "slopes")  # vectors whose x changes its sign in a mirror
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ReliefVariation:
 
 
 def mirrored(maps: _Maps) -> _Maps:
-    """Everything left to right: vectors (``normals``, ``place``) change the sign of their x, too.
+    """Everything left to right: vectors (``normals``, ``place``, ``slopes``) change the sign of their x, too.
 
     Args:
         maps: each (S, S[, C]).

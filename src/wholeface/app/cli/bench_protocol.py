@@ -29,6 +29,7 @@ PROTOCOL_HELP = {
     "deocclusion": "how well what hides a face is taken away: PSNR, SSIM, colour and identity in the hole",
     "shrinkage": "does the fitted identity beat the mean face, and at what factor",
     "texture": "colours of hidden parts: fitted model, completion, graph-convolutional refinement",
+    "relief": "wrinkles and folds: found in visible skin, filled behind occluders, and whose they are",
     "perception": "detector, landmarks, fitted shape, parsing, masks and speed of the networks, beside mediapipe",
     "speed": "time and memory of each stage, end to end, on this machine",
     "render": "rasteriser, shading and the differentiable chain",

@@ -174,6 +174,7 @@ PROTOCOL_MODULES: Mapping[str, str] = {
     "deocclusion": "protocols.deocclusion",
     "shrinkage": "protocols.shrinkage",
     "texture": "protocols.texture",
+    "relief": "protocols.relief",
     "perception": "protocols.perception",
     "speed": "protocols.speed",
     "render": "protocols.render",

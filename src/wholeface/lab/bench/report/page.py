@@ -89,6 +89,16 @@ SECTIONS = (
         needs_data=True,
     ),
     Section(
+        "Wrinkles and folds",
+        "Fresh renders with folds of known height, of the model's skin and of photographed people's, through the "
+        "whole pipeline: what is found of the relief in visible skin, and what is filled in behind occluders. Then "
+        "people and rendered subjects, recognised by relief alone; the last table of each set follows the paper's "
+        "Table 1. The relief of the foundation is zero: it finds nothing, and its error is that of leaving relief "
+        "away.",
+        ("bench", "relief", "--data", "{data}"),
+        needs_data=True,
+    ),
+    Section(
         "Several photos of one person in one fit",
         "Rendered subjects who were never trained on, each in four images with other expressions, poses and light: "
         "the neutral shape of one photo's fit and of one fit of two and of four photos (`--same-person`), against "

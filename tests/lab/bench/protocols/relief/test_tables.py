@@ -37,7 +37,10 @@ def rendered() -> RenderedFound:
         ("model albedo", [sums(1, 1, 0.5, 2), sums(4, 1, 1, 2)]),
         ("photo albedo", [sums(1, 4, 0.2, 3)]),
     ):
-        for name, of in ((FOUNDATION, [ReliefSums(100, truth_truth=100, angle=400)] * len(faces)), (NETWORK, faces)):
+        for name, of in (
+            (FOUNDATION, [ReliefSums(100, truth_truth=100, angle=400)] * len(faces)),
+            (NETWORK, faces),
+        ):
             found.seen[name][group] += of
             found.seen[name][ALL] += of
             found.seen[name]["side"] += of

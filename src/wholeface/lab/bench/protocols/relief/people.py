@@ -165,6 +165,10 @@ def _fine(relief: AtlasRelief) -> NDArray[np.float32]:
     return np.where(relief.known, blurred, 0).astype(np.float32)
 
 
+def _fine_and_known(relief: AtlasRelief | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+    return None if relief is None else (_fine(relief), relief.known)
+
+
 def correlation_table(
     found: PeopleFound, title: str, systems: Sequence[str], seed: int
 ) -> tuple[Table, list[Metric]]:
@@ -172,14 +176,15 @@ def correlation_table(
     rows: list[Sequence[Cell]] = []
     metrics: list[Metric] = []
     for name in systems:
-        probes, gallery = ([None if r is None else (_fine(r), r.known) for r in found.of[name, which]]
-                           for which in (CLEAN, "gallery"))  # fmt: skip
+        probes, gallery = (
+            [_fine_and_known(r) for r in found.of[name, which]] for which in (CLEAN, "gallery")
+        )
         count = len(probes)
         matrix = np.full((count, count), np.nan)
         for i, one in enumerate(probes):
-            for j, other in enumerate(gallery):
-                if one is not None and other is not None:
-                    matrix[i, j] = shared_correlation(one[0], other[0], one[1] & other[1], _LEAST)
+            for j, two in enumerate(gallery):
+                if one is not None and two is not None:
+                    matrix[i, j] = shared_correlation(one[0], two[0], one[1] & two[1], _LEAST)
         own = np.diag(matrix)
         others = np.where(np.eye(count, dtype=bool), np.nan, matrix)
         apart = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in others])

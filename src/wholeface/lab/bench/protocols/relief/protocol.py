@@ -182,7 +182,7 @@ def _cost(found: RenderedFound) -> tuple[Table, list[Metric]]:
         )
     chosen = [row for row in rows if row[0] != ReliefByShading.name]
     if len(chosen) == len(_STAGES):
-        low, middle, high = (float(sum(row[k] for row in chosen)) for k in (2, 3, 4))
+        low, middle, high = np.array([row[2:] for row in chosen]).sum(axis=0).tolist()
         rows.append(("together, without shading", min(row[1] for row in chosen), low, middle, high))
         metrics.insert(0, Metric("time of a relief stage, median", "together", "256 px", middle, "ms"))
     columns = (("stage", ""), ("runs", "d"), ("least ms", ".1f"), ("median ms", ".1f"), ("90 % ms", ".1f"))

@@ -87,10 +87,11 @@ class _Compared:
         else:
             found = np.zeros_like(self.truth)
         pixel = self.ground.pixel_mm
-        fine, true = (finer_than(h, self.known, pixel).astype(np.float32) for h in (found, self.truth))
-        normals = [slopes_to_normals(h, self.ground) for h in (fine, true)]
+        known = self.known.astype(np.float32)
+        fine, true = (finer_than(h, known, pixel).astype(np.float32) for h in (found, self.truth))
+        tilted, truly = (slopes_to_normals(h, self.ground) for h in (fine, true))
         inner = counted & binary_erosion(self.known)
-        return relief_sums(fine, true, inner.astype(np.float32), *normals, self.ground.normals)
+        return relief_sums(fine, true, inner.astype(np.float32), tilted, truly, self.ground.normals)
 
 
 def measure_rendered(

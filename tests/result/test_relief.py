@@ -17,7 +17,7 @@ from wholeface.core.provenance import Provenance
 from wholeface.result.relief import displacement_image, relief_record
 from wholeface.stages import ReliefMap
 from wholeface.stages.relief.normal_map import frames_of, normal_map
-from wholeface.stages.texture.uv.atlas import atlas_of
+from wholeface.stages.texture.uv.atlas import FACE, atlas_of, surface_of
 
 Head = Callable[..., Reconstruction]
 _SIZE = 64
@@ -54,16 +54,19 @@ def test_displacements_in_steps_of_a_micrometre() -> None:
 
 def test_the_record_says_how_to_read_it_and_whence_it_comes(head: Reconstruction) -> None:
     assert head.relief is not None
-    record = relief_record(head.relief)
+    record = relief_record(head.model, head.relief)
     assert record is not None
     assert record["displacement"] == {"file": "displacement.png", "zero": 32768, "mm_per_step": 0.001}
-    codes = head.relief.provenance[head.relief.provenance > 0]
+    atlas = atlas_of(head.model, _SIZE)
+    face = surface_of(head.model).kind[atlas.triangle] == FACE
+    codes = head.relief.provenance.ravel()[atlas.texel[face]]
+    assert 0.1 < face.mean() < 0.9
     assert record["shares"] == pytest.approx(
         {"observed": (codes == 1).mean(), "example": (codes == 5).mean()}
     )
     seen = head.relief.displacement[head.relief.provenance == Provenance.OBSERVED]
     assert record["rms_mm"] == pytest.approx(np.sqrt((seen**2).mean()), rel=1e-5)
-    assert relief_record(None) is None
+    assert relief_record(head.model, None) is None
 
 
 def test_files_of_a_head_with_relief(head: Reconstruction, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def face_record(
         "pose_degrees": {"yaw": yaw, "pitch": pitch, "roll": roll},
         "hidden_fraction": face.hidden_fraction,
         "spectacles": _spectacles(face),
-        "relief": relief_record(face.relief),
+        "relief": relief_record(model, face.relief),
         "outside_fraction": face.quality.outside_fraction,
         "certainty": face.landmarks.certainty,
         "quality": {"verdict": face.quality.verdict, "reasons": list(face.quality.reasons)},

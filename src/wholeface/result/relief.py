@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from ..core.errors import UsageError
 from ..core.provenance import Provenance
+from ..morphable import MorphableModel
 from ..stages import ReliefMap
+from ..stages.texture.uv.atlas import FACE, atlas_of, surface_of
 
 __all__ = ["DETAILS", "check_detail", "displacement_image", "relief_record"]
 
@@ -35,17 +37,18 @@ def displacement_image(relief: ReliefMap) -> NDArray[np.uint16]:
     return (np.clip(np.rint(steps), 1 - _ZERO, _ZERO - 1) + _ZERO).astype(np.uint16)
 
 
-def relief_record(relief: ReliefMap | None) -> dict[str, Any] | None:
+def relief_record(model: MorphableModel, relief: ReliefMap | None) -> dict[str, Any] | None:
     """What ``face.json`` says of the relief: how to read ``displacement.png``, and where the relief comes from.
 
-    ``shares`` are of the texels that have relief or could have: those with a provenance. ``rms_mm`` is the root mean
-    square displacement of those observed.
+    ``shares`` are of the face's texels, or vertices. ``rms_mm`` is the root mean square displacement of those
+    observed.
     """
     if relief is None:
         return None
-    counts = np.bincount(relief.provenance.ravel(), minlength=len(Provenance))
+    codes = relief.provenance.ravel()
+    counts = np.bincount(codes[_of_the_face(model, relief)], minlength=len(Provenance))
     known = max(int(counts[1:].sum()), 1)
-    seen = relief.displacement[relief.provenance == Provenance.OBSERVED]
+    seen = relief.displacement.ravel()[codes == Provenance.OBSERVED]
     image = relief.displacement.ndim == 2  # else a value for each vertex, which is in the dense mesh alone
     return {
         "displacement": {"file": "displacement.png", "zero": _ZERO, "mm_per_step": _STEP} if image else None,
@@ -54,3 +57,13 @@ def relief_record(relief: ReliefMap | None) -> dict[str, Any] | None:
         },
         "rms_mm": float(np.sqrt(np.mean(np.square(seen, dtype=np.float64)))) if seen.size else 0.0,
     }
+
+
+def _of_the_face(model: MorphableModel, relief: ReliefMap) -> NDArray[np.int64]:
+    """Flat indices of the texels, or the vertices, that show the face: neither scalp, ears nor neck."""
+    surface = surface_of(model)
+    if relief.displacement.ndim == 1:
+        corners: NDArray[np.int64] = np.unique(surface.triangles[surface.kind == FACE]).astype(np.int64)
+        return corners
+    atlas = atlas_of(model, len(relief.displacement))
+    return atlas.texel[surface.kind[atlas.triangle] == FACE].astype(np.int64)

@@ -129,6 +129,26 @@ def _split(model: MorphableModel) -> UVSplit:
     )
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _change(line, inside, at):  # type: ignore[no-untyped-def]
+    """Derivative per texel along a row or column at a texel inside: of fourth order where all neighbours are inside.
+
+    That of second order would take a fifth of the slope off folds six texels apart.
+    """
+    last = len(line) - 1
+    before, after = at > 0 and inside[at - 1], at < last and inside[at + 1]
+    if not before and not after:
+        return np.float32(0.0)
+    if not before:
+        return line[at + 1] - line[at]
+    if not after:
+        return line[at] - line[at - 1]
+    near = line[at + 1] - line[at - 1]
+    if at < 2 or at > last - 2 or not inside[at - 2] or not inside[at + 2]:
+        return np.float32(0.5) * near
+    return (np.float32(8.0) * near - (line[at + 2] - line[at - 2])) * np.float32(1 / 12)
+
+
 @njit(cache=True, nogil=True)
 def _colour_rows(
     start: Any,
@@ -153,25 +173,12 @@ def _colour_rows(
             colours[row, column, 2] = 255
             if not inside[row, column]:
                 continue
-            here = heights[row, column]
-            left = right = above = below = here
-            wide = high = 0
-            if column > 0 and inside[row, column - 1]:
-                left = heights[row, column - 1]
-                wide += 1
-            if column < size - 1 and inside[row, column + 1]:
-                right = heights[row, column + 1]
-                wide += 1
-            if row > 0 and inside[row - 1, column]:
-                above = heights[row - 1, column]
-                high += 1
-            if row < size - 1 and inside[row + 1, column]:
-                below = heights[row + 1, column]
-                high += 1
-            if left == right and above == below:
+            along_u = _change(heights[row], inside[row], column) * np.float32(size)
+            along_v = -_change(heights[:, column], inside[:, column], row) * np.float32(
+                size
+            )  # v grows upwards
+            if along_u == 0.0 and along_v == 0.0:
                 continue
-            along_u = (right - left) * np.float32(size / max(wide, 1))
-            along_v = (above - below) * np.float32(size / max(high, 1))
             k = nearest[row, column]
             f = triangle[k]
             slopes[:] = np.float32(0.0)

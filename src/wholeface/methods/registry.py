@@ -16,6 +16,7 @@ METHODS: dict[str, str] = {
     "auto": "auto",
     "analysis": "analysis",
     "eyeglasses": "eyeglasses",
+    "layered": "layered",
     "parsing_guided": "parsing_guided",
 }
 """Name on the command line -> module of this package whose ``METHOD`` runs."""

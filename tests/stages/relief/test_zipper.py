@@ -13,6 +13,7 @@ from wholeface.core.provenance import Provenance
 from wholeface.morphable import MorphableModel, Parameters
 from wholeface.render import Camera, ambient_light, vertex_normals
 from wholeface.stages import FaceFit, FaceState, ReliefMap
+from wholeface.stages.relief.dense.subdivision import curved_points
 from wholeface.stages.relief.zipper import dense_mesh, zippered_mesh
 from wholeface.stages.texture.uv.atlas import FACE, atlas_of, surface_of
 
@@ -128,12 +129,14 @@ def test_zippered_vertices_lie_on_the_detailed_face(
     triangles = surface_of(head).triangles
     shape = face.fit.posed.shape
     normals = vertex_normals(shape, head.triangles).numpy()
-    place = mesh.spread(shape.numpy() + heights[:, None] * normals, triangles)
+    corners = triangles[mesh.source]
+    rounded = curved_points(shape.numpy()[corners], normals[corners], mesh.barycentric)
+    place = rounded + mesh.spread(heights[:, None] * normals, triangles)
     inner = mesh.spread(surface_of(head).rim, triangles) > 12
     # Along the ray, not the normal: beside it by as much as the surface turns away, but on the same surface.
     along = mesh.spread(normals, triangles)
     off = np.abs(((mesh.vertices - place) * along).sum(axis=1))[inner]
-    bare = np.abs(((mesh.vertices - mesh.spread(shape.numpy(), triangles)) * along).sum(axis=1))[inner]
+    bare = np.abs(((mesh.vertices - rounded) * along).sum(axis=1))[inner]
     assert np.median(off) < 0.25 * np.median(bare)
     assert np.quantile(off, 0.9) < 0.15
 

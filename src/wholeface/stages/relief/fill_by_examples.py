@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -22,8 +22,8 @@ from ..texture.uv.atlas import FACE, surface_of
 from ..tools import Tools
 from ..upright import UprightFace, upright
 from .examples import (
+    DEFAULT_EMBEDDING,
     SHIPPED_REFERENCES,
-    CoefficientEmbedding,
     ReferenceSet,
     ReliefEmbedding,
     aligned,
@@ -65,7 +65,7 @@ class FillByExamples:
     """
 
     references: Path | None = None
-    embedding: ReliefEmbedding = field(default_factory=CoefficientEmbedding)
+    embedding: ReliefEmbedding = DEFAULT_EMBEDDING
     alignment: Literal["mesh", "similarity"] = "mesh"
     count: int = 100
     screen_mm: float | None = None

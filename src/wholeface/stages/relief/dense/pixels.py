@@ -16,6 +16,7 @@ from ...upright import UprightFace
 from ..bump import along_ray
 from ..symmetry.mirror import vertex_places
 from ..symmetry.sampling import BumpSampler
+from .subdivision import curved_points
 
 __all__ = ["DensePixels", "dense_pixels", "detailed_vertices", "facing", "on_image"]
 
@@ -92,11 +93,17 @@ def dense_pixels(where: UprightFace, bump: BumpMap) -> DensePixels:
     home = triangle[row, column].astype(np.int64)
     barycentric = seen.barycentric[0].cpu().float().numpy()[row, column]
     corners = surface.triangles[home]
-    foundation = np.einsum("pk,pkc->pc", barycentric, where.posed.points.cpu().double().numpy()[corners])
-    normals = np.einsum("pk,pkc->pc", barycentric, where.posed.normals.cpu().double().numpy()[corners])
+    vertices, directions = (
+        t.cpu().double().numpy()[corners] for t in (where.posed.points, where.posed.normals)
+    )
+    foundation = np.einsum("pk,pkc->pc", barycentric, vertices)
+    normals = np.einsum("pk,pkc->pc", barycentric, directions)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     rays = foundation / np.linalg.norm(foundation, axis=1, keepdims=True)
-    change = along_ray(bump.displacement[row, column], normals, rays)
+    # Flat triangles would show their edges between so many vertices.
+    rounding = curved_points(vertices, directions, barycentric) - foundation
+    height = bump.displacement[row, column] + np.einsum("pc,pc->p", rounding, normals)
+    change = along_ray(height, normals, rays)
     kept = np.einsum("pc,pc->p", normals, rays) < -_LEAST_COSINE
     pixels = np.stack([column, row], axis=1).astype(np.float64)
     points = foundation + change[:, None] * rays

@@ -13,7 +13,7 @@ from ....core.short_repr import short_repr
 from ....morphable import MorphableModel
 from ...texture.uv.atlas import FACE, has_uv, surface_of
 
-__all__ = ["Subdivision", "subdivided", "subdivision_of"]
+__all__ = ["Subdivision", "curved_points", "subdivided", "subdivision_of"]
 
 Array = NDArray[Any]
 _MOST_LEVELS = 4
@@ -71,11 +71,22 @@ class Subdivision:
 
         Source: Boubekeur & Alexa 2008, "Phong tessellation".
         """
-        corner, normal = vertices[triangles[self.source]], normals[triangles[self.source]]
-        flat = np.einsum("vk,vkc->vc", self.barycentric, corner)
-        away = np.einsum("vkc,vkc->vk", flat[:, None] - corner, normal)
-        curved: Array = flat - _ROUND * np.einsum("vk,vk,vkc->vc", self.barycentric, away, normal)
-        return curved
+        corners = triangles[self.source]
+        return curved_points(vertices[corners], normals[corners], self.barycentric)
+
+
+def curved_points(corners: Array, normals: Array, barycentric: Array) -> Array:
+    """(P, 3) points on curved triangles; see :meth:`Subdivision.curved`.
+
+    Args:
+        corners: (P, 3, 3) of each point's triangle.
+        normals: (P, 3, 3) unit, at them.
+        barycentric: (P, 3).
+    """
+    flat = np.einsum("pk,pkc->pc", barycentric, corners)
+    away = np.einsum("pkc,pkc->pk", flat[:, None] - corners, normals)
+    curved: Array = flat - _ROUND * np.einsum("pk,pk,pkc->pc", barycentric, away, normals)
+    return curved
 
 
 def subdivision_of(model: MorphableModel, levels: int) -> Subdivision:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ....core.errors import UsageError
 from ...state import FaceState
 
-__all__ = ["CoefficientEmbedding", "ReliefEmbedding"]
+__all__ = ["DEFAULT_EMBEDDING", "CoefficientEmbedding", "ReliefEmbedding"]
 
 
 @runtime_checkable
@@ -69,6 +69,10 @@ class CoefficientEmbedding:
         albedo = _first(parameters.albedo.detach().cpu().numpy(), self.albedo)
         vector = np.concatenate([identity, self.albedo_weight * albedo]).astype(np.float32)
         return unit(vector)
+
+
+DEFAULT_EMBEDDING: ReliefEmbedding = CoefficientEmbedding()
+"""With which the shipped set was made."""
 
 
 def _first(values: NDArray[np.floating], count: int) -> NDArray[np.floating]:

@@ -58,7 +58,7 @@ def test_a_normal_map_is_written_and_named_for_the_skin(mesh_factory, tmp_path):
     assert [f.name for f in files] == ["face_texture.png", "face_normals.png", "face.mtl", "face.obj"]
     np.testing.assert_array_equal(np.asarray(Image.open(files[1])), normals)
     skin, glossy = files[2].read_text().split("newmtl ")[1:]
-    assert "\nnorm face_normals.png\nmap_Bump face_normals.png\n" in skin
+    assert "\nnorm face_normals.png\nmap_Bump -bm 1 face_normals.png\n" in skin
     assert "normals" not in glossy
 
 

@@ -22,7 +22,7 @@ def write_obj(path: str | os.PathLike[str], mesh: Mesh) -> tuple[Path, ...]:
     """Writes a mesh as OBJ in millimetres, with ``<stem>.mtl`` and ``<stem>_texture.png`` beside it.
 
     A normal map is written as ``<stem>_normals.png`` and named twice, by ``norm``, its proper keyword, and by
-    ``map_Bump``, where Blender and others look for it.
+    ``map_Bump``, where Blender and others look for it; without ``-bm 1`` Blender takes its strength for 0.
 
     A mesh with ``colours`` instead of a texture has them, sRGB in [0, 1], behind each vertex's position, where most
     readers look for them. Vertices keep their order and number; UV points have indices of their own, so nothing
@@ -70,7 +70,7 @@ def _materials(texture_name: str | None, normals_name: str | None, mesh: Mesh) -
         if texture_name:
             lines.append(f"map_Kd {texture_name}")
         if normals_name and name != "glossy":
-            lines += [f"norm {normals_name}", f"map_Bump {normals_name}"]
+            lines += [f"norm {normals_name}", f"map_Bump -bm 1 {normals_name}"]
         lines.append("")
     return "\n".join(lines)
 

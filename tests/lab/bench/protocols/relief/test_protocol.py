@@ -14,7 +14,11 @@ from wholeface.lab.bench.protocols.relief.systems import FOUNDATION, SHADING
 def test_everything_is_measured_without_source_material() -> None:
     report = load_protocol("relief").run(RunOptions(quick=True, count=1, seed=1, split="validation"))
     titles = [table.title for table in report.tables]
-    assert titles[:3] == ["Relief in visible skin", "Relief in visible skin, by light", "Relief behind occluders"]
+    assert titles[:3] == [
+        "Relief in visible skin",
+        "Relief in visible skin, by light",
+        "Relief behind occluders",
+    ]
     assert titles[-1] == "Cost of relief"
     rows = {(row[0], row[2]): row for row in report.tables[0].rows}
     assert {(group, name) for group in ("all", "model albedo") for name in (FOUNDATION, SHADING)} <= set(rows)

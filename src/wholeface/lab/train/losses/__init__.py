@@ -5,6 +5,7 @@ from .detector import DetectorTargets, assign_cells, detector_loss
 from .distillation import FaceGeometry, block_mse, coefficient_mse
 from .eyewear import EyewearLoss, eyewear_loss
 from .feature_distance import feature_matching_loss, perceptual_loss
+from .focus import FocusWeights, focus_encoder_loss, focus_mask_loss, neighbour_distance, robust_mask
 from .landmarks import LandmarkLoss, landmark_loss
 from .parsing import ParsingLoss, parsing_loss
 from .pixels import pixel_loss, total_variation
@@ -32,6 +33,7 @@ __all__ = [
     "EyewearLoss",
     "FaceGeometry",
     "FisnWeights",
+    "FocusWeights",
     "LandmarkLoss",
     "Objective",
     "ParsingLoss",
@@ -47,10 +49,13 @@ __all__ = [
     "face_feature_term",
     "feature_matching_loss",
     "fisn_loss",
+    "focus_encoder_loss",
+    "focus_mask_loss",
     "generator_loss",
     "gram_matrix",
     "landmark_loss",
     "landmark_term",
+    "neighbour_distance",
     "occlusion_attention",
     "parsing_loss",
     "perceptual_loss",
@@ -58,6 +63,7 @@ __all__ = [
     "pixel_term",
     "regression_loss",
     "regularisation_term",
+    "robust_mask",
     "style_loss",
     "total_variation",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -40,13 +40,17 @@ class RenderedFace:
 class FaceRenderer:
     """Draws the face from chin to hairline and from ear to ear, eyes and mouth included; differentiable.
 
+    The rest of the head is not shown, but hides what lies behind it.
+
     Args:
-        model: the part of a face model that is drawn, a model by itself.
+        model: face model.
+        inside: (F,) bool, triangles of the face.
         points: (68, 3) mm, landmarks of the mean face.
         modes: (K + E, 204) mm, how identity and expression move them.
     """
 
     model: MorphableModel
+    inside: Tensor
     points: Tensor
     modes: Tensor
 
@@ -70,7 +74,9 @@ class FaceRenderer:
             camera: shared, or with N intrinsics.
         """
         found = render_parameters(self.model, self._allowed(parameters), camera)
-        return RenderedFace(linear_to_srgb(found.image), found.mask[:, None].to(found.image.dtype))
+        region = (found.mask & self.inside[found.fragments.triangle.clamp_min(0).long()])[:, None]
+        image = torch.where(region, linear_to_srgb(found.image), 0.0)
+        return RenderedFace(image, region.to(image.dtype))
 
     def landmarks(self, parameters: Parameters, camera: Camera) -> Tensor:
         """(N, 68, 2) pixels where the landmarks are seen.
@@ -86,7 +92,12 @@ class FaceRenderer:
 
     def to(self, device: torch.device | str) -> FaceRenderer:
         """The same on another device."""
-        return FaceRenderer(self.model.to(device=device), self.points.to(device), self.modes.to(device))
+        return FaceRenderer(
+            self.model.to(device=device),
+            self.inside.to(device),
+            self.points.to(device),
+            self.modes.to(device),
+        )
 
     def _allowed(self, parameters: Parameters) -> Parameters:
         return parameters.with_(expression=self.model.prior.clamp(parameters.expression))
@@ -96,36 +107,10 @@ def _build(model: MorphableModel) -> FaceRenderer:
     if model.landmarks_68 is None:
         raise UsageError(f"face model {model.name!r} has no 68 landmarks, by which its face is found")
     inside = face_zones(model).attributes[:, ZONES.index("region")].to(model.mean.device) > 0
-    triangles = model.triangles[inside[model.triangles].all(dim=1)]
-    chosen, corners = torch.unique(triangles, return_inverse=True)
-    albedo = model.albedo
-    face = replace(
-        model,
-        mean=model.mean[chosen],
-        identity=model.identity[:, chosen],
-        expression=model.expression[:, chosen],
-        triangles=corners.reshape(triangles.shape),
-        uv=None,
-        uv_triangles=None,
-        mirror=None,
-        regions={},
-        landmarks_68=None,
-        landmarks_478=None,
-        albedo=None
-        if albedo is None
-        else replace(
-            albedo,
-            mean=albedo.mean[chosen],
-            basis=albedo.basis[:, chosen],
-            mean_texture=None,
-            basis_texture=None,
-        ),
-        extras={},
-        expression_prior=model.prior,
-    )
     modes = torch.cat([model.identity, model.expression])
     return FaceRenderer(
-        face,
+        model,
+        inside[model.triangles].all(dim=1),
         model.landmarks_68.points(model.mean, model.triangles),
         model.landmarks_68.points(modes, model.triangles).flatten(1),
     )

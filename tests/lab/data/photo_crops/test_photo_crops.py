@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wholeface.core.errors import DataError
-from wholeface.lab.data.photo_crops import PhotoCrops, Truth, build_photo_crops, cached_photo_crops, folder_photos
+from wholeface.lab.data.photo_crops import (
+    PhotoCrops,
+    Truth,
+    build_photo_crops,
+    cached_photo_crops,
+    folder_photos,
+)
 from wholeface.perceive import FaceLandmarks
 
 SIZE, MARGIN = 40, 1.6

@@ -44,7 +44,7 @@ def _plane(rows: list[list[float]]) -> Tensor:
 
 
 def test_the_neighbourhood_by_hand() -> None:
-    """A bright pixel of the rendering moved by one explains a bright pixel of the target; one moved by two does not."""
+    """A bright pixel of the rendering explains one of the target that lies one pixel away, not two."""
     target = _grey([[0.0, 0.0, 1.0, 0.0, 0.0]])
     everywhere = torch.ones(1, 1, 1, 5, dtype=D)
     near, far = _grey([[0.0, 1.0, 0.0, 0.0, 0.0]]), _grey([[1.0, 0.0, 0.0, 0.0, 0.0]])
@@ -196,7 +196,9 @@ def test_the_pixel_loss_pulls_at_what_is_rendered(small_model: MorphableModel, r
         first = render_parameters(model, fixed, camera)
     region = first.mask[:, None].to(D)
     inner = region * (torch.nn.functional.avg_pool2d(region, 3, 1, 1) > 0.99)  # the outline has no gradient
-    target = (linear_to_srgb(first.image) + 0.1 * torch.rand(1, 3, 40, 40, generator=rng, dtype=D)).clamp(0, 1)
+    target = (linear_to_srgb(first.image) + 0.1 * torch.rand(1, 3, 40, 40, generator=rng, dtype=D)).clamp(
+        0, 1
+    )
     mask = torch.rand(1, 1, 40, 40, generator=rng, dtype=D)
 
     def loss(albedo: Tensor, light: Tensor, expression: Tensor) -> Tensor:

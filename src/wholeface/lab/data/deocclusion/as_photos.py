@@ -1,4 +1,4 @@
-"""A store of composites as a folder of photos: ``python -m wholeface.lab.data.deocclusion.as_photos STORE -o PHOTOS``.
+"""A store of composites as photos: ``python -m wholeface.lab.data.deocclusion.as_photos STORE -o PHOTOS``.
 
 For whatever reads folders of photos: the recipe ``focus``, and with ``--masks``, which writes the true masks beside
 them, ``wholeface bench occluders`` and ``wholeface bench segmentation``.
@@ -63,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m wholeface.lab.data.deocclusion.as_photos", description=__doc__.splitlines()[0]
     )
     parser.add_argument("store", type=Path, help="store of composites")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="PHOTOS", help="folder of the photos")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="PHOTOS", help="folder of the photos"
+    )
     parser.add_argument("--masks", action="store_true", help="write the true masks beside them")
     parser.add_argument(
         "--clean", type=int, default=0, metavar="N", help="write every N-th photo without its occluder, too"

@@ -18,7 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("photos", type=Path, help="folder of photos")
     parser.add_argument("--size", type=int, required=True, help="edge of the crops in pixels")
-    parser.add_argument("--margin", type=float, required=True, help="edge of a crop over the side of the face")
+    parser.add_argument(
+        "--margin", type=float, required=True, help="edge of a crop over the side of the face"
+    )
     parser.add_argument("--cache", type=Path, help="folder of the stores (default: the user's cache)")
     options = parser.parse_args(arguments)
 

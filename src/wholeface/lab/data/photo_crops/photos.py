@@ -57,7 +57,11 @@ def folder_photos(folder: Path) -> list[FolderPhoto]:
 def _plain(folder: Path) -> list[FolderPhoto]:
     suffixes = readable_suffixes()
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-    annotated = {path.with_name(path.name.replace("_face.png", "")) for path in files if path.name.endswith("_face.png")}
+    annotated = {
+        path.with_name(path.name.replace("_face.png", ""))
+        for path in files
+        if path.name.endswith("_face.png")
+    }
     found = []
     for path in files:
         if path.stem.endswith(_MASKS) and _stem(path) in annotated:

@@ -218,7 +218,9 @@ def coefficient_loss(*blocks: Tensor) -> Tensor:
     return torch.cat(blocks, dim=-1).square().mean()
 
 
-def robust_mask(target: Tensor, rendered: Tensor, region: Tensor, threshold: float = ROBUST_THRESHOLD) -> Tensor:
+def robust_mask(
+    target: Tensor, rendered: Tensor, region: Tensor, threshold: float = ROBUST_THRESHOLD
+) -> Tensor:
     r"""Equation 9: a pixel that is rendered roughly as it is belongs to the face.
 
     .. math:: M_{pre, ij} = 1 \text{ where } \| I_{T, ij} - I_{R, ij} \|^2 < \xi \text{ on } \Phi, \text{ else } 0

@@ -87,7 +87,7 @@ class FaceRenderer:
         """
         known = self._allowed(parameters)
         moved = torch.cat([known.identity, known.expression], dim=-1) @ self.modes
-        points = self.points + moved.unflatten(-1, (-1, 3))
+        points = self.points + moved.reshape(*moved.shape[:-1], -1, 3)
         return camera.project(to_camera(points, known.rotation, known.translation))
 
     def to(self, device: torch.device | str) -> FaceRenderer:

@@ -68,7 +68,7 @@ def build_photo_crops(
         for name in ("image", "landmarks", "matrix", "truth", "done")
     }
     for row in np.flatnonzero(arrays["done"] == 0):
-        photo = photos[row]
+        photo = photos[int(row)]
         detector = load_detector() if detector is None else detector
         try:
             found = _crop(photo, size, margin, detector)

@@ -16,6 +16,7 @@ METHODS: dict[str, str] = {
     "auto": "auto",
     "analysis": "analysis",
     "eyeglasses": "eyeglasses",
+    "focus": "focus",
     "layered": "layered",
     "parsing_guided": "parsing_guided",
 }

@@ -56,6 +56,8 @@ METHOD_NETWORKS: dict[str, tuple[str, str]] = {
     "eyeglasses": ("EyeglassesNet", "eyeglasses"),
     "eyeglasses_deleter": ("UNet", "eyeglasses"),
     "fisn": ("Fisn", "parsing_guided"),
+    "focus": ("ParameterNet", "focus"),
+    "focus_mask": ("UNet", "focus"),
     "relief": ("ReliefNet", "relief"),
     "student": ("ParameterNet", "distilled"),
     "texture_graph": ("TextureGraphNet", "texture_graph"),

@@ -1,4 +1,4 @@
-"""The model's mesh with patches of pixels in the place of some of its triangles."""
+"""A subdivided mesh with patches of pixels in the place of some of its triangles."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....morphable import MorphableModel
-from ...texture.uv.atlas import FACE, has_uv, surface_of
-from ..symmetry.mirror import vertex_places
 from .mesh import DenseMesh
 from .patch import Patch
+from .subdivision import Subdivision
 
 __all__ = ["Joined"]
 
@@ -22,81 +20,62 @@ class Joined:
     """Collects patches, then makes the mesh.
 
     Args:
-        model: face model.
-        vertices: (V, 3) its vertices, with their relief.
+        fine: where the vertices of the subdivided mesh lie on the model's.
+        vertices: (V', 3) its vertices, with their relief.
+        face: (F',) bool, triangles of the face.
 
     Attributes:
-        at_seam: (F,) bool, triangles at a vertex that has several places in UV.
+        at_seam: (F',) bool, triangles at a vertex that has several places in UV.
     """
 
-    def __init__(self, model: MorphableModel, vertices: Array) -> None:
-        self._surface = surface_of(model)
-        self._corners = self._surface.triangles.astype(np.int64)
-        self._textured = has_uv(model)
-        self._flat, self._uv = self._corners, np.zeros((len(vertices), 2))
-        if self._textured:
-            assert model.uv is not None
-            assert model.uv_triangles is not None
-            self._flat = model.uv_triangles.cpu().numpy().astype(np.int64)
-            self._uv = model.uv.detach().cpu().double().numpy()
-        face = self._surface.kind == FACE
-        self._place = np.full(len(vertices), -1, np.int64)  # in UV, of each vertex of the face
-        self._place[self._corners[face]] = self._flat[face]
-        torn = np.zeros(len(vertices), bool)
-        torn[self._corners[face][self._place[self._corners[face]] != self._flat[face]]] = True
-        self.at_seam: NDArray[np.bool_] = np.asarray(torn[self._corners].any(axis=1))
-        source, barycentric = vertex_places(model)
+    def __init__(self, fine: Subdivision, vertices: Array, face: Array) -> None:
+        self._fine = fine
+        count = len(vertices)
+        textured = fine.uv is not None and fine.uv_triangles is not None
+        self._flat: Array = fine.triangles
+        self._uv: Array = np.zeros((count, 2))
+        if fine.uv is not None and fine.uv_triangles is not None:
+            self._flat, self._uv = fine.uv_triangles, fine.uv
+        self._textured = textured
+        corners = fine.triangles[face]
+        self._place = np.full(count, -1, np.int64)  # in UV, of each vertex of the face
+        self._place[corners] = self._flat[face]
+        torn = np.zeros(count, bool)
+        torn[corners[self._place[corners] != self._flat[face]]] = True
+        self.at_seam: NDArray[np.bool_] = np.asarray(torn[fine.triangles].any(axis=1))
         self._vertices, self._places = [vertices], [self._uv]
-        self._source, self._barycentric = [source.astype(np.int64)], [barycentric]
-        self._kept = np.ones(len(self._corners), bool)
+        self._source, self._barycentric = [fine.source], [fine.barycentric.astype(np.float32)]
+        self._kept = np.ones(len(fine.triangles), bool)
         self._added: list[tuple[Array, Array, Array]] = []  # triangles, in UV, parents
 
-    def add(self, patch: Patch, points: Array, home: Array, barycentric: Array) -> None:
-        """Put a patch in the place of the triangles that it replaces.
+    def add(
+        self, patch: Patch, border: Array, replaced: Array, points: Array, places: Array, home: Array,
+        barycentric: Array, *, turned: bool = False,
+    ) -> None:  # fmt: skip
+        """Put a patch in the place of some triangles.
 
         Args:
             patch: see :func:`wholeface.stages.relief.dense.patch.patch_of`.
+            border: (B,) the vertices that its border's are: its own, or their mirror images.
+            replaced: (F',) bool, what it replaces: its own, or its mirror image.
             points: (P, 3) its points in model space.
+            places: (P, 2) in UV.
             home: (P,) the triangle of the model on which each lies.
             barycentric: (P, 3) where on it.
+            turned: the patch is a mirror image, so that its triangles turn the other way.
         """
-        self._put(patch.triangles, patch.border, patch.replaced, points, home, barycentric)
-
-    def add_mirrored(self, patch: Patch, points: Array, home: Array, barycentric: Array) -> None:
-        """Put the mirror image of a patch in the place of the mirror images of the triangles that it replaces.
-
-        Args:
-            patch: of the seen half.
-            points: (P, 3) reflected points, model space.
-            home: (P,) the triangle of the seen half on which each original lies.
-            barycentric: (P, 3) where on it.
-        """
-        surface = self._surface
-        assert surface.mirror is not None
-        replaced = np.zeros(len(self._corners), bool)
-        replaced[surface.mirror_triangle[patch.replaced]] = True
-        turned = np.zeros_like(barycentric)
-        np.put_along_axis(turned, surface.mirror_corner[home].astype(np.int64), barycentric, axis=1)
-        self._put(
-            patch.triangles[:, [0, 2, 1]], surface.mirror[patch.border].astype(np.int64), replaced,
-            points, surface.mirror_triangle[home].astype(np.int64), turned,
-        )  # fmt: skip
-
-    def _put(
-        self, triangles: Array, border: Array, replaced: Array, points: Array, home: Array, barycentric: Array
-    ) -> None:
         first = sum(len(v) for v in self._vertices)
+        triangles = patch.triangles[:, [0, 2, 1]] if turned else patch.triangles
         vertex = np.concatenate([border, first + np.arange(len(points))])
-        anchor = np.zeros(len(self._place), np.int64)  # some replaced triangle of each vertex
-        chosen = np.flatnonzero(replaced)
-        anchor[self._corners[chosen]] = chosen[:, None]
+        anchor = np.zeros(len(self._place), np.int64)  # the model's triangle at each vertex of the border
+        anchor[self._fine.triangles[replaced]] = self._fine.parent[replaced][:, None]
         parents = np.concatenate([anchor[border], home])
         inner = triangles.max(axis=1)  # points come after the border: of a pixel, where there is one
         flat = vertex
         if self._textured:
             start = sum(len(p) for p in self._places)
             flat = np.concatenate([self._place[border], start + np.arange(len(points))])
-            self._places.append(np.einsum("pk,pkc->pc", barycentric, self._uv[self._flat[home]]))
+            self._places.append(places)
         self._added.append((vertex[triangles], flat[triangles], parents[inner]))
         self._vertices.append(points)
         self._source.append(home)
@@ -105,8 +84,8 @@ class Joined:
 
     def mesh(self) -> DenseMesh:
         """Vertices that no triangle uses any more are left out."""
-        corners = np.concatenate([self._corners[self._kept], *(part[0] for part in self._added)])
-        parent = np.concatenate([np.flatnonzero(self._kept), *(part[2] for part in self._added)])
+        corners = np.concatenate([self._fine.triangles[self._kept], *(part[0] for part in self._added)])
+        parent = np.concatenate([self._fine.parent[self._kept], *(part[2] for part in self._added)])
         used, renumbered = np.unique(corners, return_inverse=True)
         uv, flat = None, None
         if self._textured:

@@ -1,4 +1,4 @@
-"""The detailed face in camera space: its pixels, and the vertices of the model that the photo shows."""
+"""The detailed face in camera space: its pixels, and points of the model that the photo shows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from ...state import BumpMap
 from ...texture.uv.atlas import surface_of
 from ...upright import UprightFace
 from ..bump import along_ray
-from ..symmetry.mirror import vertex_places
 from ..symmetry.sampling import BumpSampler
 from .subdivision import curved_points
 
-__all__ = ["DensePixels", "dense_pixels", "detailed_vertices", "facing", "on_image"]
+__all__ = ["DensePixels", "dense_pixels", "detailed_points", "facing", "on_image"]
 
 _VISIBLE = 0.3  # of the quality of a sample, from which a vertex counts as seen
 _LEAST_COSINE = 0.2  # between normal and ray, of pixels that become vertices
@@ -32,7 +31,7 @@ class DensePixels:
     Args:
         pixels: (P, 2) float64, column and row.
         points: (P, 3) float64 mm, camera space.
-        home: (P,) int64, the triangle of the foundation that each shows.
+        home: (P,) int64, the model's triangle that each shows.
         barycentric: (P, 3) float32, where on it.
     """
 
@@ -65,20 +64,30 @@ def facing(triangles: NDArray[np.int64], projected: NDArray[np.float64]) -> NDAr
     return area > _LEAST_AREA
 
 
-def detailed_vertices(
-    where: UprightFace, bump: BumpMap
+def detailed_points(
+    where: UprightFace, bump: BumpMap, triangle: NDArray[Any], barycentric: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """The foundation's vertices, and those of them that are visible moved along their rays to the detailed depth.
+    """Points of the foundation, and those of them that are visible moved along their rays to the detailed depth.
+
+    Args:
+        where: the face in the frame of the bump map.
+        bump: of the face.
+        triangle: (P,) of the model, on which they lie.
+        barycentric: (P, 3) where on it.
 
     Returns:
-        (V, 3) foundation and (V, 3) detailed, camera space; (V,) which are visible.
+        (P, 3) foundation, rounded, and (P, 3) detailed, camera space; (P,) which are visible.
     """
-    triangle, barycentric = vertex_places(where.posed.model)
-    found = BumpSampler(where, bump)(triangle, barycentric)
+    found = BumpSampler(where, bump)(triangle, barycentric.astype(np.float32))
     visible = found.quality > _VISIBLE
-    foundation = where.posed.points.cpu().double().numpy()
+    corners = surface_of(where.posed.model).triangles[triangle]
+    vertices, directions = (
+        t.cpu().double().numpy()[corners] for t in (where.posed.points, where.posed.normals)
+    )
+    foundation = curved_points(vertices, directions, barycentric)
+    normals = np.einsum("pk,pkc->pc", barycentric, directions)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     rays = foundation / np.linalg.norm(foundation, axis=1, keepdims=True)
-    normals = where.posed.normals.cpu().double().numpy()
     change = along_ray(np.where(visible, found.value, np.float32(0)), normals, rays)
     return foundation, foundation + change[:, None] * rays, visible
 

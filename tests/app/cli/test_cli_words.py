@@ -21,7 +21,17 @@ def _exit_code(*words: str) -> int:
     return int(caught.value.code or 0)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["reconstruct", "--help"], ["bench", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["reconstruct", "--help"],
+        ["bench", "--help"],
+        ["view", "--help"],
+        ["serve", "--help"],
+        ["--version"],
+    ],
+)
 def test_help_exits_with_0(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert _exit_code(*words) == 0
     assert "wholeface" in capsys.readouterr().out
@@ -143,6 +153,8 @@ def test_wrong_weights_are_said_once_for_all_photos(
         ["bench", "now", "--out", ""],
         ["weights", "verify", ""],
         ["weights", "export", "checkpoint", "-o", ""],
+        ["view", ""],
+        ["serve", "--store", ""],
     ],
 )
 def test_an_empty_name_never_means_the_current_folder(

@@ -14,8 +14,10 @@ from ._terminal import reason_of, say, tolerant_streams
 from .bench import add_bench_parser
 from .info import add_info_parser
 from .reconstruct import add_reconstruct_parser
+from .serve import add_serve_parser
 from .synth import add_synth_parser
 from .train import add_train_parser
+from .view import add_view_parser
 from .weights import add_weights_parser
 
 __all__ = ["main"]
@@ -25,6 +27,8 @@ WholeFace turns one photo of a partly hidden face into a complete, textured, ani
 and says which parts it saw and which it made up.
 
   wholeface reconstruct photo.jpg -o out      one head for every face in the photo
+  wholeface view out/photo                    look at it in the browser
+  wholeface serve                             a page in the browser, and a service for programs
   wholeface bench speed                       how long each step takes on this machine
   wholeface train --list                      the recipes by which its networks are trained
   wholeface synth --count 100 -o faces        training images of occluded faces
@@ -47,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"wholeface {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_reconstruct_parser(commands)
+    add_view_parser(commands)
+    add_serve_parser(commands)
     add_bench_parser(commands)
     add_synth_parser(commands)
     add_train_parser(commands)

@@ -69,7 +69,7 @@ def create_app(settings: ServeSettings | None = None, *, log: Callable[[str], No
         title="WholeFace", version=__version__, description=_DESCRIPTION, lifespan=lifespan, docs_url=None,
         redoc_url=None,
     )  # fmt: skip
-    app.add_middleware(Guard, settings=chosen, metrics=metrics)  # type: ignore[arg-type]  # starlette's protocol
+    app.add_middleware(Guard, settings=chosen, metrics=metrics)
     add_common_routes(app, chosen, mode="serve", ready=lambda: desk.crew.ready)
     app.include_router(result_routes(lambda: desk.store, desk.position))
     _add_work_routes(app, desk, chosen, metrics)

@@ -162,6 +162,7 @@ def _write(photo: Photo, heads: Sequence[Reconstruction], folder: Path, options:
             formats=options["formats"],
             expressions=options["expressions"],
             expression_names=options["expression_names"],
+            detail=options["detail"],
             options=options,
         )
         write_screen_copies(place, place)

@@ -33,6 +33,9 @@ class Options(BaseModel):
     )
     expressions: bool = Field(True, description="Write the named expressions as morph targets of the GLB.")
     expression_names: Literal["arkit", "ict"] = Field("arkit", description="How these are called.")
+    detail: Literal["normal", "mesh", "none"] = Field(
+        "normal", description="Wrinkles and folds by a normal map, by a dense mesh, or not."
+    )
     fast: bool = Field(False, description="Skip the photometric refinement.")
     method: str | None = Field(
         None, pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$", description="Another system; see docs/methods.md."

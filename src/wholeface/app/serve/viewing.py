@@ -180,7 +180,7 @@ def create_view_app(
     for viewed in results:
         shelf.add(viewed)
     app = FastAPI(title="WholeFace", version=__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(Guard, settings=chosen, metrics=Metrics())  # type: ignore[arg-type]  # starlette's protocol
+    app.add_middleware(Guard, settings=chosen, metrics=Metrics())
     add_common_routes(app, chosen, mode="view", ready=lambda: True)
 
     @app.get("/v1/reconstructions", tags=["reconstructions"], name="list")

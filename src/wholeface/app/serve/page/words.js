@@ -19,6 +19,9 @@ export const STAGES = {
   tone: "finding the tone of the skin",
   deocclude: "completing the hidden part",
   texture: "completing the texture",
+  relief: "finding wrinkles and folds",
+  "relief by shading": "finding wrinkles and folds",
+  "shared identity": "fitting shape and pose",
   "writing the head": "writing the head",
 };
 

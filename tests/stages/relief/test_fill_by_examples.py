@@ -134,9 +134,31 @@ def test_the_embedding_of_coefficients(seen_face: Callable[..., FaceState], head
         identity=torch.tensor([3.0, 0, 0, 0, 0, 9]), albedo=torch.tensor([4.0, 0, 0, 0])
     )
     face = face.with_(fit=face.fit.with_(parameters=parameters))
-    embedding = CoefficientEmbedding(identity=2, albedo=3, albedo_weight=0.5)
-    assert isinstance(embedding, ReliefEmbedding)
-    np.testing.assert_allclose(embedding(face), np.array([3, 0, 2, 0, 0]) / np.sqrt(13), rtol=1e-6)
-    assert embedding.name != CoefficientEmbedding().name
-    wide = CoefficientEmbedding(8, 4)(face)  # the egg has six identity modes
+    plain = CoefficientEmbedding(identity=2, albedo=3, albedo_weight=0.5, expression_weight=0)
+    assert isinstance(plain, ReliefEmbedding)
+    np.testing.assert_allclose(plain(face), np.array([3, 0, 2, 0, 0]) / np.sqrt(13), rtol=1e-6)
+    assert plain.name != CoefficientEmbedding().name
+    wide = CoefficientEmbedding(8, 4, expression_weight=0)(face)  # the egg has six identity modes
     np.testing.assert_allclose(wide[:9], np.array([3, 0, 0, 0, 0, 9, 0, 0, 4]) / np.sqrt(106), rtol=1e-6)
+    smiling = face.fit.with_(parameters=parameters.with_(expression=torch.tensor([0, 0.5, 0.5, 0, 0])))
+    with_smile = CoefficientEmbedding(1, 1, expression_weight=2.0)(face.with_(fit=smiling))
+    np.testing.assert_allclose(with_smile, np.array([3, 4, 0, 1, 1, 0, 0]) / np.sqrt(27), rtol=1e-6)
+
+
+def test_coefficients_of_another_model_are_not_compared(
+    seen_face: Callable[..., FaceState], head: MorphableModel, tmp_path: Path
+) -> None:
+    """The nearest viewpoint decides then, and the user is told."""
+    frame, _ = frame_of(head, 64)
+    relief = [np.where(frame.face, np.float32(v), np.float32(np.nan)) for v in (0, 1)]
+    own = CoefficientEmbedding()
+    card = WeightCard("r", "1", "made up", "CC0-1.0", notes={"embedding": own.name, "face_model": "other 2"})
+    vectors = np.eye(2, 41)
+    save_references(tmp_path / "r.safetensors", frame, relief, np.array([[30.0, 0], [1, 0]]), vectors, card)
+    hidden = np.ones((128, 128), bool)
+    done = FillByExamples(tmp_path / "r.safetensors")(
+        [seen_face(_of_vertices(head, 0), hidden=hidden)], Tools(head)
+    )[0]
+    assert done.bump is not None
+    assert np.median(done.bump.displacement[done.bump.provenance == Provenance.EXAMPLE]) == pytest.approx(1)
+    assert any("another face model" in sentence for sentence in done.warnings)

@@ -24,6 +24,7 @@ from ..upright import UprightFace, upright
 from .examples import (
     DEFAULT_EMBEDDING,
     SHIPPED_REFERENCES,
+    CoefficientEmbedding,
     ReferenceSet,
     ReliefEmbedding,
     aligned,
@@ -42,6 +43,10 @@ _TRUST = 0.3  # of filled pixels
 _BESIDE = 85  # of the crop's edge, one part by which a hole reaches over pixels that are not seen as skin
 _RIM = 51  # one part by which it reaches into seen skin, where relief fades, or shows the occluder's rim
 _VIEW = 256  # pixels of a reference in image space
+_VIEWPOINT_ALONE = (
+    "hidden wrinkles come from a face that is seen from a similar viewpoint, not from a similar one: the set of "
+    "references belongs to another face model"
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ class FillByExamples:
         yaw, pitch, _ = pose_degrees(where.parameters.rotation).tolist()
         vector = np.asarray(self.embedding(face), np.float32)
         vector /= max(float(np.linalg.norm(vector)), 1e-12)
+        if isinstance(self.embedding, CoefficientEmbedding) and not _same_model(references, face.fit):
+            vector, face = np.zeros(references.embeddings.shape[1], np.float32), face.warn(_VIEWPOINT_ALONE)
         among = shortlist(references.viewpoints, yaw, pitch, self.count)
         chosen, _ = best_reference(references.embeddings, vector, among)
         relief = references.relief(chosen)
@@ -132,6 +139,11 @@ class FillByExamples:
     def _set(self, tools: Tools) -> ReferenceSet:
         path = SHIPPED_REFERENCES if self.references is None else self.references
         return tools.networks.once(f"relief references {path}", lambda: load_references(path))
+
+
+def _same_model(references: ReferenceSet, fit: FaceFit) -> bool:
+    made_of = str(references.card.notes.get("face_model", ""))
+    return not made_of or made_of.split(maxsplit=1)[0] == fit.model.name
 
 
 def hidden_skin(face: FaceState, region: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -37,24 +37,31 @@ class ReliefEmbedding(Protocol):
 
 @dataclass(frozen=True)
 class CoefficientEmbedding:
-    """The fitted model's own coefficients: identity and albedo modes, each in standard deviations, strongest first.
+    """The fitted model's own coefficients: identity and albedo modes, each in standard deviations, strongest first,
+    and the expression, because a smile folds whoever smiles.
 
-    The fit is robust against occluders, and so is this. The few strongest modes cannot be turned back into a face.
+    The fit is robust against occluders, and so is this. The direction of the few strongest modes cannot be turned
+    back into a face. Coefficients of different face models cannot be compared.
 
     Args:
         identity: number of identity modes.
         albedo: number of albedo modes.
         albedo_weight: of an albedo mode against an identity mode.
+        expression_weight: of a full expression against a standard deviation of the identity.
     """
 
     identity: int = 24
     albedo: int = 12
     albedo_weight: float = 1.0
+    expression_weight: float = 4.0
 
     @property
     def name(self) -> str:
         """See :class:`ReliefEmbedding`."""
-        return f"coefficients of wholeface: {self.identity} identity, {self.albedo} albedo × {self.albedo_weight:g}"
+        return (
+            f"coefficients: {self.identity} identity, {self.albedo} albedo × {self.albedo_weight:g}, "
+            f"expression × {self.expression_weight:g}"
+        )
 
     def __call__(self, face: FaceState) -> NDArray[np.float32]:
         """See :class:`ReliefEmbedding`.
@@ -67,8 +74,10 @@ class CoefficientEmbedding:
         parameters = face.fit.parameters
         identity = _first(parameters.identity.detach().cpu().numpy(), self.identity)
         albedo = _first(parameters.albedo.detach().cpu().numpy(), self.albedo)
-        vector = np.concatenate([identity, self.albedo_weight * albedo]).astype(np.float32)
-        return unit(vector)
+        parts = [identity, self.albedo_weight * albedo]
+        if self.expression_weight:
+            parts.append(self.expression_weight * parameters.expression.detach().cpu().numpy())
+        return unit(np.concatenate(parts))
 
 
 DEFAULT_EMBEDDING: ReliefEmbedding = CoefficientEmbedding()

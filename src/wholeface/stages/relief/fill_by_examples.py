@@ -95,9 +95,9 @@ class FillByExamples:
         """See :class:`wholeface.stages.Stage`."""
         assert face.fit is not None
         assert face.bump is not None
-        bump = face.bump
+        bump, fit = face.bump, face.fit
         size = len(bump.displacement)
-        where = upright(face.fit, bump.crop, size)
+        where = upright(fit, bump.crop, size)
         hole, corners, barycentric = _hole(face, where)
         if not hole.any():
             return face
@@ -110,20 +110,20 @@ class FillByExamples:
         yaw, pitch, _ = pose_degrees(where.parameters.rotation).tolist()
         vector = np.asarray(self.embedding(face), np.float32)
         vector /= max(float(np.linalg.norm(vector)), 1e-12)
-        if isinstance(self.embedding, CoefficientEmbedding) and not _same_model(references, face.fit):
+        if isinstance(self.embedding, CoefficientEmbedding) and not _same_model(references, fit):
             vector, face = np.zeros(references.embeddings.shape[1], np.float32), face.warn(_VIEWPOINT_ALONE)
         among = shortlist(references.viewpoints, yaw, pitch, self.count)
         chosen, _ = best_reference(references.embeddings, vector, among)
         relief = references.relief(chosen)
         if self.alignment == "mesh":
-            coordinates = coordinates_of(face.fit.model, references.frame, references.card.sha256)
+            coordinates = coordinates_of(fit.model, references.frame, references.card.sha256)
             example = np.full((size, size), np.nan, np.float32)
             shown = corners[..., 0] >= 0
             example[shown] = laid_on(relief, coordinates, corners[shown], barycentric[shown])
         else:
             from_yaw, from_pitch = references.viewpoints[chosen].tolist()
             view = seen_from(relief, references.frame, from_yaw, from_pitch, _VIEW)
-            example = aligned(view, _landmarks(face.fit, where), size)
+            example = aligned(view, _landmarks(fit, where), size)
         known = (bump.provenance == Provenance.OBSERVED) & ~hole
         screen = 0.0 if self.screen_mm is None else 1 / (self.screen_mm * _pixels_per_mm(where)) ** 2
         filled = blend_into(np.where(known, bump.displacement, 0), example, hole, known, screen=screen)

@@ -53,11 +53,12 @@ class Stub:
 
 @pytest.fixture(autouse=True)
 def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    def image(item: Any, head: Any, missing: Any) -> dict[str, ModelRendering]:
+    def image(item: Any, head: Any, missing: Any, networks: Any) -> dict[str, ModelRendering]:
         return {"mean face": ModelRendering(head.photo.pixels + 3.0, np.ones((_N, _N), bool))}
 
     monkeypatch.setattr(occlusion_segmentation, "_renderings", image)
     monkeypatch.setattr(occlusion_segmentation, "_training_free", lambda head: occluded())
+    monkeypatch.setattr(occlusion_segmentation.FocusNetworks, "installed", False)
 
 
 def save(path: Path, array: NDArray[Any]) -> None:
@@ -92,6 +93,18 @@ def test_annotated_photos_by_hand(tmp_path: Path) -> None:
     assert found(report, "visible face, RMSE", "overall") == {"mean face": pytest.approx(3.0)}
     assert report.settings["photos"] == {"occluded": 1, "overall": 2, "unoccluded": 1}
     assert len(report.tables) == 2
+
+
+def test_focus_is_measured_where_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    annotated(tmp_path)
+    with pytest.raises(UsageError, match=r"no focus\.safetensors"):
+        run(RunOptions(data=tmp_path), focus=tmp_path, reconstructor=Stub())  # type: ignore[arg-type]
+    monkeypatch.setattr(occlusion_segmentation.FocusNetworks, "installed", True)
+    state = SimpleNamespace(mask=SimpleNamespace(hidden=occluded()))
+    monkeypatch.setattr(occlusion_segmentation.FocusNetworks, "__call__", lambda self, head: state)
+    report = run(RunOptions(data=tmp_path), reconstructor=Stub())  # type: ignore[arg-type]
+    f1 = found(report, "visible face, F1", "occluded")
+    assert f1["FOCUS, no mask was ever shown"] == 1
 
 
 def test_what_fails_is_missing(tmp_path: Path) -> None:

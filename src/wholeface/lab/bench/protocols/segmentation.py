@@ -7,9 +7,11 @@ published code computes the mean absolute error. Both are given.
 
 One region counts for all rows of a photo: that of our reconstruction. Rows: a mask that finds nothing; the mask by
 analysis and synthesis alone (training-free); the parsing network alone; both together, as ``wholeface reconstruct``
-does. Renderings: the mean face (neutral, mean albedo, posed by the landmarks) and the mean albedo on the fitted
-shape, both under the light that fits the photo best, which is chosen for them; and the fitted model under its own
-light. The completed texture is no row here: it copies the visible pixels.
+does; and, where its weights are installed or given, the segmentation network of FOCUS, which nobody has shown a mask;
+beyond the face that it renders it sees nothing occluded. Renderings: the mean face (neutral, mean albedo, posed by
+the landmarks) and the mean albedo on the fitted shape, both under the light that fits the photo best, which is chosen
+for them; the fitted model under its own light; and what the encoder of FOCUS says in one pass. The completed texture
+is no row here: it copies the visible pixels.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....core.errors import UsageError, WholeFaceError
+from ..heads.focus import FocusNetworks
 from ..metrics.discrepancy import half_width
 from ..metrics.photometric import visible_mae, visible_rmse
 from ..metrics.segmentation import FaceSegmentation, occluder_overlap, score_visible_face, summarise
@@ -45,6 +48,7 @@ _NOTHING, _FREE, _NETWORK, _BOTH = (
     "a mask that finds nothing", "training-free alone", "network alone", "both, as `wholeface reconstruct`"
 )  # fmt: skip
 _MEAN, _ALBEDO, _MODEL = "mean face", "mean albedo, fitted shape", "wholeface, fitted model"
+_FOCUS, _ENCODER = "FOCUS, no mask was ever shown", "FOCUS, the encoder alone"
 
 
 @dataclass
@@ -65,13 +69,18 @@ class _Found:
 
 
 def run(
-    options: RunOptions, *, masks: Path | None = None, reconstructor: Reconstructor | None = None
+    options: RunOptions,
+    *,
+    masks: Path | None = None,
+    focus: Path | None = None,
+    reconstructor: Reconstructor | None = None,
 ) -> Report:
     """See the module's docstring.
 
     Args:
         options: ``data`` is the folder of CelebAMask-HQ, of AR, or of annotated photos.
         masks: for AR, folder of the hand-drawn masks.
+        focus: folder with the weights of FOCUS; None takes the shipped ones, where there are any.
         reconstructor: to measure instead of the shipped one.
 
     Raises:
@@ -92,17 +101,38 @@ def run(
     else:
         notes.append("left out, because its weights are not installed: the network alone.")
     makers[_BOTH] = lambda head: head.occluder > 0.5
-    found = _Found({name: [] for name in makers}, {name: [] for name in (_MEAN, _ALBEDO, _MODEL)})
+    networks: FocusNetworks | None = FocusNetworks(focus)
+    if networks is not None and networks.installed:
+        makers[_FOCUS] = _by_focus(networks)
+    elif focus is not None:
+        raise UsageError(f"{focus}: no focus.safetensors and focus_mask.safetensors there")
+    else:
+        networks = None
+    renderings = (_MEAN, _ALBEDO, _MODEL, *(() if networks is None else (_ENCODER,)))
+    found = _Found({name: [] for name in makers}, {name: [] for name in renderings})
     for item in items:
-        _measure(item, reconstructor, makers, found)
+        _measure(item, reconstructor, makers, found, networks)
     if not any(found.segmentation.values()):
         reasons = "; ".join(dict.fromkeys(m.reason for m in found.missing))
         raise UsageError(f"{title}: no photo could be measured: {reasons}")
     return _report(options, found, title, notes)
 
 
+def _by_focus(networks: FocusNetworks) -> Maker:
+    def make(head: Reconstruction) -> Mask:
+        state = networks(head)
+        assert state.mask is not None
+        return state.mask.hidden
+
+    return make
+
+
 def _measure(
-    item: MaskItem, reconstructor: Reconstructor, makers: Mapping[str, Maker], found: _Found
+    item: MaskItem,
+    reconstructor: Reconstructor,
+    makers: Mapping[str, Maker],
+    found: _Found,
+    networks: FocusNetworks | None,
 ) -> None:
     """One photo; what goes wrong is written down."""
     fixed = (item.group,) if item.group else ()
@@ -132,7 +162,7 @@ def _measure(
         score = score_visible_face(region & ~occluded, visible & region, region, item.name)
         overlap = occluder_overlap(occluded, ~visible, region, item.name)
         found.segmentation[name].append((item, groups, score, overlap))
-    for name, drawn_face in _renderings(item, head, found.missing).items():
+    for name, drawn_face in _renderings(item, head, found.missing, networks).items():
         seen = visible & region & drawn_face.mask
         rendered = drawn_face.codes
         if not seen.any():
@@ -160,7 +190,9 @@ def _network(head: Reconstruction, parser: Any) -> Mask:
     return network_mask(parser.parse(head.photo.pixels, points), *head.photo.pixels.shape[:2])
 
 
-def _renderings(item: MaskItem, head: Reconstruction, missing: list[Missing]) -> dict[str, Any]:
+def _renderings(
+    item: MaskItem, head: Reconstruction, missing: list[Missing], networks: FocusNetworks | None
+) -> dict[str, Any]:
     """System -> :class:`ModelRendering`. The lights of the mean face look at the pixels that our own mask leaves."""
     import torch
 
@@ -170,14 +202,18 @@ def _renderings(item: MaskItem, head: Reconstruction, missing: list[Missing]) ->
     height, width = pixels.shape[:2]
     look = head.face_region & (head.occluder <= 0.5)
     made: dict[str, Any] = {}
-    for name in (_MEAN, _ALBEDO, _MODEL):
+    for name in (_MEAN, _ALBEDO, _MODEL, *(() if networks is None else (_ENCODER,))):
         parameters, camera = head.parameters, head.camera
         try:
+            if name == _ENCODER and networks is not None:
+                fit = networks(head).fit
+                assert fit is not None
+                parameters, camera = fit.parameters, fit.camera
             if name == _MEAN:
                 parameters, camera = mean_face_of(head.model, head.landmarks, width, height)
             if name == _ALBEDO:
                 parameters = parameters.with_(albedo=torch.zeros_like(parameters.albedo))
-            if name != _MODEL:
+            if name in (_MEAN, _ALBEDO):
                 parameters = with_fitted_light(head.model, parameters, camera, pixels, look)
             made[name] = rendering_of(head.model, parameters, camera)
         except WholeFaceError as error:
@@ -323,6 +359,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="for AR: masks of the visible face, DIR/<stem>.png, white = visible face",
+    )
+    parser.add_argument(
+        "--focus",
+        type=Path,
+        metavar="DIR",
+        help="folder with focus.safetensors and focus_mask.safetensors, to measure them too (default: the shipped "
+        "ones, where there are any)",
     )
 
 

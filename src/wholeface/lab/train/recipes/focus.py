@@ -58,6 +58,7 @@ _SHOWN = 24
 _AT_ONCE = 20
 _STATISTICS = 400
 _FAR = 0.2  # standard deviation of the logarithm of the distance, which pictures hardly tell
+_FEATURES = {"resnet50": 320, "compact": 320, "mobile": 512}  # between the maps and the parameters
 _MIRROR = torch.from_numpy(MIRROR_668[:68].copy())
 
 
@@ -215,7 +216,9 @@ class FocusTask(JointTask):
             else complete_layout(model.identity_size, model.expression_size, model.albedo_size)
         )
         self.model, self._renderer = model, FaceRenderer.of(model)
-        encoder = ParameterNet(ParameterNetConfig(self.layout.blocks, config.backbone, size))
+        encoder = ParameterNet(
+            ParameterNetConfig(self.layout.blocks, config.backbone, size, features=_FEATURES[config.backbone])
+        )
         picked = self.rows[np.unique(np.linspace(0, len(self.rows) - 1, _STATISTICS).astype(int))]
         marks = self.crops.array("landmarks", picked) - self._pad
         usual = usual_vector(self.layout, model, torch.from_numpy(marks.mean(axis=0)).float(), size)

@@ -15,6 +15,7 @@ __all__ = ["ENTRY_POINT_GROUP", "METHODS", "get_method", "method_names"]
 METHODS: dict[str, str] = {
     "auto": "auto",
     "analysis": "analysis",
+    "distilled": "distilled",
     "eyeglasses": "eyeglasses",
     "focus": "focus",
     "layered": "layered",

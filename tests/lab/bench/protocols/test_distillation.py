@@ -50,7 +50,7 @@ def test_by_hand() -> None:
 
 def test_the_protocol() -> None:
     systems = {"steady": steady, "shaken": shaken, "blind": blind}
-    report = run(RunOptions(count=1), kinds=["pixels", "masks"], systems=systems)
+    report = run(RunOptions(count=1), kinds=["pixels", "masks"], sizes=(), systems=systems)
     found = {(m.system, m.group, m.name): m for m in report.metrics}
     assert found["steady", "pixels", "landmark discrepancy"].value == 0
     assert found["steady", "all kinds", "coefficient MSE, all"].value == 0
@@ -63,6 +63,31 @@ def test_the_protocol() -> None:
     ]
     assert "0 of 2" in report.tables[0].text()
     assert len(report.files["distillation.csv"].splitlines()) == 1 + 4
+
+
+def test_shape_and_sizes() -> None:
+    """A system that knows the truth errs by nothing, the mean face by itself; the time stands beside them."""
+    truth = _FACE.sample.parameters["identity"].astype(np.float64)
+
+    def exact(pixels: NDArray[np.uint8]) -> Answer:
+        return Answer(answer().landmarks, {"identity": truth})
+
+    def half(pixels: NDArray[np.uint8]) -> Answer:
+        return Answer(answer().landmarks, {"identity": truth / 2})
+
+    def mean(pixels: NDArray[np.uint8]) -> Answer:
+        return Answer(answer().landmarks, {"identity": np.zeros_like(truth)})
+
+    systems = {"mean face": mean, "exact": exact, "half": half}
+    report = run(RunOptions(count=1), kinds=["pixels"], sizes=(0.25,), systems=systems)
+    found = {(m.system, m.group, m.name): m.value for m in report.metrics}
+    for group in ("hidden: none", "hidden: 25%"):
+        assert found["exact", group, "neutral shape error"] == pytest.approx(0.0, abs=1e-4)
+        assert found["mean face", group, "shape error over mean face"] == 1.0
+        assert found["half", group, "shape error over mean face"] == pytest.approx(0.5, abs=0.02)
+    text = report.tables[1].text()
+    assert "25%" in text
+    assert "ms" in text
 
 
 def test_wrong_input_is_refused() -> None:

@@ -27,7 +27,7 @@ def _stages(options: MethodOptions, tools: Tools) -> Sequence[Stage]:
     return (
         *fit_and_refine(options),
         ReliefByNetwork(),
-        FillByExamples(),
+        FillByExamples(mean_of=1),
         SoftSymmetry(),
         TextureCompletion(size=options.texture_size),
     )

@@ -64,7 +64,7 @@ def test_the_hidden_relief_of_the_same_subject_comes_back(
 ) -> None:
     truth = seen_face(_of_vertices(head, 1)).bump
     face = seen_face(_of_vertices(head, 1), hidden=_occluder())
-    stage = FillByExamples(references, Chosen(1), alignment)  # type: ignore[arg-type]
+    stage = FillByExamples(references, Chosen(1), alignment, mean_of=1)  # type: ignore[arg-type]
     done = stage([face], Tools(head))[0].bump
     assert truth is not None
     assert face.bump is not None
@@ -85,7 +85,7 @@ def test_a_stranger_has_other_folds_but_no_seam(
     seen_face: Callable[..., FaceState], head: MorphableModel, references: Path
 ) -> None:
     face = seen_face(_of_vertices(head, 1), hidden=_occluder())
-    done = FillByExamples(references, Chosen(0))([face], Tools(head))[0].bump
+    done = FillByExamples(references, Chosen(0), mean_of=1)([face], Tools(head))[0].bump
     assert done is not None
     filled = done.provenance == Provenance.EXAMPLE
     steps = np.abs(np.diff(done.displacement, axis=0))
@@ -100,7 +100,8 @@ def test_the_short_list_goes_by_viewpoint(
     """Subject 2 is wanted, but seen from elsewhere; of a long list it is taken."""
     face = seen_face(_of_vertices(head, 2), hidden=_occluder())
     short, long = (
-        FillByExamples(references, Chosen(2), count=count)([face], Tools(head))[0].bump for count in (2, 3)
+        FillByExamples(references, Chosen(2), count=count, mean_of=1)([face], Tools(head))[0].bump
+        for count in (2, 3)
     )
     truth = seen_face(_of_vertices(head, 2)).bump
     assert short is not None
@@ -108,6 +109,25 @@ def test_the_short_list_goes_by_viewpoint(
     assert truth is not None
     errors = [np.abs(b.displacement - truth.displacement)[_occluder()].mean() for b in (short, long)]
     assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("alignment", ["mesh", "similarity"])
+def test_several_references_are_averaged(
+    seen_face: Callable[..., FaceState], head: MorphableModel, references: Path, alignment: str
+) -> None:
+    hidden = np.ones((128, 128), bool)
+    face = seen_face(_of_vertices(head, 1), hidden=hidden)
+    one, other, both = (
+        FillByExamples(references, Chosen(n), alignment, count=2, mean_of=m)([face], Tools(head))[0].bump  # type: ignore[arg-type]
+        for n, m in ((0, 1), (1, 1), (1, 2))
+    )
+    assert one is not None
+    assert other is not None
+    assert both is not None
+    inner = both.provenance == Provenance.EXAMPLE
+    inner &= np.roll(inner, 6, 0) & np.roll(inner, -6, 0) & np.roll(inner, 6, 1) & np.roll(inner, -6, 1)
+    mean = (one.displacement + other.displacement) / 2
+    assert np.corrcoef(both.displacement[inner], mean[inner])[0, 1] > 0.99
 
 
 def test_where_nothing_is_hidden_the_face_goes_on_as_it_is(
@@ -156,7 +176,7 @@ def test_coefficients_of_another_model_are_not_compared(
     vectors = np.eye(2, 41)
     save_references(tmp_path / "r.safetensors", frame, relief, np.array([[30.0, 0], [1, 0]]), vectors, card)
     hidden = np.ones((128, 128), bool)
-    done = FillByExamples(tmp_path / "r.safetensors")(
+    done = FillByExamples(tmp_path / "r.safetensors", mean_of=1)(
         [seen_face(_of_vertices(head, 0), hidden=hidden)], Tools(head)
     )[0]
     assert done.bump is not None

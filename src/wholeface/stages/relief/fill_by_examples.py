@@ -1,7 +1,8 @@
-"""Stage: hidden wrinkles and folds from another face."""
+"""Stage: hidden wrinkles and folds from other faces."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -28,7 +29,7 @@ from .examples import (
     ReferenceSet,
     ReliefEmbedding,
     aligned,
-    best_reference,
+    best_references,
     blend_into,
     coordinates_of,
     laid_on,
@@ -51,11 +52,12 @@ _VIEWPOINT_ALONE = (
 
 @dataclass(frozen=True)
 class FillByExamples:
-    """Fills the hidden part of ``bump`` with the relief of the most similar reference.
+    """Fills the hidden part of ``bump`` with the relief of the most similar references.
 
     1. A short list of the references that are seen most nearly from where the face is seen.
-    2. Of these the one whose embedding has the largest cosine similarity.
-    3. Its relief brought into the crop: registered by the mesh, or moved by the similarity of the 68 landmarks.
+    2. Of these the ones whose embeddings have the largest cosine similarity.
+    3. The mean of their relief brought into the crop: registered by the mesh, or moved by the similarity of the 68
+       landmarks.
     4. Its gradients blended into the occluded region alone.
 
     Args:
@@ -64,6 +66,8 @@ class FillByExamples:
         alignment: ``mesh`` lays the reference on the fitted surface; ``similarity`` moves its bump map in the image,
             as the paper does.
         count: length k of the short list.
+        mean_of: so many of the most similar references are averaged. One, as in the paper, gives the strongest folds;
+            the mean of a few comes closer to those that are hidden.
         screen_mm: how far from the hole's border the reference counts for itself; None: nowhere, as in the paper.
 
     Source: Tran et al. 2018, "Extreme 3D face reconstruction: Seeing through occlusions", CVPR, sec. 4.2.
@@ -73,6 +77,7 @@ class FillByExamples:
     embedding: ReliefEmbedding = DEFAULT_EMBEDDING
     alignment: Literal["mesh", "similarity"] = "mesh"
     count: int = 100
+    mean_of: int = 5
     screen_mm: float | None = None
 
     name: ClassVar[str] = "fill relief"
@@ -113,17 +118,16 @@ class FillByExamples:
         if isinstance(self.embedding, CoefficientEmbedding) and not _same_model(references, fit):
             vector, face = np.zeros(references.embeddings.shape[1], np.float32), face.warn(_VIEWPOINT_ALONE)
         among = shortlist(references.viewpoints, yaw, pitch, self.count)
-        chosen, _ = best_reference(references.embeddings, vector, among)
-        relief = references.relief(chosen)
+        chosen, _ = best_references(references.embeddings, vector, among, self.mean_of)
+        example = np.full((size, size), np.nan, np.float32)
         if self.alignment == "mesh":
             coordinates = coordinates_of(fit.model, references.frame, references.card.sha256)
-            example = np.full((size, size), np.nan, np.float32)
             shown = corners[..., 0] >= 0
+            relief = _mean([references.relief(int(i)) for i in chosen])
             example[shown] = laid_on(relief, coordinates, corners[shown], barycentric[shown])
         else:
-            from_yaw, from_pitch = references.viewpoints[chosen].tolist()
-            view = seen_from(relief, references.frame, from_yaw, from_pitch, _VIEW)
-            example = aligned(view, _landmarks(fit, where), size)
+            landmarks = _landmarks(fit, where)
+            example = _mean([_in_image(references, int(i), landmarks, size) for i in chosen])
         known = (bump.provenance == Provenance.OBSERVED) & ~hole
         screen = 0.0 if self.screen_mm is None else 1 / (self.screen_mm * _pixels_per_mm(where)) ** 2
         filled = blend_into(np.where(known, bump.displacement, 0), example, hole, known, screen=screen)
@@ -139,6 +143,26 @@ class FillByExamples:
     def _set(self, tools: Tools) -> ReferenceSet:
         path = SHIPPED_REFERENCES if self.references is None else self.references
         return tools.networks.once(f"relief references {path}", lambda: load_references(path))
+
+
+def _mean(relief: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Of what at least half of them know; NaN elsewhere."""
+    if len(relief) == 1:
+        return relief[0]
+    stack = np.stack(relief)
+    known = np.isfinite(stack)
+    count = known.sum(axis=0)
+    mean = np.where(known, stack, 0).sum(axis=0) / np.maximum(count, 1)
+    return np.where(2 * count >= len(stack), mean, np.nan).astype(np.float32)
+
+
+def _in_image(
+    references: ReferenceSet, number: int, landmarks: NDArray[np.float64], size: int
+) -> NDArray[np.float32]:
+    """(S, S) a reference's own bump map, moved onto the face's landmarks."""
+    yaw, pitch = references.viewpoints[number].tolist()
+    view = seen_from(references.relief(number), references.frame, yaw, pitch, _VIEW)
+    return aligned(view, landmarks, size)
 
 
 def _same_model(references: ReferenceSet, fit: FaceFit) -> bool:

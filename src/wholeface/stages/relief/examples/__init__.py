@@ -4,7 +4,7 @@ from .blending import blend_into
 from .embedding import DEFAULT_EMBEDDING, CoefficientEmbedding, ReliefEmbedding
 from .frame import ReferenceFrame, coordinates_of, frame_of
 from .reference_set import SHIPPED_REFERENCES, ReferenceSet, load_references, save_references
-from .search import best_reference, shortlist
+from .search import best_references, shortlist
 from .transfer import ReferenceView, aligned, laid_on, seen_from
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "ReferenceView",
     "ReliefEmbedding",
     "aligned",
-    "best_reference",
+    "best_references",
     "blend_into",
     "coordinates_of",
     "frame_of",

@@ -1,4 +1,4 @@
-"""The reference for a face: a short list by viewpoint, and the most similar subject of it."""
+"""The reference for a face: a short list by viewpoint, and the most similar subjects of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ....core.errors import UsageError
 
-__all__ = ["best_reference", "shortlist"]
+__all__ = ["best_references", "shortlist"]
 
 
 def shortlist(viewpoints: NDArray[np.floating], yaw: float, pitch: float, count: int) -> NDArray[np.int64]:
@@ -27,24 +27,30 @@ def shortlist(viewpoints: NDArray[np.floating], yaw: float, pitch: float, count:
     return np.argsort(away, kind="stable")[:count].astype(np.int64)
 
 
-def best_reference(
-    embeddings: NDArray[np.floating], wanted: NDArray[np.floating], among: NDArray[np.int64]
-) -> tuple[int, float]:
-    """The reference of largest cosine similarity, and that similarity.
+def best_references(
+    embeddings: NDArray[np.floating], wanted: NDArray[np.floating], among: NDArray[np.int64], count: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The references of largest cosine similarity, best first, and their similarities.
 
     Args:
         embeddings: (N, D) unit vectors.
         wanted: (D,) unit vector of the face.
         among: (k,) numbers of references.
+        count: how many, at most k are returned.
+
+    Returns:
+        (m,) numbers and (m,) cosines.
 
     Raises:
-        UsageError: embeddings of another length.
+        UsageError: embeddings of another length, or none is wanted.
     """
+    if count < 1:
+        raise UsageError(f"one reference at least is needed, not {count}")
     if wanted.shape != embeddings.shape[1:]:
         raise UsageError(
             f"the embedding of the face has {wanted.shape} numbers, those of the references {embeddings.shape[1:]}; "
             "make the references with the embedding that the face gets"
         )
     similarity = embeddings[among] @ wanted
-    best = int(np.argmax(similarity))
-    return int(among[best]), float(similarity[best])
+    best = np.argsort(-similarity, kind="stable")[:count]
+    return among[best], np.asarray(similarity[best], np.float32)

@@ -96,6 +96,11 @@ def people(noise: float) -> PeopleFound:
 def test_subjects_resemble_themselves_more_than_others() -> None:
     table, metrics = correlation_table(people(0.0), "people", ["finder"], 0)
     name, same, _, other, _, ratio, counted = table.rows[0]
+    # Less what all share, others are not alike; the mean holds a sixth of everybody, of themselves, too.
+    label, own, _, nobody, _, _, _ = table.rows[1]
+    assert label == "finder, less what all share"
+    assert own == pytest.approx(1)
+    assert nobody == pytest.approx(-1 / (SUBJECTS - 1), abs=0.05)
     assert (name, counted) == ("finder", f"{SUBJECTS} of {SUBJECTS}")
     assert same == pytest.approx(1)
     # Of two subjects half of the variance is shared.

@@ -165,8 +165,48 @@ def _fine(relief: AtlasRelief) -> NDArray[np.float32]:
     return np.where(relief.known, blurred, 0).astype(np.float32)
 
 
-def _fine_and_known(relief: AtlasRelief | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
-    return None if relief is None else (_fine(relief), relief.known)
+@dataclass(frozen=True)
+class _Alike:
+    """Mean correlations of every subject's probe with their own gallery photo and with those of the others."""
+
+    own: NDArray[np.float64]
+    others: NDArray[np.float64]
+
+    @staticmethod
+    def of(
+        probes: Sequence[AtlasRelief | None], gallery: Sequence[AtlasRelief | None], *, centred: bool
+    ) -> _Alike:
+        """NaN where there is nothing to compare.
+
+        Args:
+            probes, gallery: one a subject.
+            centred: less what all photos of the gallery share.
+        """
+        count = len(probes)
+        fine = [[None if r is None else _fine(r) for r in side] for side in (probes, gallery)]
+        known = [[None if r is None else r.known for r in side] for side in (probes, gallery)]
+        if centred:
+            mean = _mean(fine[1], known[1])
+            fine = [[None if f is None else f - mean for f in side] for side in fine]
+        matrix = np.full((count, count), np.nan)
+        for i, (one, first) in enumerate(zip(fine[0], known[0])):
+            for j, (two, second) in enumerate(zip(fine[1], known[1])):
+                if one is not None and two is not None and first is not None and second is not None:
+                    matrix[i, j] = shared_correlation(one, two, first & second, _LEAST)
+        apart = np.where(np.eye(count, dtype=bool), np.nan, matrix)
+        means = [np.nanmean(row) if np.isfinite(row).any() else np.nan for row in apart]
+        return _Alike(np.diag(matrix), np.array(means))
+
+
+def _mean(
+    fine: Sequence[NDArray[np.float32] | None], known: Sequence[NDArray[np.bool_] | None]
+) -> NDArray[np.float32]:
+    """(S, S) mean over the photos that show a texel."""
+    shown = [(f, k) for f, k in zip(fine, known) if f is not None and k is not None]
+    if not shown:
+        return np.zeros((_ATLAS, _ATLAS), np.float32)
+    total, count = sum(f * k for f, k in shown), sum(k.astype(np.float32) for _, k in shown)
+    return np.asarray(total / np.maximum(count, 1), np.float32)
 
 
 def correlation_table(
@@ -176,43 +216,29 @@ def correlation_table(
     rows: list[Sequence[Cell]] = []
     metrics: list[Metric] = []
     for name in systems:
-        probes, gallery = (
-            [_fine_and_known(r) for r in found.of[name, which]] for which in (CLEAN, "gallery")
-        )
-        count = len(probes)
-        matrix = np.full((count, count), np.nan)
-        for i, one in enumerate(probes):
-            for j, two in enumerate(gallery):
-                if one is not None and two is not None:
-                    matrix[i, j] = shared_correlation(one[0], two[0], one[1] & two[1], _LEAST)
-        own = np.diag(matrix)
-        others = np.where(np.eye(count, dtype=bool), np.nan, matrix)
-        apart = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in others])
-        kept = np.isfinite(own) & np.isfinite(apart)
-        same, other = float(np.mean(own[kept])), float(np.mean(apart[kept]))
-        around = half_width(own[kept].tolist(), seed=seed)
-        beside = half_width(apart[kept].tolist(), seed=seed)
-        rows.append(
-            (
-                name,
-                same,
-                around,
-                other,
-                beside,
-                same / other if other > 0 else None,
-                f"{kept.sum()} of {count}",
-            )
-        )
-        for label, value, spread in (("same subject", same, around), ("other subjects", other, beside)):
-            metrics.append(
-                Metric(f"correlation of two photos' relief, {label}", name, title, value, "1",
-                       "higher" if label == "same subject" else "none", spread, _KIND, int(kept.sum()), count)
-            )  # fmt: skip
+        for centred in (False, True):
+            alike = _Alike.of(found.of[name, CLEAN], found.of[name, "gallery"], centred=centred)
+            kept, count = np.isfinite(alike.own) & np.isfinite(alike.others), len(alike.own)
+            own, others = alike.own[kept], alike.others[kept]
+            if len(own) == 0:
+                continue
+            same, other = float(own.mean()), float(others.mean())
+            around, beside = (half_width(values.tolist(), seed=seed) for values in (own, others))
+            ratio = same / other if other > 0 else None
+            label = f"{name}, less what all share" if centred else name
+            rows.append((label, same, around, other, beside, ratio, f"{len(own)} of {count}"))
+            metrics += [
+                Metric(f"correlation of two photos' relief, {whose}", label, title, value, "1", better, spread,  # type: ignore[arg-type]
+                       _KIND, len(own), count)
+                for whose, value, spread, better in (
+                    ("same subject", same, around, "higher"), ("other subjects", other, beside, "none")
+                )
+            ]  # fmt: skip
     columns = (("system", ""), ("same subject", ".3f"), ("±", ".3f"), ("other subjects", ".3f"), ("± ", ".3f"),
                ("ratio", ".1f"), ("subjects", ""))  # fmt: skip
     notes = [
         f"{title}; relief finer than 8 mm, blurred by {_BLUR:g} mm, over what both photos show; means over "
-        "subjects."
+        "subjects. What all share: the mean relief of the gallery."
     ]
     return Table("Relief of one photo against that of another", columns, rows, notes), metrics
 
@@ -234,7 +260,7 @@ def verification_table(
         of_gallery = (system, "gallery") if (system, "gallery") in found.of else (rows_of[0][1], "gallery")
         gallery, probes = _vectors(found.of[of_gallery]), _vectors(found.of[system, photo])
         shared = np.nanmean(gallery, axis=0)
-        scores = cosines(probes - shared, gallery - shared)
+        scores = _cosines(probes - shared, gallery - shared)
         own = np.arange(len(scores))
         same = np.eye(len(scores), dtype=bool)
         rank, area = identified(scores, own, 1), verification_area(scores, own)
@@ -272,3 +298,13 @@ def _vectors(reliefs: Sequence[AtlasRelief | None]) -> NDArray[np.float64]:
         if relief is not None:
             row[:] = _fine(relief).ravel()
     return flat
+
+
+def _cosines(probes: NDArray[np.float64], gallery: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As :func:`cosines`, of long vectors: in coordinates of the space that they span, where angles are the same."""
+    rows = np.concatenate([probes, gallery])
+    there = np.isfinite(rows).all(axis=1)
+    span = np.linalg.qr(rows[there].T, mode="r").T if there.any() else np.zeros((0, 1))
+    short = np.full((len(rows), span.shape[1]), np.nan)
+    short[there] = span
+    return cosines(short[: len(probes)], short[len(probes) :])

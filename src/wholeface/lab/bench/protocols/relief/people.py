@@ -304,7 +304,9 @@ def _cosines(probes: NDArray[np.float64], gallery: NDArray[np.float64]) -> NDArr
     """As :func:`cosines`, of long vectors: in coordinates of the space that they span, where angles are the same."""
     rows = np.concatenate([probes, gallery])
     there = np.isfinite(rows).all(axis=1)
-    span = np.linalg.qr(rows[there].T, mode="r").T if there.any() else np.zeros((0, 1))
+    span: NDArray[np.float64] = np.zeros((0, 1))
+    if there.any():
+        span = np.asarray(np.linalg.qr(rows[there].T, mode="r")).T
     short = np.full((len(rows), span.shape[1]), np.nan)
     short[there] = span
     return cosines(short[: len(probes)], short[len(probes) :])

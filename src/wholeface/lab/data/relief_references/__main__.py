@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--shading", action="store_true", help="relief by classical shape from shading, not by the network"
     )
-    parser.add_argument("--size", type=int, default=224, help="edge of the atlas in texels (default: 224)")
+    parser.add_argument("--size", type=int, default=320, help="edge of the atlas in texels (default: 320)")
     parser.add_argument("--step", type=float, default=0.02, help="mm between two codes (default: 0.02)")
     parser.add_argument(
         "--least-face", type=float, default=70, help="pixels of a labelled portrait's face (default: 70)"

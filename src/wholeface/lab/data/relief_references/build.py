@@ -29,7 +29,7 @@ def build_references(
     embedding: ReliefEmbedding,
     card: WeightCard,
     *,
-    size: int = 224,
+    size: int = 320,
     step: float = 0.02,
     progress: Callable[[str], None] = print,
 ) -> WeightCard:

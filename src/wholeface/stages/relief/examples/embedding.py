@@ -40,8 +40,8 @@ class CoefficientEmbedding:
     """The fitted model's own coefficients: identity and albedo modes, each in standard deviations, strongest first,
     and the expression, because a smile folds whoever smiles.
 
-    The fit is robust against occluders, and so is this. The direction of the few strongest modes cannot be turned
-    back into a face. Coefficients of different face models cannot be compared.
+    The fit is robust against occluders, and so is this. Of the face's shape a set of references keeps no more than
+    the proportions of these few modes. Coefficients of different face models cannot be compared.
 
     Args:
         identity: number of identity modes.

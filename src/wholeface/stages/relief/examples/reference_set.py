@@ -32,7 +32,7 @@ _TENSORS = ("places", "landmarks", "viewpoints", "embeddings", "starts", "stream
 class ReferenceSet:
     """Reference bump maps with the viewpoint of their photos and an embedding of each subject.
 
-    No photo, texture or face shape is in it.
+    No photo and no texture is in it; of a face's shape, what the embedding tells.
 
     Args:
         frame: in which the relief lies.

@@ -63,6 +63,8 @@ class Reconstructor:
         refine: run the photometric refinement after the landmark fit.
         remove: what :attr:`Reconstruction.deoccluded` is to be without: ``auto`` (everything but hair and hats),
             ``glasses``, ``all`` or ``none``. The head itself is complete in any case.
+        relief: estimate wrinkles and folds, where the method does (``auto`` and ``layered`` on the shipped face
+            model); without them the texture keeps their shading.
         max_pixels: photos with more pixels are refused, see :func:`wholeface.photo.read_photo`.
         min_face: height in photo pixels from which faces are looked for; smaller ones take more time. None: about
             1/50 of the photo's longer side.
@@ -93,6 +95,7 @@ class Reconstructor:
         focal: float | None = None,
         refine: bool = True,
         remove: Remove = "auto",
+        relief: bool = True,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         min_face: float | None = None,
         certainty: float | None = None,
@@ -119,7 +122,7 @@ class Reconstructor:
         self.max_pixels = max_pixels
         if remove not in REMOVE:
             raise UsageError(f"remove={remove!r}: choose from {', '.join(REMOVE)}")
-        options = MethodOptions(texture_size=texture_size, focal=focal, refine=refine, remove=remove)
+        options = MethodOptions(texture_size=texture_size, focal=focal, refine=refine, remove=remove, relief=relief)
         self.method = spec.name
         self.tools = Tools(
             model=loading.result(),

@@ -23,12 +23,14 @@ class MethodOptions:
         refine: run the slow refinement, where the method has one.
         remove: what the picture without occluders is to be without, where the method makes one; see
             :data:`wholeface.stages.deocclude.remove.Remove`. The head is complete in any case.
+        relief: estimate wrinkles and folds, where the method does; without them the texture keeps their shading.
     """
 
     texture_size: int = 1024
     focal: float | None = None
     refine: bool = True
     remove: Remove = "auto"
+    relief: bool = True
 
 
 @dataclass(frozen=True)

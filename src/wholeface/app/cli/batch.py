@@ -200,6 +200,7 @@ def _results(
         focal=options.focal,
         refine=not options.fast,
         remove=options.remove,
+        relief=options.detail != "none",
         min_face=options.min_face,
         certainty=options.certainty,
     )

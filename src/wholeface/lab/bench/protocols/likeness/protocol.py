@@ -58,6 +58,7 @@ def run(
     options: RunOptions,
     *,
     occluders: str | None = None,
+    relief: bool = True,
     work: Path | None = None,
     reconstructor: Reconstructor | None = None,
     embedder: FaceEmbedder | None = None,
@@ -67,6 +68,7 @@ def run(
     Args:
         options: ``data``: the folder of the photos, or of the source material; ``count``: people at most.
         occluders: kinds between commas; None takes the usual four, or one where it should be quick.
+        relief: of the heads; without it the texture keeps the shading of folds.
         work: folder in which pictures of reconstructions are kept, see :class:`KeptPictures`.
         reconstructor: to measure instead of the shipped one.
         embedder: the measuring device instead of the usual one.
@@ -86,9 +88,10 @@ def run(
     occluded = OccludedPhotos(root, options.seed, options.designs)
     occluded.check(kinds)
     embedder = DlibEmbedder() if embedder is None else embedder
-    head = Reconstructor() if reconstructor is None else reconstructor
+    kept = work if relief or work is None else work / "without_relief"
+    head = Reconstructor(relief=relief) if reconstructor is None else reconstructor
     found = Found(people, (CLEAN, *kinds))
-    measuring = _Measuring(found, embedder, KeptPictures(work), lambda pixels: pictures_of(head(pixels)))
+    measuring = _Measuring(found, embedder, KeptPictures(kept), lambda pixels: pictures_of(head(pixels)))
     shared = Shared(head.model, head.detector)
     for number, person in enumerate(people):
         measuring.gallery(number, read_photo(person.gallery).pixels)
@@ -116,6 +119,7 @@ def run(
             "drawn": root is None,
             "seed": options.seed,
             "measured by": embedder.name,
+            "relief": relief,
             "hidden share": {kind: float(np.mean(v)) for kind, v in found.hidden.items()},
         },
         files={"likeness.csv": likeness_csv(found)},
@@ -257,6 +261,9 @@ def _wide(rows: Array, size: int) -> Array:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--occluders", metavar="LIST", help=f"kinds between commas (default: {','.join(_KINDS)})"
+    )
+    parser.add_argument(
+        "--no-relief", dest="relief", action="store_false", help="heads without wrinkles and folds, to compare"
     )
     parser.add_argument(
         "--work",

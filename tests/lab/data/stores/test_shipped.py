@@ -16,6 +16,7 @@ def test_training_and_held_out_samples_are_kept_apart() -> None:
         "cal",
         "ev",
         "shape_check",
+        "heads_check",
     }
     assert len({plan.seed for plan in STORES.values()}) == len(STORES)
 

@@ -71,6 +71,8 @@ _BESIDE = {"hats": 0.06, "hands": 0.06, "objects": 0.02, "patches": 0.02}
 _WORN = {"clean": 0.22, "occluders": {"glasses": 0.5, "sunglasses": 0.22, "hair": 0.12, **_BESIDE}}
 _DARK = {"clean": 0.22, "occluders": {"glasses": 0.38, "sunglasses": 0.36, "hair": 0.1, **_BESIDE}}
 _LARGE = {"scale": 0.62}
+_STUDENT = ("image", "clean", "occluder", "landmarks_68", "dense", "known", "parameters", "source", "seed")
+_MIXED = {"model": 0.55, "makehuman": 0.25, "stretched": 0.2}
 _EYEWEAR = ("image", "eyewear", "dense", "source", "seed", "parameters")
 _ORIGINS = {"model": 0.4, "makehuman": 0.35, "stretched": 0.25}
 
@@ -132,6 +134,24 @@ STORES: Mapping[str, StorePlan] = {
     # heads of several origins: the model's, MakeHuman's (children among them), stretched ones
     "shape_r": StorePlan(5000, 331, size=160, settings={"portraits": 0.0, "origins": _ORIGINS}),
     "shape_check": StorePlan(300, 341, "held_out", 192, settings={"portraits": 0.0, "origins": _ORIGINS}),
+    # for the student: heads of several origins, nearly all behind something, with and without it
+    "heads": StorePlan(
+        14_000,
+        611,
+        size=160,
+        settings={"portraits": 0.0, "clean": 0.04, "origins": _MIXED},
+        framing={"turned": 0.15},
+        arrays=_STUDENT,
+    ),
+    "heads_check": StorePlan(
+        400,
+        621,
+        "held_out",
+        size=160,
+        settings={"portraits": 0.0, "clean": 0.0, "origins": _MIXED},
+        framing={"turned": 0.1},
+        arrays=_STUDENT,
+    ),
     # heads turned up to profiles behind hands, hats and hair, in sharp shadows: large ones, and small ones in wide
     # surroundings for the detector
     "v1": StorePlan(

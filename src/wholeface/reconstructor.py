@@ -122,7 +122,9 @@ class Reconstructor:
         self.max_pixels = max_pixels
         if remove not in REMOVE:
             raise UsageError(f"remove={remove!r}: choose from {', '.join(REMOVE)}")
-        options = MethodOptions(texture_size=texture_size, focal=focal, refine=refine, remove=remove, relief=relief)
+        options = MethodOptions(
+            texture_size=texture_size, focal=focal, refine=refine, remove=remove, relief=relief
+        )
         self.method = spec.name
         self.tools = Tools(
             model=loading.result(),

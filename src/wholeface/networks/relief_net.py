@@ -170,8 +170,7 @@ def trusted_relief(output: ReliefOutput, gain: float, noise: float) -> Tensor:
     """
     window = max(1, output.displacement.shape[-1] // _WINDOW) // 2 * 2 + 1
     signal, doubt = (
-        F.avg_pool2d(values.square(), window, 1, window // 2, count_include_pad=False)
-        for values in (output.displacement, output.scale)
+        _mean_of_square(values.square(), window) for values in (output.displacement, output.scale)
     )
     return output.displacement * (gain * signal / (signal + noise * doubt).clamp_min(1e-12))
 
@@ -197,9 +196,17 @@ def _contrasts(given: Tensor) -> Tensor:
 
 
 def _blurred(x: Tensor, edge: int) -> Tensor:
+    """Two means over squares, one after the other."""
     for _ in range(2):
-        x = F.avg_pool2d(x, edge, 1, edge // 2, count_include_pad=False)
+        x = _mean_of_square(x, edge)
     return x
+
+
+def _mean_of_square(x: Tensor, edge: int) -> Tensor:
+    """(N, C, H, W): mean over what of a square of odd edge lies in the image, rows first, then columns."""
+    reach = edge // 2
+    x = F.avg_pool2d(x.contiguous(), (1, edge), 1, (0, reach), count_include_pad=False)
+    return F.avg_pool2d(x, (edge, 1), 1, (reach, 0), count_include_pad=False)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -263,7 +263,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--occluders", metavar="LIST", help=f"kinds between commas (default: {','.join(_KINDS)})"
     )
     parser.add_argument(
-        "--no-relief", dest="relief", action="store_false", help="heads without wrinkles and folds, to compare"
+        "--no-relief",
+        dest="relief",
+        action="store_false",
+        help="heads without wrinkles and folds, to compare",
     )
     parser.add_argument(
         "--work",

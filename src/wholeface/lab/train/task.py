@@ -52,12 +52,14 @@ class JointTask(ABC):
             no gradient. Checkpoints hold its hash; a run does not resume with another one.
         train_size: number of training samples.
         preprocessing: what must be done to an input before it meets the networks (for the weight card).
+        sources: what is learned from, with its licence, where the task knows it better than the recipe.
     """
 
     networks: Mapping[str, nn.Module]
     teachers: Mapping[str, nn.Module] = {}
     train_size: int
     preprocessing: Mapping[str, Any] = {}
+    sources: tuple[str, ...] = ()
 
     def optimisers(self, config: TrainConfig) -> Mapping[str, torch.optim.Optimizer]:
         """Name -> optimiser; no two hold the same parameter. As it stands: :func:`adamw` for each network."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wholeface.core.errors import DataError, UsageError
 from wholeface.lab.train import EngineOptions, load_checkpoint, load_recipe, train
+from wholeface.lab.train.export import card_of
 from wholeface.lab.train.losses.focus import FocusWeights
 from wholeface.lab.train.recipes.focus import FocusConfig, FocusTask
 from wholeface.lab.train.task import Update
@@ -172,15 +173,18 @@ def _states(folder: Path) -> dict[str, dict[str, Tensor]]:
 def test_in_a_phase_the_other_network_stays_as_it_is(data: dict[str, Path], tmp_path: Path) -> None:
     pytest.importorskip("lightning_fabric")
     recipe, learner = load_recipe("focus"), []
-    phases = {
+    phases: dict[str, Any] = {
         "pretrain_encoder": 1, "pretrain_mask": 1, "encoder_updates": 1, "mask_updates": 1, "validate_every": 100,
         "optimiser": "adadelta",  # whose learning rate does not depend on the number of steps
+        "sources": ("renderings (CC0)", "boxes"),
     }  # fmt: skip
     states = []
     for steps in range(1, 6):
         config = FocusConfig(**{**SMALL, **data, **phases, "steps": steps})
         train(recipe, config, tmp_path / str(steps), options=EngineOptions(threads=1))
         states.append(_states(tmp_path / str(steps)))
+    card = card_of(load_checkpoint(tmp_path / "1" / "last.safetensors"), network="encoder")
+    assert card.sources == ("renderings (CC0)", "boxes")
     for before, after in itertools.pairwise(states):
         moved = [
             name

@@ -19,7 +19,7 @@ def card_facts(recipe: Recipe[Any], task: JointTask) -> dict[str, Any]:
     return {
         "description": recipe.summary,
         "licence": recipe.licence,
-        "sources": list(recipe.sources),
+        "sources": list(task.sources or recipe.sources),
         "paper": recipe.paper,
         "preprocessing": dict(task.preprocessing),
         **_architecture(next(iter(task.networks.values()))),

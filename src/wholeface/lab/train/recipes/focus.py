@@ -71,6 +71,7 @@ class FocusConfig(TrainConfig):
         check: folder of held-out photos, best with true masks beside them (for the scores alone); without one, every
             twentieth photo of the data is held out.
         cache: folder of the cached crops, or none for the user's cache.
+        sources: what the photos are, with their licences, for the weight card.
         model: face model, by name or path.
         layout: of the encoder's vector: complete, or 257 as published (for a Basel Face Model).
         backbone: of the encoder: resnet50, or for CPUs compact or mobile (that of the distilled student).
@@ -112,6 +113,7 @@ class FocusConfig(TrainConfig):
     data: Path | None = None
     check: Path | None = None
     cache: Path | None = None
+    sources: tuple[str, ...] = ()
     model: str = "wholeface"
     layout: Literal["complete", "257"] = "complete"
     backbone: Literal["resnet50", "compact", "mobile"] = "resnet50"
@@ -245,6 +247,7 @@ class FocusTask(JointTask):
         self._deviation = model.prior.precision.diagonal().clamp_min(1e-6).rsqrt()
         self._depth = self.layout.split(encoder.mean.detach().clone()).get("distance")
         self.train_size = len(self.rows)
+        self.sources = config.sources
         self.preprocessing = {
             "margin": LANDMARK_MARGIN, "range": [0, 1], "colour": "sRGB", "layout": config.layout,
             "model": f"{model.name} {model.version}",

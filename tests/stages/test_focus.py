@@ -13,20 +13,20 @@ from torch import nn
 
 from wholeface.core.errors import ModelFileError, UsageError
 from wholeface.methods import MethodOptions, get_method
-from wholeface.morphable import MorphableModel, Parameters, load_model
+from wholeface.morphable import LAYOUTS, MorphableModel, Parameters, load_model
 from wholeface.networks import ParameterNet, ParameterNetConfig, UNet, compact_unet
 from wholeface.networks.registry import load_network
 from wholeface.networks.weights import WeightCard, save_weights
 from wholeface.perceive import FaceLandmarks
-from wholeface.perceive.frames import LANDMARK_MARGIN
 from wholeface.photo import read_photo
 from wholeface.render import Camera, ambient_light, directional_light
 from wholeface.stages import FaceState, Networks, Tools, run_stages
 from wholeface.stages.face_renderer import FaceRenderer
 from wholeface.stages.mask.by_comparison import MaskByComparison
 from wholeface.stages.shape.by_encoder import FitByEncoder
+from wholeface.stages.shape.by_student import student_crop
 from wholeface.stages.shape.crop_layout import complete_layout, crop_vector
-from wholeface.stages.upright import crop_around
+from wholeface.stages.shape.regressed import usual_vector
 
 SIZE, EDGE = 64, 240
 
@@ -109,7 +109,7 @@ def state(scene: Scene) -> FaceState:
 def tools(scene: Scene, state: FaceState, tmp_path: Path) -> Tools:
     model = scene.model
     layout = complete_layout(model.identity_size, model.expression_size, model.albedo_size)
-    crop = crop_around(state.landmarks.points, SIZE, LANDMARK_MARGIN)
+    crop = student_crop(model, state.landmarks, SIZE)
     one = replace(scene.parameters, **_each(scene.parameters, lambda value: value[None]))
     known = crop_vector(one, scene.camera, torch.from_numpy(crop.matrix).float()[None], SIZE)[0]
     encoder = ParameterNet(ParameterNetConfig(layout.blocks, "compact", SIZE, 0.25, 16))
@@ -133,6 +133,23 @@ def test_the_fit_is_what_the_encoder_says(scene: Scene, state: FaceState, tools:
     guessed = FitByEncoder()([state], tools)[0].fit
     assert guessed is not None
     assert float(guessed.camera.focal) == pytest.approx(focal, rel=1e-3)
+
+
+def test_the_published_layout_brings_its_camera(
+    scene: Scene, state: FaceState, tools: Tools, tmp_path: Path
+) -> None:
+    crop = student_crop(scene.model, state.landmarks, SIZE)
+    marks = torch.from_numpy(crop.apply(scene.marks)).float()
+    encoder = ParameterNet(ParameterNetConfig(LAYOUTS["257"].blocks, "compact", SIZE, 0.25, 16))
+    encoder.set_statistics(*usual_vector(LAYOUTS["257"], scene.model, marks, SIZE))
+    nn.init.zeros_(encoder.head.weight)
+    (tmp_path / "published").mkdir()
+    _save(tmp_path / "published", "focus", encoder)
+    found = FitByEncoder(weights=str(tmp_path / "published" / "focus.safetensors"))([state], tools)[0].fit
+    assert found is not None
+    assert found.camera.cx != pytest.approx((EDGE - 1) / 2, abs=0.5)
+    assert found.landmark_rms < 8  # the mean face, upright, of the scene's size
+    assert not found.parameters.identity.any()
 
 
 def test_the_mask_is_what_the_rendering_does_not_explain(
@@ -167,7 +184,7 @@ def test_the_method_completes_the_head(refine: bool, scene: Scene, state: FaceSt
 def test_an_encoder_of_another_model_is_refused(
     small_model: MorphableModel, state: FaceState, tools: Tools
 ) -> None:
-    with pytest.raises(UsageError, match="coefficients of identity, expression and albedo, but 'egg' has"):
+    with pytest.raises(UsageError, match="face model 'egg' needs"):
         FitByEncoder()([state], replace(tools, model=small_model))
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ...core.threads import one_torch_thread
 from ...networks import UNet
-from ...perceive.frames import LANDMARK_MARGIN
 from ...photo import Similarity, warp
 from ..face_renderer import FaceRenderer
+from ..shape.by_student import student_crop
 from ..state import FaceState, MaskEstimate
 from ..tools import Tools
-from ..upright import UprightFace, crop_around, upright
+from ..upright import UprightFace, upright
 from .synthesis.upsample import to_photo
 from .synthesis.view import Window, face_view
 from .synthesis.zones import face_zones
@@ -70,9 +70,7 @@ class MaskByComparison:
 
 def _upright(face: FaceState, size: int) -> UprightFace:
     assert face.fit is not None
-    points = face.landmarks.points_478
-    crop = crop_around(face.landmarks.points if points is None else points, size, LANDMARK_MARGIN)
-    return upright(face.fit, crop, size)
+    return upright(face.fit, student_crop(face.fit.model, face.landmarks, size), size)
 
 
 def _both_images(face: FaceState, where: UprightFace, size: int) -> torch.Tensor:

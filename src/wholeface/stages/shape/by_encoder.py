@@ -1,4 +1,4 @@
-"""Stage: all parameters of a face in one pass of an encoder."""
+"""Stage: all parameters of a face in one pass of an encoder that learned by rendering them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ...core.errors import UsageError
 from ...core.threads import one_torch_thread
-from ...morphable import LAYOUTS, MorphableModel, ParameterLayout, Parameters
+from ...morphable import LAYOUTS, Parameters
 from ...networks import ParameterNet
-from ...perceive.frames import LANDMARK_MARGIN
 from ...photo import Similarity, warp
 from ...render import Camera
 from ..face_renderer import FaceRenderer
 from ..state import FaceFit, FaceState
 from ..tools import Tools
-from ..upright import crop_around
+from .by_student import ParametersByStudent, student_crop
 from .regressed import encoder_layout, face_in_photo
 
 __all__ = ["FitByEncoder"]
@@ -29,6 +26,10 @@ __all__ = ["FitByEncoder"]
 @dataclass(frozen=True)
 class FitByEncoder:
     """Fills ``fit`` by a :class:`wholeface.networks.ParameterNet` that looks at the upright crop of the face.
+
+    An encoder of the complete layout is read as the distilled student is; one of layout 257 brings the camera of its
+    crop along. Expression coefficients that the face model does not allow become the nearest allowed ones, as they
+    were when the encoder learned.
 
     Args:
         weights: name of the network, or path of its file.
@@ -51,82 +52,49 @@ class FitByEncoder:
         """See :class:`wholeface.stages.Stage`."""
         network = tools.networks.load_or_shipped(self.weights)
         assert isinstance(network, ParameterNet)
-        layout = encoder_layout(network.config.blocks)
-        _check(layout, tools.model)
-        size = network.config.input_size
-        done: list[FaceState] = []
+        if encoder_layout(network.config.blocks) == LAYOUTS["257"]:
+            fits = self._with_own_camera(network, faces, tools)
+        else:
+            read = ParametersByStudent(self.focal, self.weights, self.batch)
+            fits = [face.fit for face in read(faces, tools) if face.fit is not None]
+        return [face.with_(fit=_allowed(fit)) for face, fit in zip(faces, fits, strict=True)]
+
+    def _with_own_camera(
+        self, network: ParameterNet, faces: Sequence[FaceState], tools: Tools
+    ) -> list[FaceFit]:
+        model, size = tools.model, network.config.input_size
+        fits: list[FaceFit] = []
         for first in range(0, len(faces), self.batch):
             group = faces[first : first + self.batch]
-            crops = [
-                crop_around(
-                    face.landmarks.points if face.landmarks.points_478 is None else face.landmarks.points_478,
-                    size,
-                    LANDMARK_MARGIN,
-                )
-                for face in group
-            ]
+            crops = [student_crop(model, face.landmarks, size) for face in group]
             pixels = np.stack(
                 [warp(f.photo.pixels, crop, (size, size), fill="edge") for f, crop in zip(group, crops)]
             )
             images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
             with torch.inference_mode(), one_torch_thread():
                 vectors = network(images.contiguous(memory_format=torch.channels_last)).float()
-            done += [
-                face.with_(fit=self._fit(face, vector.clone(), crop, layout, size, tools.model))
-                for face, vector, crop in zip(group, vectors, crops)
-            ]
-        return done
-
-    def _fit(
-        self,
-        face: FaceState,
-        vector: torch.Tensor,
-        crop: Similarity,
-        layout: ParameterLayout,
-        size: int,
-        model: MorphableModel,
-    ) -> FaceFit:
-        height, width = face.photo.pixels.shape[:2]
-        focal = self.focal if self.focal is not None else face.photo.focal_px
-        with torch.no_grad():
-            found, camera = face_in_photo(
-                vector[None],
-                layout,
-                model,
-                torch.from_numpy(crop.matrix).float()[None],
-                size,
-                Camera.of_photo(width, height, focal),
-                focal_known=focal is not None,
-            )
-            focal, cx, cy = (
-                float(torch.as_tensor(v).reshape(-1)[0]) for v in (camera.focal, camera.cx, camera.cy)
-            )
-            camera = Camera(focal, cx, cy, width, height)
-            found = found.with_(expression=model.prior.clamp(found.expression))
-            rms = _rms(model, found, camera, face.landmarks.points_68)
-        one = Parameters(
-            **{
-                name: getattr(found, name)[0].clone()
-                for name in ("identity", "expression", "albedo", "light", "rotation", "translation")
-            }
-        )
-        return FaceFit(model=model, parameters=one, camera=camera, landmark_rms=rms)
+            fits += [_fit(f, v.clone(), crop, size, tools) for f, v, crop in zip(group, vectors, crops)]
+        return fits
 
 
-def _check(layout: ParameterLayout, model: MorphableModel) -> None:
-    sizes, own = dict(layout.blocks), (model.identity_size, model.expression_size, model.albedo_size)
-    theirs = tuple(sizes[name] for name in ("identity", "expression", "albedo"))
-    if layout != LAYOUTS["257"] and theirs != own:
-        raise UsageError(
-            f"the encoder speaks of a face model with {theirs} coefficients of identity, expression and albedo, but "
-            f"{model.name!r} has {own}; take the model on which it was trained, or train one for this model"
-        )
+def _fit(face: FaceState, vector: torch.Tensor, crop: Similarity, size: int, tools: Tools) -> FaceFit:
+    height, width = face.photo.pixels.shape[:2]
+    matrix = torch.from_numpy(crop.matrix).float()[None]
+    with torch.no_grad():
+        found, own = face_in_photo(
+            vector[None], LAYOUTS["257"], tools.model, matrix, size, Camera.of_photo(width, height),
+            focal_known=False,
+        )  # fmt: skip
+        focal, cx, cy = (float(torch.as_tensor(v).reshape(-1)[0]) for v in (own.focal, own.cx, own.cy))
+        camera = Camera(focal, cx, cy, width, height)
+        rms, marks = float("nan"), face.landmarks.points_68
+        if marks is not None:
+            seen = FaceRenderer.of(tools.model).landmarks(found, camera)[0].double().numpy()
+            rms = float(np.sqrt(((seen - marks) ** 2).sum(axis=1).mean()))
+    blocks = {name: getattr(found, name)[0].clone() for name, _ in found.layout.blocks}
+    return FaceFit(tools.model, Parameters(**blocks), camera, landmark_rms=rms)
 
 
-def _rms(
-    model: MorphableModel, parameters: Parameters, camera: Camera, marks: NDArray[np.float64] | None
-) -> float:
-    if marks is None or model.landmarks_68 is None:
-        return float("nan")
-    seen = FaceRenderer.of(model).landmarks(parameters, camera)[0].double().numpy()
-    return float(np.sqrt(((seen - marks) ** 2).sum(axis=1).mean()))
+def _allowed(fit: FaceFit) -> FaceFit:
+    expression = fit.model.prior.clamp(fit.parameters.expression)
+    return fit.with_(parameters=fit.parameters.with_(expression=expression))

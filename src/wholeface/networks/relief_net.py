@@ -129,6 +129,7 @@ class ReliefNet(nn.Module):
         Raw, so that exporters see one tensor; :meth:`read` gives it names.
         """
         given = torch.cat([given[:, :3] * 2 - 1, given[:, 3:], _contrasts(given)], dim=1)
+        given = given.contiguous(memory_format=torch.channels_last)
         y = self.encoders[0](self.stem(given))
         skips = [y]
         for down, encoder in zip(self.downs, list(self.encoders)[1:]):

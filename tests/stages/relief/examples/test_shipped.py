@@ -24,7 +24,7 @@ def test_the_shipped_set_is_small_and_sound() -> None:
 
 
 def test_nothing_but_relief_is_in_it() -> None:
-    """Grey levels of relief alone: neither colours nor a shape; too few coefficients for one, without their length."""
+    """Grey levels of relief; neither colours nor a shape of anybody: a few coefficients without their length."""
     tensors, _ = load_weights(SHIPPED_REFERENCES)
     assert sorted(tensors) == ["embeddings", "landmarks", "places", "starts", "streams", "viewpoints"]
     count = len(tensors["viewpoints"])

@@ -25,7 +25,7 @@ FACE = {
 
 
 class StubEngine:
-    """Answers ``no face``, ``crash``, ``broken``, ``sleep N`` literally; of anything else it makes a small result."""
+    """Does what ``none``, ``crash``, ``broken``, ``untrue`` and ``sleep N`` say; of all else it makes a small result."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         print("libraries print", flush=True)  # must not get among the replies
@@ -44,6 +44,8 @@ class StubEngine:
             os._exit(9)
         if word == "broken":
             raise OSError(13, "Permission denied", str(folder))
+        if word == "untrue":  # says that it is done, and is not
+            return
         if word == "sleep":
             time.sleep(float(rest.split()[0]))
         tell("writing the head", 2, 2)

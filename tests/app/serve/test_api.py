@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from wholeface.app.serve import api
+from wholeface.app.serve import store as store_module
 
 from .conftest import Serve, send, told, wait_until
 
@@ -110,6 +111,7 @@ def test_forms_without_a_photo_are_refused(client: TestClient, request_: dict[st
         (b"none", "no_face", "no face found"),
         (b"broken", "error", "its log says why"),
         (b"crash", "crash", "ended"),
+        (b"untrue", "error", "its log says why"),
     ],
 )
 def test_failures_have_reasons_without_paths_and_the_server_goes_on(
@@ -149,6 +151,33 @@ def test_a_photo_that_takes_too_long_is_given_up(serve: Serve) -> None:
         assert "2 seconds" in failed["error"]["message"]
         assert told(client, send(client))[-1]["status"] == "done"
         assert "wholeface_worker_restarts_total 1.0" in client.get("/metrics").text
+
+
+def test_removed_while_a_worker_is_at_it(serve: Serve, tmp_path: Path) -> None:
+    with serve(store=tmp_path) as client:
+        url = send(client, b"sleep 1")
+        wait_until(lambda: client.get(url).json()["status"] == "running", 30, "running")
+        assert client.delete(url).status_code == 204
+        assert told(client, send(client))[-1]["status"] == "done"
+        assert len(list(tmp_path.iterdir())) == 1  # nothing is left of the one that was removed
+
+
+def test_a_disk_without_room(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path))
+
+    with serve(store=tmp_path) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(store_module, "_put_in_place", full)
+            patch.setattr(store_module, "_clear_work", full)
+            failed = told(client, send(client))[-1]
+            assert (failed["status"], failed["error"]["kind"]) == ("failed", "error")
+            patch.setattr(store_module, "_write_record", full)
+            answer = client.post("/v1/reconstructions", files={"photo": b"x"})
+            assert (answer.status_code, answer.json()["error"]["kind"]) == (507, "storage")
+            assert str(tmp_path) not in answer.text
+        assert told(client, send(client))[-1]["status"] == "done"
+        assert any("No space left" in line for line in client.said)  # type: ignore[attr-defined]
 
 
 def test_a_full_queue_says_when_to_come_back(serve: Serve) -> None:

@@ -77,6 +77,13 @@ def test_pages_of_other_sites_may_not_send(client: TestClient, bearer: dict[str,
     assert "access-control-allow-origin" not in seen.headers
 
 
+def test_a_page_behind_a_proxy_of_another_name_may(serve: Serve) -> None:
+    with serve(hosts=("heads.example",)) as client:
+        for origin, status in (("https://heads.example", 202), ("https://heads.example.evil.example", 403)):
+            answer = client.post("/v1/reconstructions", files={"photo": b"x"}, headers={"origin": origin})
+            assert answer.status_code == status
+
+
 def test_too_many_bytes_are_refused_before_they_are_read(client: TestClient, bearer: dict[str, str]) -> None:
     answer = client.post("/v1/reconstructions", files={"photo": bytes(200_000)}, headers=bearer)
     assert answer.status_code == 413

@@ -44,7 +44,7 @@ def test_every_kind_of_refusal_is_on_the_page() -> None:
     text = "".join(
         (source / name).read_text() for name in ("api.py", "guard.py", "results.py", "crew.py", "worker.py")
     )
-    kinds = set(re.findall(r"(?:refusal\(|return )(?:4\d\d), \"(\w+)\"", text)) | {"slow", "bytes"}
+    kinds = set(re.findall(r"(?:refusal\(|return )(?:[45]\d\d), \"(\w+)\"", text)) | {"slow", "bytes"}
     kinds |= set(re.findall(r"\"kind\": \"(\w+)\"", text))
     page = _PAGE.read_text()
     assert {kind for kind in kinds if f"`{kind}`" not in page} == set()

@@ -31,7 +31,7 @@ from .results import NOT_THERE, refusal, result_routes
 from .settings import ServeSettings
 from .store import Store
 
-__all__ = ["add_common_routes", "create_app"]
+__all__ = ["add_common_routes", "create_app", "to_standard_error"]
 
 _DESCRIPTION = """\
 One photo of a partly hidden face in, a complete textured 3D head out. Send a photo to `POST /v1/reconstructions`,
@@ -56,7 +56,7 @@ def create_app(settings: ServeSettings | None = None, *, log: Callable[[str], No
         log: is given lines for the operator; None prints them to standard error.
     """
     chosen = settings or ServeSettings()
-    say = log or (lambda line: print(f"wholeface: {line}", file=sys.stderr, flush=True))
+    say = log or to_standard_error
     metrics = Metrics()
     desk = _Desk()
 
@@ -70,7 +70,7 @@ def create_app(settings: ServeSettings | None = None, *, log: Callable[[str], No
         redoc_url=None,
     )  # fmt: skip
     app.add_middleware(Guard, settings=chosen, metrics=metrics)
-    add_common_routes(app, chosen, mode="serve", ready=lambda: desk.crew.ready)
+    add_common_routes(app, chosen, mode="serve", ready=lambda: desk.crew.ready, log=say)
     app.include_router(result_routes(lambda: desk.store, desk.position))
     _add_work_routes(app, desk, chosen, metrics)
     metrics.watch(
@@ -80,6 +80,11 @@ def create_app(settings: ServeSettings | None = None, *, log: Callable[[str], No
     metrics.watch("wholeface_stored", "Jobs in the store", lambda: len(desk.store) if desk.opened else 0)
     _describe_the_form(app)
     return app
+
+
+def to_standard_error(line: str) -> None:
+    """Tells the operator."""
+    print(f"wholeface: {line}", file=sys.stderr, flush=True)
 
 
 class _Desk:
@@ -132,7 +137,14 @@ class _Desk:
         )
 
 
-def add_common_routes(app: FastAPI, settings: ServeSettings, *, mode: Any, ready: Callable[[], bool]) -> None:
+def add_common_routes(
+    app: FastAPI,
+    settings: ServeSettings,
+    *,
+    mode: Any,
+    ready: Callable[[], bool],
+    log: Callable[[str], None],
+) -> None:
     """The page, ``/v1/about``, ``/v1/session``, ``/healthz``, and how errors are told."""
     app.include_router(page_routes())
 
@@ -192,6 +204,11 @@ def add_common_routes(app: FastAPI, settings: ServeSettings, *, mode: Any, ready
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         return refusal(422, "usage", f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
+
+    @app.exception_handler(OSError)
+    async def broken(request: Request, error: Exception) -> Response:
+        log(f"a request could not be answered: {error}")
+        return refusal(507, "storage", "the server cannot keep this photo; its log says why")
 
     @app.exception_handler(UsageError)
     async def misused(request: Request, error: Exception) -> Response:

@@ -138,7 +138,12 @@ class Crew:
                     self._ready.discard(number)
                     worker = await self._begun(number)
                     self._ready.add(number)
-                await self._work(worker, job)
+                try:
+                    await self._work(worker, job)
+                except Exception as error:  # of the disk, or of an engine that breaks its word
+                    self._log(f"a photo could not be finished: {type(error).__name__}: {error}")
+                    await worker.end()
+                    await self._given_up(job.id)
         finally:
             self._ready.discard(number)
             if worker is not None:
@@ -196,6 +201,16 @@ class Crew:
             self._metrics.restarts.inc()
         if await self._store.fail(job.id, **outcome) is not None:
             self._metrics.finished.labels(status="failed").inc()
+
+    async def _given_up(self, job_id: str) -> None:
+        message = "the server could not reconstruct this photo; its log says why"
+        self._metrics.finished.labels(status="failed").inc()
+        try:
+            await self._store.fail(job_id, "error", message)
+        except OSError as error:  # no room even for that: it is noted in memory alone
+            self._log(f"and that could not be noted: {error}")
+            failed = {"kind": "error", "message": message}
+            self._store.change(job_id, status="failed", finished=time.time(), progress=None, error=failed)
 
     async def _led(self, worker: _Worker, job: Job, folder: Any) -> dict[str, str] | None:
         """What the worker says until it is done: None, or why it failed."""

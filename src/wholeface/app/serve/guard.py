@@ -100,13 +100,17 @@ class Guard:
             return False
         return cookie is not None and secrets.compare_digest(cookie.value.encode(), self._session.encode())
 
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Whether a page of this server asks; also of one behind a proxy that has another name for it."""
+        return urlsplit(origin).netloc == host or _name_of(urlsplit(origin).netloc) in self._settings.hosts
+
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
         allowed = self._settings.allowed_hosts
         if allowed is not None and _name_of(host) not in allowed:
             return 421, "host", "this server is not called by that name; see --allow-host"
         origin = headers.get("origin")
-        if scope["method"] not in _SAFE and origin is not None and urlsplit(origin).netloc != host:
+        if scope["method"] not in _SAFE and origin is not None and not self._is_own(origin, host):
             return 403, "origin", "pages of other sites may not use this server"
         path = scope["path"]
         closed = path.startswith("/v1/") or path == "/metrics"

@@ -141,8 +141,8 @@ class Store:
     async def finish(self, job_id: str, folder: Path) -> Job | None:
         """The job is done: its result, written to a folder of :meth:`new_result`, takes its place."""
         job = self._jobs.get(job_id)
-        if job is None:
-            await asyncio.to_thread(shutil.rmtree, folder, True)
+        if job is None:  # removed, while a worker went on writing
+            await asyncio.to_thread(shutil.rmtree, self._folder / job_id, True)
             return None
         report = await asyncio.to_thread(_put_in_place, folder, self._folder / job_id)
         done = replace(job, status="done", finished=self._clock(), progress=None, result=report)
@@ -156,14 +156,15 @@ class Store:
         """The job has failed, for a reason in words."""
         job = self._jobs.get(job_id)
         if job is None:
+            await asyncio.to_thread(shutil.rmtree, self._folder / job_id, True)
             return None
-        changes = {
+        changes: dict[str, Any] = {
             "status": "failed",
             "finished": self._clock(),
             "progress": None,
             "error": {"kind": kind, "message": message},
         }
-        await self.write(replace(job, **changes))  # type: ignore[arg-type]
+        await self.write(replace(job, **changes))
         await asyncio.to_thread(_clear_work, self._folder / job_id)
         return self.change(job_id, **changes)
 

@@ -17,7 +17,7 @@ from ... import __version__
 from ...core.errors import DataError, PhotoError
 from ...result.files import RECORD, belongs_to_a_result, path_id
 from .answers import Reconstruction, reconstruction_of
-from .api import add_common_routes
+from .api import add_common_routes, to_standard_error
 from .bundle import EVERYTHING, write_zip
 from .guard import Guard
 from .jobs import Job
@@ -181,7 +181,7 @@ def create_view_app(
         shelf.add(viewed)
     app = FastAPI(title="WholeFace", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, settings=chosen, metrics=Metrics())
-    add_common_routes(app, chosen, mode="view", ready=lambda: True)
+    add_common_routes(app, chosen, mode="view", ready=lambda: True, log=to_standard_error)
 
     @app.get("/v1/reconstructions", tags=["reconstructions"], name="list")
     def listed() -> list[Reconstruction]:

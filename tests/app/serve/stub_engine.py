@@ -25,7 +25,7 @@ FACE = {
 
 
 class StubEngine:
-    """Does what ``none``, ``crash``, ``broken``, ``untrue`` and ``sleep N`` say; of all else it makes a small result."""
+    """Does what ``none``, ``crash``, ``broken``, ``untrue`` and ``sleep N`` say; of all else makes a small result."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         print("libraries print", flush=True)  # must not get among the replies

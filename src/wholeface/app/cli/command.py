@@ -12,6 +12,7 @@ from ...core.errors import WholeFaceError
 from ._garbage import leave_the_rest_to_the_system
 from ._terminal import reason_of, say, tolerant_streams
 from .bench import add_bench_parser
+from .doctor import add_doctor_parser
 from .info import add_info_parser
 from .reconstruct import add_reconstruct_parser
 from .serve import add_serve_parser
@@ -33,6 +34,7 @@ and says which parts it saw and which it made up.
   wholeface train --list                      the recipes by which its networks are trained
   wholeface synth --count 100 -o faces        training images of occluded faces
   wholeface info                              version, face model, licences, limits
+  wholeface doctor                            what is installed, what works, how fast this machine is
 """
 
 _EPILOG = """\
@@ -58,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_train_parser(commands)
     add_weights_parser(commands)
     add_info_parser(commands)
+    add_doctor_parser(commands)
     return parser
 
 

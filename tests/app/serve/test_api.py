@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -201,14 +202,16 @@ def test_a_full_queue_says_when_to_come_back(serve: Serve) -> None:
 
 def test_results_expire(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_SWEEP_S", 0.2)
-    with serve(store=tmp_path, keep_results=1) as client:
-        first = send(client)
-        assert told(client, first)[-1]["expires"]
-        second = send(client)
-        told(client, second)
-        wait_until(lambda: client.get(first).status_code == 404, 20, "expired")
-        assert client.get(second).status_code == 200
-        assert len(list(tmp_path.iterdir())) == 1
+    with serve(store=tmp_path, keep_seconds=4.0) as client:
+        url = send(client)
+        done = told(client, url)[-1]
+        spans = [
+            datetime.fromisoformat(done[name].replace("Z", "+00:00")) for name in ("finished", "expires")
+        ]
+        assert (spans[1] - spans[0]).total_seconds() == pytest.approx(4.0)
+        assert client.get(f"{url}/files/1/face.glb").status_code == 200
+        wait_until(lambda: client.get(url).status_code == 404, 20, "expired")
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_models_that_cannot_be_loaded_are_told_to_the_operator_alone(serve: Serve) -> None:

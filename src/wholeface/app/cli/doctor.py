@@ -248,8 +248,8 @@ def _speed() -> Iterator[Finding]:
             raise WholeFaceError(f"a rendered face was made {found.quality.verdict}: {found.quality.reasons}")
         slowest = max(found.timings_ms.items(), key=lambda item: item[1])
         return (
-            f"{spent:.2f} s for a photo of {_SIZE} x {_SIZE} pixels ({first:.1f} s for the first, with loading; most in "
-            f"{slowest[0]}, {slowest[1] / 1000:.2f} s; {torch.get_num_threads()} threads)"
+            f"{spent:.2f} s for a photo of {_SIZE} x {_SIZE} pixels ({first:.1f} s for the first, with loading; "
+            f"most in {slowest[0]}, {slowest[1] / 1000:.2f} s; {torch.get_num_threads()} threads)"
         )
 
     yield _checked("speed", "one head", head)

@@ -29,7 +29,7 @@ class ServeSettings:
         max_texture_size: edge of the texture in texels that a request may ask for.
         max_seconds: that one photo may take; its worker is ended and replaced then.
         keep_seconds: that a finished result is kept.
-        keep_results: finished results that are kept at most; the oldest go first.
+        keep_results: finished results that are kept; the oldest go first, but none in its first minute.
         token: what requests must show, or None.
         hosts: names by which the server may be called (header ``Host``); empty: the loopback names when it listens
             there, any name otherwise.

@@ -42,7 +42,9 @@ class Store:
     Args:
         folder: created when missing, readable by its owner alone.
         keep_seconds: finished jobs are forgotten after this long.
-        keep_results: and the oldest of them when there are more than this many.
+        keep_results: and the oldest of them when there are more than this many, but not those of the last
+            ``grace_seconds``: whoever waited for one can still fetch it.
+        grace_seconds: see there.
         clock: seconds since 1970.
 
     Raises:
@@ -55,11 +57,13 @@ class Store:
         *,
         keep_seconds: float = 3600.0,
         keep_results: int = 200,
+        grace_seconds: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._keep_seconds = keep_seconds
         self._keep_results = keep_results
+        self._grace_seconds = grace_seconds
         self._clock = clock
         self._jobs: dict[str, Job] = {}
         self._changed: dict[str, asyncio.Event] = {}
@@ -208,7 +212,7 @@ class Store:
         old = [
             job_id
             for number, (when, job_id) in enumerate(finished)
-            if number < spare or when + self._keep_seconds <= now
+            if when + (self._grace_seconds if number < spare else self._keep_seconds) <= now
         ]
         for job_id in old:
             await self.remove(job_id)

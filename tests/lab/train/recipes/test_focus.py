@@ -166,6 +166,15 @@ def test_the_mask_pulls_the_encoder_but_stays(data: dict[str, Path]) -> None:
     assert all(p.grad is None for p in task.networks["segmenter"].parameters())
 
 
+def test_batch_statistics_stay_when_they_should(data: dict[str, Path]) -> None:
+    for still in (True, False):
+        task = _task(data, still=still)
+        before = {name: value.clone() for name, value in task.networks["encoder"].named_buffers()}
+        _learned(task, "encoder", 0, 1)
+        after = dict(task.networks["encoder"].named_buffers())
+        assert all(torch.equal(value, after[name]) for name, value in before.items()) == still
+
+
 def _states(folder: Path) -> dict[str, dict[str, Tensor]]:
     return {n: dict(state) for n, state in load_checkpoint(folder / "last.safetensors").networks.items()}
 

@@ -78,6 +78,7 @@ class FocusConfig(TrainConfig):
         compact: train the compact segmentation network, for CPUs; else the U-Net of the paper.
         input_size: edge of the crops in pixels, a multiple of 32.
         initial: weights of an encoder to start from, such as the distilled student's, or none.
+        still: keep the encoder's batch statistics as its first weights have them, for batches of a few crops.
         initial_mask: weights of a segmentation network to start from, or none.
         mask: what says which pixels are fitted: learned (FOCUS), none (MoFA), supervised (true masks of the data) or
             skin (a Gaussian of colour, like Deep3D).
@@ -120,6 +121,7 @@ class FocusConfig(TrainConfig):
     compact: bool = False
     input_size: int = 224
     initial: Path | None = None
+    still: bool = False
     initial_mask: Path | None = None
     mask: Literal["learned", "none", "supervised", "skin"] = "learned"
     cut: Literal["none", "cutmix", "cutout"] = "none"
@@ -337,6 +339,10 @@ class FocusTask(JointTask):
 
     def _encoder_step(self, update: Update, batch: Batch, joint: bool) -> dict[str, Tensor]:
         photo = batch["image"]
+        if self.config.still:
+            for module in self.networks["encoder"].modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         vector = update.networks["encoder"](channels_last_images(photo)).float()
         face, marks = self._drawn(vector)
         region, rendered = face.region, face.over(photo)

@@ -56,8 +56,8 @@ from .systems import (
 
 __all__ = ["PROTOCOL", "run"]
 
-_COUNT, _QUICK = 30, 2
-_SUBJECTS, _QUICK_SUBJECTS = 16, 2
+_COUNT, _QUICK = 20, 2
+_SUBJECTS, _QUICK_SUBJECTS = 12, 2
 _SHEET = 8  # photos of each age
 _STAGES = (ReliefByNetwork, FillByExamples, SoftSymmetry)
 

@@ -211,7 +211,7 @@ def test_results_expire(serve: Serve, tmp_path: Path, monkeypatch: pytest.Monkey
         assert (spans[1] - spans[0]).total_seconds() == pytest.approx(4.0)
         assert client.get(f"{url}/files/1/face.glb").status_code == 200
         wait_until(lambda: client.get(url).status_code == 404, 20, "expired")
-        assert list(tmp_path.iterdir()) == []
+        wait_until(lambda: list(tmp_path.iterdir()) == [], 20, "removed")  # by the next sweep
 
 
 def test_models_that_cannot_be_loaded_are_told_to_the_operator_alone(serve: Serve) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....core.provenance import Provenance
+from ....core.short_repr import short_repr
 from ....core.smoothstep import smoothstep
 from ....core.threads import run_ranges
 from ....morphable import MorphableModel
@@ -64,6 +65,8 @@ class FaceGraph:
     mirror_triangle: Array
     mirror_barycentric: Array
     fade: Array
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True)

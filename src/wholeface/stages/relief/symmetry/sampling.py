@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....core.provenance import Provenance
+from ....core.short_repr import short_repr
 from ....core.smoothstep import smoothstep
 from ....core.threads import run_ranges
 from ...state import BumpMap
@@ -38,6 +39,8 @@ class BumpSamples:
     quality: NDArray[np.float32]
     sure: NDArray[np.float32]
     source: NDArray[np.uint8]
+
+    __repr__ = short_repr
 
 
 class BumpSampler:

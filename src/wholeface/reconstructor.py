@@ -400,7 +400,7 @@ def deocclude(
         >>> import wholeface
         >>> image, mask, provenance = wholeface.deocclude("photo.jpg", remove="glasses")   # doctest: +SKIP
     """
-    made = Reconstructor(method=method, texture_size=512, remove=remove, max_pixels=max_pixels)(
+    made = Reconstructor(method=method, texture_size=512, remove=remove, relief=False, max_pixels=max_pixels)(
         photo, face=face
     )
     found = made.deoccluded_image

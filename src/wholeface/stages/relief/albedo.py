@@ -103,10 +103,13 @@ def without_fold_shading(
     row = np.clip(((1 - place[:, 1]) * size).astype(int), 0, size - 1)
     other = np.ones_like(own)
     other.reshape(-1, 3)[atlas.texel] = own[row, column]
-    exponent = np.float32(-strength)
+    inverse, mirrored = (
+        (1 / part if strength == 1.0 else part ** np.float32(-strength)).astype(np.float32)
+        for part in (own, other)
+    )
     changed = texture.texture.copy()
     run_ranges(
-        _divide, len(changed), _ROWS, own**exponent, other**exponent, texture.provenance, LINEAR_OF_BYTE,
+        _divide, len(changed), _ROWS, inverse, mirrored, texture.provenance, LINEAR_OF_BYTE,
         _codes(), changed,
     )  # fmt: skip
     return replace(texture, texture=changed)

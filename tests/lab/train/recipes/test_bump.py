@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
 
 from wholeface.errors import UsageError
 from wholeface.lab.data.relief import ReliefStore
-from wholeface.lab.train import EngineOptions, Listener, load_recipe, train
+from wholeface.lab.train import Recipe, load_recipe
 from wholeface.lab.train.recipes.bump import BumpRecipeConfig
 from wholeface.stages.relief.bump import decode_bump
 
@@ -71,30 +71,14 @@ def test_a_few_steps_make_the_loss_smaller(relief_store: Path) -> None:
     assert sheet.shape == (2 * SIZE, 6 * SIZE, 3)
 
 
-class _Crash(Exception):
-    pass
-
-
-class _CrashAt(Listener):
-    def stepped(self, seen: Any) -> None:
-        if seen.step == 2:
-            raise _Crash
-
-
-def test_a_run_that_was_cut_off_ends_like_one_that_was_not(relief_store: Path, tmp_path: Path) -> None:
-    pytest.importorskip("lightning_fabric")
-    recipe, cpu = load_recipe("bump"), EngineOptions(device="cpu")
+def test_a_run_that_was_cut_off_ends_like_one_that_was_not(
+    relief_store: Path, tmp_path: Path, cut_off_ends_like_whole: Callable[[Recipe[Any], Any], Path]
+) -> None:
+    recipe = load_recipe("bump")
     config = _config(
         relief_store, steps=4, decay_every=3, validate_every=2, checked=1, checkpoint_minutes=0.0
     )
-    assert train(recipe, config, tmp_path / "whole", options=cpu).status == "finished"
-    with pytest.raises(_Crash):
-        train(recipe, config, tmp_path / "cut", options=cpu, listener=_CrashAt())
-    train(recipe, config, tmp_path / "cut", options=cpu, resume=True)
-    files = [safe_open(tmp_path / run / "last.safetensors", framework="pt") for run in ("whole", "cut")]
-    assert set(files[0].keys()) == set(files[1].keys())
-    for key in files[0].keys():  # noqa: SIM118
-        assert torch.equal(files[0].get_tensor(key), files[1].get_tensor(key)), key
+    cut_off_ends_like_whole(recipe, config)
 
 
 def test_samples_of_another_size_are_refused(relief_store: Path) -> None:

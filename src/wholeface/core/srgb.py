@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LINEAR_OF_BYTE", "decode_slope", "decode_srgb", "encode_srgb"]
+__all__ = ["BYTE_OF_ROOT", "LINEAR_OF_BYTE", "decode_slope", "decode_srgb", "encode_srgb"]
 
 _CODE, _LIGHT = 0.04045, 0.0031308  # where the straight part ends
 
@@ -34,3 +34,9 @@ def decode_slope(codes: NDArray[Any]) -> NDArray[Any]:
 LINEAR_OF_BYTE: NDArray[np.float32] = decode_srgb(np.arange(256) / 255).astype(np.float32)
 """(256,) linear light in [0, 1] of each byte."""
 LINEAR_OF_BYTE.flags.writeable = False
+
+BYTE_OF_ROOT: NDArray[np.uint8] = np.round(255 * encode_srgb((np.arange(4096) / 4095.0) ** 2)).astype(
+    np.uint8
+)
+"""(4096,) sRGB byte of linear light (i / 4095)²: evenly fine for the eye."""
+BYTE_OF_ROOT.flags.writeable = False

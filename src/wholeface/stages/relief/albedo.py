@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...core.jit import njit
 from ...core.kernels import shading_at
 from ...core.provenance import Provenance
-from ...core.srgb import LINEAR_OF_BYTE, encode_srgb
+from ...core.srgb import BYTE_OF_ROOT, LINEAR_OF_BYTE
 from ...core.threads import run_ranges
 from ...morphable import MorphableModel
 from ..posed import PosedFace
@@ -19,7 +19,7 @@ from ..state import ReliefMap
 from ..texture import CompletedTexture
 from ..texture.uv._kernels import smooth_max
 from ..texture.uv.atlas import atlas_of
-from .normal_map import frames_of, split_of
+from .normal_map import charts_of, frames_of, slopes_at, split_of
 from .symmetry import mirror_of_texels
 
 __all__ = ["fold_shading", "without_fold_shading"]
@@ -27,7 +27,6 @@ __all__ = ["fold_shading", "without_fold_shading"]
 _ROWS = 64
 _MOST = 0.5  # of the log: what would change more is no fold
 _SAME = 0.004  # of the ratio
-_CODES = 4096
 
 
 def fold_shading(
@@ -58,11 +57,9 @@ def fold_shading(
     points = np.ascontiguousarray(posed.points.cpu().float().numpy())
     frames = frames_of(model, points, normals)
     split = split_of(model)
-    inside = np.zeros(size * size, np.bool_)
-    inside[atlas.texel] = True
     out = np.ones((size, size, 3), np.float32)
     run_ranges(
-        _rows, size, _ROWS, np.ascontiguousarray(relief.displacement, np.float32), inside.reshape(size, size),
+        _rows, size, _ROWS, np.ascontiguousarray(relief.displacement, np.float32), charts_of(model, size),
         atlas.nearest, atlas.triangle, atlas.barycentric, split.triangles, split.vertex, normals, frames.tangents,
         frames.rates, np.ascontiguousarray(texture.light, np.float32),
         np.ascontiguousarray(texture.floor, np.float32), out,
@@ -94,15 +91,8 @@ def without_fold_shading(
     own = fold_shading(model, posed, texture, relief)
     size = len(own)
     atlas = atlas_of(model, size)
-    triangle, barycentric = mirror_of_texels(model, size)
-    assert model.uv is not None
-    assert model.uv_triangles is not None
-    corners = model.uv.cpu().float().numpy()[model.uv_triangles.cpu().numpy()[triangle]]
-    place = np.einsum("tk,tkc->tc", barycentric, corners)
-    column = np.clip((place[:, 0] * size).astype(int), 0, size - 1)
-    row = np.clip(((1 - place[:, 1]) * size).astype(int), 0, size - 1)
     other = np.ones_like(own)
-    other.reshape(-1, 3)[atlas.texel] = own[row, column]
+    other.reshape(-1, 3)[atlas.texel] = own.reshape(-1, 3)[_mirrored_texels(model, size)]
     inverse, mirrored = (
         (1 / part if strength == 1.0 else part ** np.float32(-strength)).astype(np.float32)
         for part in (own, other)
@@ -110,17 +100,26 @@ def without_fold_shading(
     changed = texture.texture.copy()
     run_ranges(
         _divide, len(changed), _ROWS, inverse, mirrored, texture.provenance, LINEAR_OF_BYTE,
-        _codes(), changed,
+        BYTE_OF_ROOT, changed,
     )  # fmt: skip
     return replace(texture, texture=changed)
 
 
-def _codes() -> NDArray[np.uint8]:
-    """sRGB byte of linear light (i / 4095)²."""
-    codes: NDArray[np.uint8] = np.round(255 * encode_srgb((np.arange(_CODES) / (_CODES - 1)) ** 2)).astype(
-        np.uint8
-    )
-    return codes
+def _mirrored_texels(model: MorphableModel, size: int) -> NDArray[np.int64]:
+    """(T,) flat index of the texel that shows the mirror image of each; computed once and kept with the model."""
+    return model.table("mirrored texels", lambda m: _find_mirrored(m, size), key=size)
+
+
+def _find_mirrored(model: MorphableModel, size: int) -> NDArray[np.int64]:
+    triangle, barycentric = mirror_of_texels(model, size)
+    assert model.uv is not None
+    assert model.uv_triangles is not None
+    corners = model.uv.cpu().float().numpy()[model.uv_triangles.cpu().numpy()[triangle]]
+    place = np.einsum("tk,tkc->tc", barycentric, corners)
+    column = np.clip((place[:, 0] * size).astype(np.int64), 0, size - 1)
+    row = np.clip(((1 - place[:, 1]) * size).astype(np.int64), 0, size - 1)
+    found: NDArray[np.int64] = row * size + column
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -142,43 +141,24 @@ def _rows(
     out: Any,
 ) -> None:
     size = len(heights)
-    n, t, slopes = np.empty(3), np.empty(3), np.empty(2)
+    n, t = np.empty(3), np.empty(3)
     for row in range(start, stop):
         for column in range(size):
             if not inside[row, column]:
                 continue
-            here = heights[row, column]
-            left = right = above = below = here
-            wide = high = 0
-            if column > 0 and inside[row, column - 1]:
-                left = heights[row, column - 1]
-                wide += 1
-            if column < size - 1 and inside[row, column + 1]:
-                right = heights[row, column + 1]
-                wide += 1
-            if row > 0 and inside[row - 1, column]:
-                above = heights[row - 1, column]
-                high += 1
-            if row < size - 1 and inside[row + 1, column]:
-                below = heights[row + 1, column]
-                high += 1
-            if left == right and above == below:
-                continue
-            along_u = (right - left) * (size / max(wide, 1))
-            along_v = (above - below) * (size / max(high, 1))
             k = nearest[row, column]
             f = triangle[k]
+            across, up = slopes_at(heights, inside, row, column, f, barycentric[k], triangles, rates)
+            if across == 0.0 and up == 0.0:
+                continue
             n[:] = 0.0
             t[:] = 0.0
-            slopes[:] = 0.0
             hand = tangents[triangles[f, 0], 3]
             for c in range(3):
                 v, share = triangles[f, c], barycentric[k, c]
                 for x in range(3):
                     n[x] += share * normals[vertex[v], x]
                     t[x] += share * tangents[v, x]
-                slopes[0] += share * (rates[v, 0, 0] * along_u + rates[v, 0, 1] * along_v)
-                slopes[1] += share * (rates[v, 1, 0] * along_u + rates[v, 1, 1] * along_v)
             length = np.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2]) + 1e-12
             n /= length
             inwards = n[0] * t[0] + n[1] * t[1] + n[2] * t[2]
@@ -188,9 +168,9 @@ def _rows(
             bx = hand * (n[1] * t[2] - n[2] * t[1])
             by = hand * (n[2] * t[0] - n[0] * t[2])
             bz = hand * (n[0] * t[1] - n[1] * t[0])
-            x = n[0] - slopes[0] * t[0] - slopes[1] * bx
-            y = n[1] - slopes[0] * t[1] - slopes[1] * by
-            z = n[2] - slopes[0] * t[2] - slopes[1] * bz
+            x = n[0] - across * t[0] - up * bx
+            y = n[1] - across * t[1] - up * by
+            z = n[2] - across * t[2] - up * bz
             length = np.sqrt(x * x + y * y + z * z)
             x, y, z = x / length, y / length, z / length
             for ch in range(3):

@@ -16,7 +16,7 @@ from ...core.uv_split import UVSplit, split_at_seams
 from ...morphable import MorphableModel
 from ..texture.uv.atlas import atlas_of, has_uv
 
-__all__ = ["frames_of", "normal_map", "split_of"]
+__all__ = ["charts_of", "frames_of", "normal_map", "slopes_at", "split_of"]
 
 _LEAST_ROWS = 64
 _MARGIN = 8  # texels around the charts that repeat the nearest one inside
@@ -73,7 +73,7 @@ def normal_map(
         return None
     heights = np.ascontiguousarray(displacement, np.float32)
     size = len(heights)
-    atlas, place = atlas_of(model, size), model.table("atlas margin", lambda m: _place(m, size), key=size)
+    atlas, place = atlas_of(model, size), _place_of(model, size)
     colours = np.empty((size, size, 3), np.uint8)
     run_ranges(
         _colour_rows,
@@ -106,6 +106,15 @@ class _Place:
     inside: NDArray[np.bool_]
     beside: NDArray[np.int64]
     source: NDArray[np.int64]
+
+
+def charts_of(model: MorphableModel, size: int) -> NDArray[np.bool_]:
+    """(S, S) which texels of an atlas show the surface; made once and kept with the model."""
+    return _place_of(model, size).inside
+
+
+def _place_of(model: MorphableModel, size: int) -> _Place:
+    return model.table("atlas margin", lambda m: _place(m, size), key=size)
 
 
 def _place(model: MorphableModel, size: int) -> _Place:
@@ -149,6 +158,31 @@ def _change(line, inside, at):  # type: ignore[no-untyped-def]
     return (np.float32(8.0) * near - (line[at + 2] - line[at - 2])) * np.float32(1 / 12)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def slopes_at(heights, inside, row, column, triangle, weights, triangles, rates):  # type: ignore[no-untyped-def]
+    """Slopes of a height field along tangent and bitangent, at a texel inside the charts.
+
+    Args:
+        heights: (S, S) mm.
+        inside: (S, S) bool.
+        row, column: of the texel.
+        triangle: on which it lies.
+        weights: (3,) its place there.
+        triangles: (F, 3) of the split mesh.
+        rates: (N, 2, 2) of the tangent frames at its vertices.
+    """
+    size = np.float32(len(heights))
+    along_u = _change(heights[row], inside[row], column) * size
+    along_v = -_change(heights[:, column], inside[:, column], row) * size  # v grows upwards
+    across, up = np.float32(0.0), np.float32(0.0)
+    if along_u != 0.0 or along_v != 0.0:
+        for c in range(3):
+            v, share = triangles[triangle, c], weights[c]
+            across += share * (rates[v, 0, 0] * along_u + rates[v, 0, 1] * along_v)
+            up += share * (rates[v, 1, 0] * along_u + rates[v, 1, 1] * along_v)
+    return across, up
+
+
 @njit(cache=True, nogil=True)
 def _colour_rows(
     start: Any,
@@ -165,7 +199,6 @@ def _colour_rows(
     """Rows ``start`` to ``stop`` of colours (S, S, 3), inside the charts; see :func:`normal_map`."""
     size = len(heights)
     half, middle = np.float32(127.5), np.float32(128.0)
-    slopes = np.empty(2, np.float32)
     for row in range(start, stop):
         for column in range(size):
             colours[row, column, 0] = 128
@@ -173,21 +206,13 @@ def _colour_rows(
             colours[row, column, 2] = 255
             if not inside[row, column]:
                 continue
-            along_u = _change(heights[row], inside[row], column) * np.float32(size)
-            along_v = -_change(heights[:, column], inside[:, column], row) * np.float32(
-                size
-            )  # v grows upwards
-            if along_u == 0.0 and along_v == 0.0:
-                continue
             k = nearest[row, column]
-            f = triangle[k]
-            slopes[:] = np.float32(0.0)
-            for c in range(3):
-                v, share = triangles[f, c], barycentric[k, c]
-                slopes[0] += share * (rates[v, 0, 0] * along_u + rates[v, 0, 1] * along_v)
-                slopes[1] += share * (rates[v, 1, 0] * along_u + rates[v, 1, 1] * along_v)
-            squared = np.float32(1.0) + slopes[0] * slopes[0] + slopes[1] * slopes[1]
-            scale = half / np.sqrt(squared)
-            colours[row, column, 0] = int(middle - scale * slopes[0])
-            colours[row, column, 1] = int(middle - scale * slopes[1])
+            across, up = slopes_at(
+                heights, inside, row, column, triangle[k], barycentric[k], triangles, rates
+            )
+            if across == 0.0 and up == 0.0:
+                continue
+            scale = half / np.sqrt(np.float32(1.0) + across * across + up * up)
+            colours[row, column, 0] = int(middle - scale * across)
+            colours[row, column, 1] = int(middle - scale * up)
             colours[row, column, 2] = int(middle + scale)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ....perceive import ParsingClass
+from ....perceive.labels import FACE_CLASSES
 
 __all__ = [
     "EYEGLASSES_REGRESSION",
@@ -38,17 +38,6 @@ __all__ = [
 ]
 
 _OTHERWISE = 0.1  # P_i of a pixel that shows no facial feature
-_FEATURES = (
-    ParsingClass.SKIN,
-    ParsingClass.NOSE,
-    ParsingClass.LEFT_EYE,
-    ParsingClass.RIGHT_EYE,
-    ParsingClass.LEFT_BROW,
-    ParsingClass.RIGHT_BROW,
-    ParsingClass.INNER_MOUTH,
-    ParsingClass.UPPER_LIP,
-    ParsingClass.LOWER_LIP,
-)
 _LEAST = 1e-12  # under the square root, whose slope at 0 is infinite
 
 
@@ -117,7 +106,7 @@ def occlusion_attention(parsing: Tensor) -> Tensor:
     Returns:
         (B, H, W) float.
     """
-    features = torch.tensor([int(c) for c in _FEATURES], device=parsing.device)
+    features = torch.tensor([int(c) for c in FACE_CLASSES], device=parsing.device)
     return torch.where(torch.isin(parsing, features), 1.0, _OTHERWISE)
 
 

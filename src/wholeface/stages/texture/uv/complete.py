@@ -14,7 +14,7 @@ from ....core.kernels import smoothstep_at
 from ....core.luminance import luminance
 from ....core.packing import packed, unpacked
 from ....core.short_repr import short_repr
-from ....core.srgb import LINEAR_OF_BYTE, encode_srgb
+from ....core.srgb import BYTE_OF_ROOT, LINEAR_OF_BYTE
 from ....morphable import MorphableModel, Parameters
 from ....render import Camera
 from ...posed import PosedFace
@@ -346,7 +346,6 @@ def _blend(
     colours, made_quality, unused = np.zeros((count, 3), np.float32), np.zeros(count, np.float32), resolution
     if made is not None:
         unused = np.zeros(count, np.float32)
-    table = _srgb_table()
     colour = np.empty((count, 3), np.uint8)
     provenance = np.empty(count, np.uint8)
     confidence = np.empty(count, np.float32)
@@ -370,7 +369,7 @@ def _blend(
             a, b, atlas.triangle, atlas.barycentric, atlas.mirror_triangle, atlas.mirror_barycentric,
             surface.triangles, surface.kind, texels, noise, settings.grain, fields.offset,
             seen, quality, resolution, image, image_quality, image_resolution,
-            colours, made_quality, gain, table, colour, provenance, confidence,
+            colours, made_quality, gain, BYTE_OF_ROOT, colour, provenance, confidence,
         )  # fmt: skip
 
     split(count, work)
@@ -382,11 +381,6 @@ def _blend(
     face = surface.kind[atlas.triangle] == 1
     share = float((provenance[face] == OBSERVED).mean()) if face.any() else 0.0
     return texture, codes.reshape(atlas.nearest.shape), scores.reshape(atlas.nearest.shape), share
-
-
-def _srgb_table() -> Array:
-    """(4096,) uint8: sRGB byte of linear light (i / 4095)²."""
-    return np.asarray(np.round(255 * encode_srgb((np.arange(4096) / 4095.0) ** 2)), np.uint8)
 
 
 def _landscape(model: MorphableModel) -> Landscape:

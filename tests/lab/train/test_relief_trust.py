@@ -75,6 +75,17 @@ def test_noise_that_is_owned_up_to_is_taken_out_and_the_rest_scaled() -> None:
     assert 0.25**2 < found.square < 0.3
 
 
+def test_what_was_chosen_elsewhere_is_kept_and_measured() -> None:
+    torch.manual_seed(0)
+    free = measured_trust(_Told(_Store()), _Store())  # type: ignore[arg-type]
+    same = measured_trust(_Told(_Store()), _Store(), gains=(1.5,))  # type: ignore[arg-type]
+    assert same == free
+    less = measured_trust(_Told(_Store()), _Store(), gains=(0.75,), noises=(0.2,))  # type: ignore[arg-type]
+    assert (less.gain, less.noise) == (0.75, 0.2)
+    assert less.square > free.square
+    assert less.untrusted == free.untrusted
+
+
 def test_relief_that_is_all_noise_is_not_believed() -> None:
     torch.manual_seed(0)
     network = _Told(_Store())

@@ -53,7 +53,14 @@ class ReliefTrust:
 
 
 @torch.no_grad()
-def measured_trust(network: ReliefNet, store: ReliefStore, count: int = 150) -> ReliefTrust:
+def measured_trust(
+    network: ReliefNet,
+    store: ReliefStore,
+    count: int = 150,
+    *,
+    gains: Sequence[float] = _GAINS,
+    noises: Sequence[float] = _NOISES,
+) -> ReliefTrust:
     """The gain and noise that make steep folds most like the truth without harm to the normals of all the skin.
 
     Of those whose mean error of the gradient is below that without relief, by a hundredth at least, the pair with the
@@ -63,6 +70,7 @@ def measured_trust(network: ReliefNet, store: ReliefStore, count: int = 150) -> 
         network: in evaluation mode.
         store: samples of subjects that it never saw.
         count: samples at most.
+        gains, noises: to choose from; one of each measures what was chosen elsewhere.
 
     Raises:
         UsageError: the store shows no relief.
@@ -77,24 +85,28 @@ def measured_trust(network: ReliefNet, store: ReliefStore, count: int = 150) -> 
         if int(weight.sum()) < _LEAST:
             continue
         truth = _gradient(torch.from_numpy(sample.displacement.astype(np.float32)), weight)
-        found = [_gradient(trusted_relief(output, 1.0, noise)[0, 0], weight) for noise in _NOISES]
-        table = [[(gain * slope - truth).norm(dim=0) for gain in _GAINS] for slope in found]
-        means.append([[float(error.mean()) for error in row] for row in table])
-        squares.append([[float(error.square().mean()) for error in row] for row in table])
+        found = [_gradient(trusted_relief(output, 1.0, noise)[0, 0], weight) for noise in noises]
+        plain = _gradient(trusted_relief(output, 1.0, 0.0)[0, 0], weight)
+        table = [(gain * slope - truth).norm(dim=0) for slope in found for gain in gains]
+        table.append((plain - truth).norm(dim=0))
+        means.append([float(error.mean()) for error in table])
+        squares.append([float(error.square().mean()) for error in table])
         power.append([float(truth.norm(dim=0).mean()), float(truth.square().sum(dim=0).mean())])
     if not power or np.sum(power) <= 0:
         raise UsageError(f"{store.folder} shows no relief")
     without: Array = np.mean(power, axis=0)
     mean: Array = np.mean(means, axis=0) / without[0]
     square: Array = np.mean(squares, axis=0) / without[1]
-    harmless = mean <= _HARMLESS
-    best = np.where(harmless, square, np.inf) if harmless.any() else mean
-    row, column = np.unravel_index(int(best.argmin()), best.shape)
-    plain = _GAINS.index(1.0)
+    harmless = mean[:-1] <= _HARMLESS
+    best = int((np.where(harmless, square[:-1], np.inf) if harmless.any() else mean[:-1]).argmin())
+    row, column = divmod(best, len(gains))
     return ReliefTrust(
-        _GAINS[column], _NOISES[row], float(mean[row, column]), float(square[row, column]),
-        (float(mean[0, plain]), float(square[0, plain])),
-    )  # fmt: skip
+        gains[column],
+        noises[row],
+        float(mean[best]),
+        float(square[best]),
+        (float(mean[-1]), float(square[-1])),
+    )
 
 
 def _gradient(height: Tensor, weight: Tensor) -> Tensor:
@@ -119,13 +131,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--count", type=int, default=150, help="samples at most (default: 150)")
     parser.add_argument(
+        "--gain", type=float, nargs="+", default=_GAINS, metavar="G", help="gains to choose from"
+    )
+    parser.add_argument(
+        "--noise", type=float, nargs="+", default=_NOISES, metavar="C", help="noises to choose from"
+    )
+    parser.add_argument(
         "--dtype", choices=STORAGES, default="int8", help="how numbers are kept (default: int8)"
     )
     options = parser.parse_args(arguments)
     tensors, card = load_weights(options.weights)
     network = build_network(card, tensors, options.weights)
     assert isinstance(network, ReliefNet)
-    found = measured_trust(network, ReliefStore(options.store, versions=2, seed=1), options.count)
+    store = ReliefStore(options.store, versions=2, seed=1)
+    found = measured_trust(network, store, options.count, gains=options.gain, noises=options.noise)
     config = {**card.architecture_config, "trust": [found.gain, found.noise]}
     scores = {
         **card.scores,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -108,3 +109,15 @@ def test_pickles_carry_no_images(head: MorphableModel, turned: Parameters) -> No
     small = len(pickle.dumps(fit))
     _ = fit.posed
     assert len(pickle.dumps(fit)) == small
+
+
+def test_attributes_of_vertices_are_mixed_where_the_mesh_is_seen(
+    head: MorphableModel, turned: Parameters
+) -> None:
+    posed, camera = PosedFace.of(head, turned), Camera(600.0, 63.5, 63.5, 128, 128)
+    there, triangle, points = posed.at_pixels(camera, posed.points.numpy())
+    assert there.sum() == len(triangle) == len(points) > 1000
+    # The surface point that is mixed for a pixel is seen there.
+    seen = camera.project(torch.from_numpy(points)).numpy()
+    rows, columns = np.nonzero(there)
+    np.testing.assert_allclose(seen, np.stack([columns, rows], axis=1), atol=0.02)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.short_repr import short_repr
@@ -96,6 +98,27 @@ class PosedFace:
         if known is None:
             known = self._turned[angle] = make()
         return known
+
+    def at_pixels(
+        self, camera: Camera, attributes: NDArray[np.float32]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.integer[Any]], NDArray[np.float32]]:
+        """Attributes of the vertices where a camera sees the mesh.
+
+        Args:
+            camera: of the image.
+            attributes: (V, C).
+
+        Returns:
+            (H, W) bool, where the mesh is seen; of these P pixels the triangle (P,) and the mixed attributes (P, C).
+        """
+        fragments = self.seen(camera)
+        triangle = fragments.triangle[0].cpu().numpy()
+        there = triangle >= 0
+        index = triangle[there]
+        corners = self.model.triangles.cpu().numpy()[index]
+        weights = fragments.barycentric[0].cpu().numpy()[there]
+        mixed = np.einsum("pj,pjc->pc", weights, attributes[corners], optimize=True)
+        return there, index, np.asarray(mixed, np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_fragments": {}, "_turned": {}}

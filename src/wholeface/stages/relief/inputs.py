@@ -210,11 +210,6 @@ def _foundation(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int8], NDArray[np.int8], NDArray[np.float32]]:
     """Lit foundation, normals, place and face region (0 or 1) in the crop."""
     surface = surface_of(model)
-    fragments = where.posed.seen(where.camera)
-    triangle = fragments.triangle[0].numpy()
-    shown = triangle >= 0
-    index = triangle[shown]
-    corners, weights = surface.triangles[index], fragments.barycentric[0].numpy()[shown]
     with torch.no_grad():
         if model.albedo is None:
             albedo = np.full((model.vertex_count, 3), 0.5, np.float32)
@@ -223,12 +218,12 @@ def _foundation(
     normals = where.posed.normals.cpu().float().numpy()
     place = model.table("place on the face", _middle_of_face)
     attributes = np.concatenate([albedo, normals, place], axis=1).astype(np.float32)
-    mixed = np.einsum("pj,pjc->pc", weights, attributes[corners], optimize=True)
+    shown, index, mixed = where.posed.at_pixels(where.camera, attributes)
     mixed[:, 3:6] /= np.maximum(np.linalg.norm(mixed[:, 3:6], axis=1, keepdims=True), 1e-9)
     light = where.parameters.light.detach().cpu().float()
     lit = shade(torch.ones(3), torch.from_numpy(mixed[:, 3:6].copy()), light).numpy()
     colour = np.clip(mixed[:, :3] * np.maximum(lit, _LEAST_SHADE), 0, 1)
-    edge = triangle.shape
+    edge = shown.shape
     rendering = np.zeros((*edge, 3), np.uint8)
     rendering[shown] = np.round(encode_srgb(colour) * 255)
     turned, on_mean = np.zeros((*edge, 3), np.int8), np.zeros((*edge, 3), np.int8)

@@ -12,12 +12,12 @@ import torch
 from ...core.threads import one_torch_thread
 from ...morphable import LAYOUTS, Parameters
 from ...networks import ParameterNet
-from ...photo import Similarity, warp
+from ...photo import Similarity
 from ...render import Camera
 from ..face_renderer import FaceRenderer
 from ..state import FaceFit, FaceState
 from ..tools import Tools
-from .by_student import ParametersByStudent, student_crop
+from .by_student import ParametersByStudent, looked_at
 from .regressed import encoder_layout, face_in_photo
 
 __all__ = ["FitByEncoder"]
@@ -62,19 +62,10 @@ class FitByEncoder:
     def _with_own_camera(
         self, network: ParameterNet, faces: Sequence[FaceState], tools: Tools
     ) -> list[FaceFit]:
-        model, size = tools.model, network.config.input_size
-        fits: list[FaceFit] = []
-        for first in range(0, len(faces), self.batch):
-            group = faces[first : first + self.batch]
-            crops = [student_crop(model, face.landmarks, size) for face in group]
-            pixels = np.stack(
-                [warp(f.photo.pixels, crop, (size, size), fill="edge") for f, crop in zip(group, crops)]
-            )
-            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-            with torch.inference_mode(), one_torch_thread():
-                vectors = network(images.contiguous(memory_format=torch.channels_last)).float()
-            fits += [_fit(f, v.clone(), crop, size, tools) for f, v, crop in zip(group, vectors, crops)]
-        return fits
+        with one_torch_thread():
+            seen = looked_at(network, faces, tools.model, self.batch)
+        size = network.config.input_size
+        return [_fit(face, vector.float(), crop, size, tools) for face, (crop, vector) in zip(faces, seen)]
 
 
 def _fit(face: FaceState, vector: torch.Tensor, crop: Similarity, size: int, tools: Tools) -> FaceFit:

@@ -22,7 +22,7 @@ from ..state import FaceFit, FaceState
 from ..tools import Tools
 from .crop_layout import complete_layout, parameters_of_crop
 
-__all__ = ["ParametersByStudent", "student_crop"]
+__all__ = ["ParametersByStudent", "looked_at", "student_crop"]
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,11 @@ class ParametersByStudent:
         assert isinstance(network, ParameterNet)
         layout = _layout_for(network, tools.model)
         size = network.config.input_size
-        done: list[FaceState] = []
-        for first in range(0, len(faces), self.batch):
-            group = faces[first : first + self.batch]
-            crops = [student_crop(tools.model, face.landmarks, size) for face in group]
-            images = np.stack(
-                [warp(face.photo.pixels, crop, (size, size), fill="edge") for face, crop in zip(group, crops)]
-            )
-            batch = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255))
-            with torch.inference_mode():
-                vectors = network(batch.contiguous(memory_format=torch.channels_last)).clone()
-            for face, crop, vector in zip(group, crops, vectors.double()):
-                done.append(face.with_(fit=self._fit(tools.model, face, crop, vector, layout, size)))
-        return done
+        seen = looked_at(network, faces, tools.model, self.batch)
+        return [
+            face.with_(fit=self._fit(tools.model, face, crop, vector.double(), layout, size))
+            for face, (crop, vector) in zip(faces, seen)
+        ]
 
     def _fit(
         self,
@@ -104,6 +96,32 @@ class ParametersByStudent:
         return FaceFit(
             model, parameters, camera, landmark_rms=_rms(model, parameters, camera, face.landmarks)
         )
+
+
+def looked_at(
+    network: ParameterNet, faces: Sequence[FaceState], model: MorphableModel, batch: int
+) -> list[tuple[Similarity, torch.Tensor]]:
+    """The crop of each face, and the vector (P,) that the network says of it.
+
+    Args:
+        network: in evaluation mode.
+        faces: with their landmarks.
+        model: the face model, see :func:`student_crop`.
+        batch: at most so many faces at once.
+    """
+    size = network.config.input_size
+    found: list[tuple[Similarity, torch.Tensor]] = []
+    for first in range(0, len(faces), batch):
+        group = faces[first : first + batch]
+        crops = [student_crop(model, face.landmarks, size) for face in group]
+        images = np.stack(
+            [warp(face.photo.pixels, crop, (size, size), fill="edge") for face, crop in zip(group, crops)]
+        )
+        given = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255))
+        with torch.inference_mode():
+            vectors = network(given.contiguous(memory_format=torch.channels_last))
+        found += zip(crops, vectors.clone())
+    return found
 
 
 def student_crop(model: MorphableModel, landmarks: FaceLandmarks, size: int) -> Similarity:

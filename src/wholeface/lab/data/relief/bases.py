@@ -15,18 +15,17 @@ from ....methods.spec import MethodOptions
 from ....photo import Photo, warp
 from ....stages import FaceFit, FaceState, Tools, run_stages
 from ....stages.relief import ReliefInput, relief_input
+from ....stages.relief.inputs import MAPS
 from ....stages.upright import upright
 from .faces import BareFace
 from .surface import SurfaceMaps, surface_maps
 
-__all__ = ["BASE_MAPS", "ReliefBase", "base_of_rendering", "base_of_state"]
+__all__ = ["BASE_MAPS", "GIVEN", "ReliefBase", "base_of_rendering", "base_of_state"]
 
+GIVEN = tuple(name for name in MAPS if name != "slopes")
+"""Maps of what a network is told that are kept; the slopes follow from normals and light."""
 BASE_MAPS: dict[str, tuple[type[np.generic], int]] = {
-    "image": (np.uint8, 3),
-    "rendering": (np.uint8, 3),
-    "normals": (np.int8, 3),
-    "place": (np.int8, 3),
-    "visible": (np.uint8, 1),
+    **{name: MAPS[name] for name in GIVEN},
     "skin": (np.uint8, 1),
     "true_normals": (np.float16, 3),
     "true_points": (np.float32, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -106,11 +106,7 @@ class RenderedFaces:
             maps, names = self._textures
             which = int(np.random.default_rng([self.seed, index, 7]).integers(len(names)))
             subject = names[which]
-            head = self._engine.synthetic.head
-            skin = np.ascontiguousarray(maps[which].transpose(1, 2, 0))
-            self._engine.synthetic._head = replace(
-                head, albedo_mean=skin, albedo_scale=np.zeros_like(head.albedo_scale)
-            )
+            self._engine.synthetic.dress(maps[which].transpose(1, 2, 0))
         sample = self._engine.sample(index)
         source = "model" if self._textures is None else "people"
         skin_shown = np.isin(sample.parsing, _SKIN) & (sample.occluder == 0)

@@ -16,14 +16,13 @@ from ....core.errors import DataError
 from ....core.short_repr import short_repr
 from ....stages.relief import ReliefInput, shading_slopes
 from .aged import AgedFields
-from .bases import BASE_MAPS, ReliefBase
+from .bases import BASE_MAPS, GIVEN, ReliefBase
 from .draw import FoldSettings, drawn_sample
 
 __all__ = ["ReliefSample", "ReliefStore", "ReliefStoreWriter"]
 
 _SCHEMA = 1
 _LIGHT = 0.1  # deviation of the logarithm of the light's coefficients in the fit from the true ones
-_GIVEN = ("image", "rendering", "normals", "place", "visible")  # slopes follow
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class ReliefStore:
         entry = self._told[row]
         maps = {name: np.array(self._arrays[name][row]) for name in BASE_MAPS}
         light = np.asarray(entry["light"], np.float32)
-        given = {name: maps.pop(name) for name in _GIVEN}
+        given = {name: maps.pop(name) for name in GIVEN}
         return ReliefBase(
             ReliefInput(**given, slopes=shading_slopes(given["normals"], light)),
             **maps,
@@ -177,10 +176,8 @@ class ReliefStoreWriter:
         """
         if self.count >= self.capacity:
             raise DataError(f"{self.folder} is full with {self.capacity} faces")
-        maps: dict[str, Any] = {**base.given.maps(), **{name: getattr(base, name) for name in BASE_MAPS
-                                                        if name not in _GIVEN}}  # fmt: skip
         for name in BASE_MAPS:
-            self._arrays[name][self.count] = maps[name]
+            self._arrays[name][self.count] = getattr(base.given if name in GIVEN else base, name)
         entry = {
             "source": base.source, "subject": base.subject, "light": base.light.tolist(),
             "expression": base.expression.tolist(),

@@ -51,19 +51,14 @@ class SurfaceMaps:
 def surface_maps(posed: PosedFace, camera: Camera) -> SurfaceMaps:
     """The maps of a posed face as a camera sees it."""
     surface, chart = surface_of(posed.model), chart_of(posed.model)
-    fragments = posed.seen(camera)
-    triangle = fragments.triangle[0].numpy()
-    there = triangle >= 0
-    index = triangle[there]
-    corners, weights = surface.triangles[index], fragments.barycentric[0].numpy()[there]
     attributes = np.concatenate(
         [posed.normals.cpu().float().numpy(), posed.points.cpu().float().numpy(), chart.vertices], axis=1
     ).astype(np.float32)
-    mixed = np.einsum("pj,pjc->pc", weights, attributes[corners], optimize=True)
+    there, index, mixed = posed.at_pixels(camera, attributes)
     mixed[:, :3] /= np.maximum(np.linalg.norm(mixed[:, :3], axis=1, keepdims=True), 1e-9)
-    maps = np.zeros((*triangle.shape, 8), np.float32)
+    maps = np.zeros((*there.shape, 8), np.float32)
     maps[there] = mixed
-    shown = np.zeros(triangle.shape, np.bool_)
+    shown = np.zeros(there.shape, np.bool_)
     shown[there] = surface.kind[index] == FACE
     return SurfaceMaps(shown, maps[..., :3], maps[..., 3:6], maps[..., 6:])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -130,6 +130,15 @@ class SyntheticFaces:
         if self._head is None:
             self._head = build_head(self._model)
         return self._head
+
+    def dress(self, log_albedo: Floats) -> None:
+        """Let all further faces wear one skin.
+
+        Args:
+            log_albedo: (S, S, 3) logarithm of linear light on the atlas, instead of the albedo model's draws.
+        """
+        plain = np.zeros_like(self.head.albedo_scale)
+        self._head = replace(self.head, albedo_mean=np.ascontiguousarray(log_albedo), albedo_scale=plain)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_head": None, "_heads": None}  # workers build their own

@@ -80,17 +80,11 @@ def ground(normals: Array, depth: Array, camera: Camera) -> Ground:
 
 def ground_of(where: UprightFace) -> Ground:
     """The ground of a fitted face in its crop."""
-    fragments = where.posed.seen(where.camera)
-    triangle = fragments.triangle[0].numpy()
-    shown = triangle >= 0
-    corners = where.posed.model.triangles.cpu().numpy()[triangle[shown]]
-    vertex_normals = where.posed.normals.cpu().float().numpy()
-    # n_p = sum_j b_pj N_j
-    mixed = np.einsum("pj,pjc->pc", fragments.barycentric[0].numpy()[shown], vertex_normals[corners])
+    shown, _, mixed = where.posed.at_pixels(where.camera, where.posed.normals.cpu().float().numpy())
     mixed /= np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-9)
-    normals = np.zeros((*triangle.shape, 3), np.float32)
+    normals = np.zeros((*shown.shape, 3), np.float32)
     normals[shown] = mixed
-    return ground(normals, fragments.depth[0].numpy(), where.camera)
+    return ground(normals, where.posed.seen(where.camera).depth[0].numpy(), where.camera)
 
 
 def slopes_to_normals(displacement: Array, surface: Ground) -> Array:
